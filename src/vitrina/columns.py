@@ -1,0 +1,97 @@
+"""What a column can be, in the words of every engine.
+
+A contract and the marts declare their columns with these types; Spark, Arrow, PostgreSQL
+and ClickHouse each get their own spelling from here, so that the four cannot drift apart.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Integer:
+    bits: Literal[32, 64]
+
+
+@dataclass(frozen=True)
+class Decimal:
+    """`precision` digits in all, `scale` of them after the point."""
+
+    precision: int
+    scale: int
+
+
+@dataclass(frozen=True)
+class Date:
+    pass
+
+
+@dataclass(frozen=True)
+class Text:
+    """A short label with few distinct values: a region, a class, a reason."""
+
+
+ColumnType = Integer | Decimal | Date | Text
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table. `description` says what it holds, in which unit."""
+
+    name: str
+    type: ColumnType
+    description: str
+    nullable: bool = False
+
+
+def spark_type(type_: ColumnType) -> str:
+    """The type's name in Spark SQL.
+
+    >>> spark_type(Decimal(12, 2))
+    'decimal(12,2)'
+    """
+    match type_:
+        case Integer(bits):
+            return "int" if bits == 32 else "bigint"
+        case Decimal(precision, scale):
+            return f"decimal({precision},{scale})"
+        case Date():
+            return "date"
+        case Text():
+            return "string"
+
+
+def postgres_type(type_: ColumnType) -> str:
+    """The type's name in PostgreSQL.
+
+    >>> postgres_type(Integer(64))
+    'bigint'
+    """
+    match type_:
+        case Integer(bits):
+            return "integer" if bits == 32 else "bigint"
+        case Decimal(precision, scale):
+            return f"numeric({precision},{scale})"
+        case Date():
+            return "date"
+        case Text():
+            return "text"
+
+
+def clickhouse_type(column: Column) -> str:
+    """The column's type in ClickHouse, with its nullability.
+
+    >>> clickhouse_type(Column("region", Text(), "Where it was sold"))
+    'LowCardinality(String)'
+    """
+    match column.type:
+        case Integer(bits):
+            name = f"Int{bits}"
+        case Decimal(precision, scale):
+            name = f"Decimal({precision}, {scale})"
+        case Date():
+            name = "Date32"
+        case Text():
+            nullable = "Nullable(String)" if column.nullable else "String"
+            return f"LowCardinality({nullable})"
+    return f"Nullable({name})" if column.nullable else name

@@ -1,0 +1,57 @@
+"""A Spark session: of the embedded engine (Sail, in this process) or of a Spark cluster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vitrina.errors import StoreUnavailable
+from vitrina.settings import Settings, configure_embedded_engine
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Imports of engines stay inside the functions: a forked child that inherits a started
+# engine hangs, and a command that needs none should not wait for one.
+
+
+@contextmanager
+def spark_session(settings: Settings) -> Iterator["SparkSession"]:
+    """A session whose results depend neither on the machine's time zone nor on its settings.
+
+    Raises:
+        StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
+    """
+    if settings.spark_remote is not None:
+        with _session(settings.spark_remote) as session:
+            yield session
+        return
+    configure_embedded_engine(settings)
+    from pysail.spark import SparkConnectServer
+
+    # The name keeps the server alive: collected, it would leave the client retrying for ever.
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    try:
+        host, port = server.listening_address
+        with _session(f"sc://{host}:{port}") as session:
+            yield session
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _session(remote: str) -> Iterator["SparkSession"]:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    try:
+        session = SparkSession.builder.remote(remote).create()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        session.conf.set("spark.sql.ansi.enabled", "true")
+    except PySparkException as error:
+        raise StoreUnavailable(f"Spark does not answer at {remote}: {error}") from error
+    try:
+        yield session
+    finally:
+        # Before its server: the other way round the client retries for ten minutes.
+        session.stop()

@@ -1,0 +1,79 @@
+"""Everything that can go wrong and is not a bug of Vitrina.
+
+    VitrinaError
+    ├── SettingsError            a setting, parameter or contract is unusable
+    ├── BatchError               a step was asked for before the one it builds on
+    ├── FeedError                the feed cannot be read or is too bad to load
+    ├── CorruptFile              a file of the lake is not the one that was written
+    ├── ReconciliationError      two engines disagree about a figure
+    └── StoreError               a store refused what was asked
+        └── StoreUnavailable     a store cannot be reached or is busy: worth another try
+
+The command line prints these as one line and exits with 1; Airflow retries only those
+that are `transient`. Any other exception is a bug and keeps its traceback.
+"""
+
+from decimal import Decimal
+from typing import ClassVar
+
+
+class VitrinaError(Exception):
+    """The root: its text says what happened, what was left, and what to do next."""
+
+    transient: ClassVar[bool] = False
+
+
+class SettingsError(VitrinaError):
+    pass
+
+
+class BatchError(VitrinaError):
+    pass
+
+
+class FeedError(VitrinaError):
+    pass
+
+
+class CorruptFile(VitrinaError):
+    pass
+
+
+class ReconciliationError(VitrinaError):
+    """One figure of one mart differs between two engines.
+
+    `expected` is what the store upstream holds, `actual` what the store downstream shows;
+    None stands for a row that is missing there.
+    """
+
+    def __init__(
+        self,
+        mart: str,
+        measure: str,
+        *,
+        expected: tuple[str, Decimal | int | None],
+        actual: tuple[str, Decimal | int | None],
+        where: str = "",
+        left: str,
+    ) -> None:
+        self.mart = mart
+        self.measure = measure
+        self.expected = expected[1]
+        self.actual = actual[1]
+        row = f" for {where}" if where else ""
+        super().__init__(
+            f"{mart}.{measure}{row} does not reconcile: {_figure(*expected)}, "
+            f"{_figure(*actual)}; {left}"
+        )
+
+
+class StoreError(VitrinaError):
+    pass
+
+
+class StoreUnavailable(StoreError):
+    transient = True
+
+
+def _figure(store: str, figure: Decimal | int | None) -> str:
+    return f"{store} has no such row" if figure is None else f"{store} has {figure}"

@@ -1,0 +1,102 @@
+"""Where things are and how much may go wrong: read once from the environment, passed down.
+
+`docs/settings.md` lists every variable. This module alone reads and writes `os.environ`.
+"""
+
+import difflib
+import os
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vitrina.errors import SettingsError
+
+_PREFIX = "VITRINA_"
+
+
+class Settings(BaseSettings):
+    """One frozen object; each attribute is the variable `VITRINA_<ATTRIBUTE>`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, env_ignore_empty=True)
+
+    home: Path = Field(
+        default=Path("data"), description="Folder of the lake and of the embedded stores"
+    )
+    lake: str | None = Field(
+        default=None, description="Folder or URL of the lake; `<home>/lake` unless set"
+    )
+    spark_remote: str | None = Field(
+        default=None,
+        pattern=r"^sc://",
+        description="Spark Connect address, `sc://host:15002`; the embedded engine unless set",
+    )
+    spark_memory: int = Field(
+        default=1024, ge=256, description="Memory of the embedded engine in MiB; beyond, it spills"
+    )
+    postgres_dsn: SecretStr | None = Field(
+        default=None, description="`postgresql://…`; the embedded server unless set"
+    )
+    clickhouse_dsn: SecretStr | None = Field(
+        default=None, description="`clickhouse://…`; embedded chDB unless set"
+    )
+    max_rejected_share: Decimal = Field(
+        default=Decimal("0.05"),
+        ge=0,
+        le=1,
+        description="Share of rejected rows above which a batch is not loaded",
+    )
+
+    @property
+    def lake_root(self) -> str:
+        """The lake as an absolute path or a URL.
+
+        Raises:
+            SettingsError: the path has characters that Spark takes for a pattern.
+        """
+        if self.lake is not None and "://" in self.lake:
+            return self.lake
+        path = str(Path(self.lake or self.home / "lake").expanduser().absolute())
+        if any(letter in path for letter in "*?[]{}\\"):
+            raise SettingsError(
+                f"lake: {path} has one of * ? [ ] {{ }} \\ in it, which Spark takes for a "
+                "pattern; set VITRINA_HOME or VITRINA_LAKE to another folder"
+            )
+        return path
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a variable is misspelt or has a value that is not allowed.
+    """
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise SettingsError(f"{name} is not a setting; {hint}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _PREFIX + str(first["loc"][0]).upper()
+        # The value itself may be a secret, so only the rule is shown.
+        raise SettingsError(f"{name}: {first['msg']}; see docs/settings.md") from None
+
+
+def configure_embedded_engine(settings: Settings) -> None:
+    """Hand Sail its limits, which it takes from the environment alone, before its import.
+
+    Its memory pool is unbounded unless it is told otherwise, and then never spills.
+    """
+    spill = settings.home.expanduser().absolute() / "tmp"
+    spill.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
+        SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(settings.spark_memory * 2**20),
+        SAIL_RUNTIME__TEMPORARY_FILES__PATHS=f'["{spill}"]',
+    )
+    os.environ.setdefault("RUST_LOG", "error")

@@ -1,0 +1,1 @@
+"""The stores: all that knows how a lake, PostgreSQL and ClickHouse are spoken to."""

@@ -1,0 +1,228 @@
+"""The lake: a folder for each batch, in it a folder for each step, in it what the step left.
+
+    <lake>/2026-11-24/validate/step.json      counts, seconds, and every file with its checksum
+    <lake>/2026-11-24/validate/report.json    for people
+    <lake>/2026-11-24/validate/3f9c…/typed/…  the data
+
+`step.json` is written last and in one piece, and names the folder of its data. Until then
+readers see what the step left the time before, so an interrupted step leaves nothing that
+can be mistaken for a result. Readers check each file against its checksum: bits flipped in
+a Parquet file can decode to wrong numbers without an error.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyarrow import fs
+
+from vitrina.errors import BatchError, CorruptFile, SettingsError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Format = Literal["csv", "parquet"]
+Document = dict[str, Any]
+
+# Text is written and read as it is: no trimming, an empty field is a missing one.
+_CSV = {
+    "header": "true",
+    "ignoreLeadingWhiteSpace": "false",
+    "ignoreTrailingWhiteSpace": "false",
+    "escape": '"',
+}
+_READ_SIZE = 1 << 20
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the lake: its path from the lake's root, its size in bytes, its SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Files of one format and one schema; none where there are no rows."""
+
+    format: Format
+    files: tuple[File, ...]
+
+
+@dataclass
+class Outcome:
+    """What a step leaves: datasets, documents for people, and counts for the summary."""
+
+    step: str
+    folder: str
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    counts: Document = field(default_factory=dict)
+
+
+class Lake:
+    """The folder of one batch, on a local disk or on anything that Arrow and Spark both read."""
+
+    def __init__(self, root: str, as_of: date) -> None:
+        self._as_of = as_of
+        self.root = f"{root}/{as_of.isoformat()}"
+        try:
+            if "://" in root:
+                self._fs, self._path = fs.FileSystem.from_uri(self.root)
+            else:
+                self._fs, self._path = fs.LocalFileSystem(), self.root
+        except (ValueError, OSError) as error:
+            raise SettingsError(f"lake {root} cannot be opened: {error}") from error
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Outcome]:
+        """Collect what a step leaves; publish it at the end, all of it or nothing.
+
+        What an earlier run of the step left stays readable until then and is deleted after.
+        """
+        attempt = uuid.uuid4().hex[:12]
+        outcome = Outcome(name, f"{name}/{attempt}")
+        started, clock = datetime.now(UTC), time.perf_counter()
+        yield outcome
+        result = {
+            "step": name,
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 2),
+            "counts": outcome.counts,
+            "datasets": {
+                dataset: {"format": left.format, "files": [vars(file) for file in left.files]}
+                for dataset, left in outcome.datasets.items()
+            },
+        }
+        self.document(name, "step.json", result)
+        for entry in self._entries(name):
+            if entry.type == fs.FileType.Directory and entry.base_name != attempt:
+                self._fs.delete_dir(entry.path)
+
+    def write(self, outcome: Outcome, name: str, rows: "DataFrame", format_: Format) -> Dataset:
+        """Write a dataset by Spark; readers see it once the step has ended."""
+        folder = f"{outcome.folder}/{name}"
+        writer = rows.write.mode("overwrite")
+        if format_ == "csv":
+            writer.options(**_CSV).csv(f"{self.root}/{folder}")
+        else:
+            # Twice as fast to write as zstd for a fifth more bytes.
+            writer.option("compression", "snappy").parquet(f"{self.root}/{folder}")
+        names = [
+            entry.path.removeprefix(f"{self._path}/")
+            for entry in self._entries(folder, recursive=True)
+            # Spark leaves markers and checksums of its own beside the data.
+            if entry.type == fs.FileType.File and not entry.base_name.startswith(("_", "."))
+        ]
+        with ThreadPoolExecutor() as pool:
+            files = tuple(pool.map(self._measure, sorted(names)))
+        outcome.datasets[name] = Dataset(format_, files)
+        return outcome.datasets[name]
+
+    def document(self, step: str, name: str, content: Document) -> None:
+        """Write a JSON document beside the step's data, replacing it in one piece."""
+        folder = f"{self._path}/{step}"
+        self._fs.create_dir(folder, recursive=True)
+        text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
+        part = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}"
+        with self._fs.open_output_stream(part) as stream:
+            stream.write(text.encode())
+        self._fs.move(part, f"{folder}/{name}")
+
+    def read_document(self, step: str, name: str) -> Document | None:
+        """A document that the step left, or None."""
+        path = f"{self._path}/{step}/{name}"
+        if self._fs.get_file_info(path).type != fs.FileType.File:
+            return None
+        with self._fs.open_input_stream(path) as stream:
+            document: Document = json.loads(stream.read())
+        return document
+
+    def forget(self, steps: Sequence[str]) -> None:
+        """Delete what these steps left, since what they were made from is about to change."""
+        for step in steps:
+            if self._fs.get_file_info(f"{self._path}/{step}").type == fs.FileType.Directory:
+                # The result first: without it the rest is nobody's.
+                for name in ("step.json", ""):
+                    path = f"{self._path}/{step}/{name}".rstrip("/")
+                    kind = self._fs.get_file_info(path).type
+                    if kind == fs.FileType.File:
+                        self._fs.delete_file(path)
+                    elif kind == fs.FileType.Directory:
+                        self._fs.delete_dir(path)
+
+    def result(self, step: str) -> Document:
+        """The `step.json` of a step that has ended.
+
+        Raises:
+            BatchError: the step has not ended for this batch.
+        """
+        result = self.read_document(step, "step.json")
+        if result is None:
+            raise BatchError(
+                f"batch {self._as_of}: {step} has left nothing in {self.root}; "
+                f"run: vitrina {step} --as-of {self._as_of}"
+            )
+        return result
+
+    def dataset(self, step: str, name: str) -> Dataset:
+        """A dataset of a step that has ended, each of its files checked.
+
+        Raises:
+            BatchError: the step has not ended for this batch.
+            CorruptFile: a file is missing or is not the one that was written.
+        """
+        left = self.result(step)["datasets"][name]
+        dataset = Dataset(left["format"], tuple(File(**file) for file in left["files"]))
+        with ThreadPoolExecutor() as pool:
+            for file, found in zip(
+                dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
+            ):
+                if file != found:
+                    raise CorruptFile(
+                        f"{self.root}/{file.path} has changed since {step} wrote it "
+                        f"({file.size} bytes then, {found.size} now); "
+                        f"run: vitrina {step} --as-of {self._as_of}"
+                    )
+        return dataset
+
+    def read(self, spark: "SparkSession", dataset: Dataset, schema: str) -> "DataFrame":
+        """The rows of a dataset, with the columns and types of `schema` (DDL, in Spark SQL)."""
+        if not dataset.files:
+            return spark.createDataFrame([], schema)
+        reader = spark.read.schema(schema)
+        paths = [f"{self.root}/{file.path}" for file in dataset.files]
+        if dataset.format == "csv":
+            return reader.options(**_CSV).csv(paths)
+        return reader.parquet(*paths)
+
+    def open(self, file: File) -> Any:
+        """A file's bytes, for Arrow to read at random."""
+        return self._fs.open_input_file(f"{self._path}/{file.path}")
+
+    def _entries(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(
+            f"{self._path}/{folder}", recursive=recursive, allow_not_found=True
+        )
+        found: list[fs.FileInfo] = self._fs.get_file_info(selector)
+        return found
+
+    def _measure(self, path: str) -> File:
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self._fs.open_input_stream(f"{self._path}/{path}") as stream:
+                while chunk := stream.read(_READ_SIZE):
+                    digest.update(chunk)
+                    size += len(chunk)
+        except FileNotFoundError:
+            return File(path, 0, "missing")
+        return File(path, size, digest.hexdigest())
