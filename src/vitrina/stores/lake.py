@@ -52,9 +52,10 @@ class File:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Files of one format and one schema; none where there are no rows."""
+    """Files of one format; `schema` is DDL of Spark SQL. No rows may mean no files."""
 
     format: Format
+    schema: str
     files: tuple[File, ...]
 
 
@@ -99,7 +100,11 @@ class Lake:
             "seconds": round(time.perf_counter() - clock, 2),
             "counts": outcome.counts,
             "datasets": {
-                dataset: {"format": left.format, "files": [vars(file) for file in left.files]}
+                dataset: {
+                    "format": left.format,
+                    "schema": left.schema,
+                    "files": [vars(file) for file in left.files],
+                }
                 for dataset, left in outcome.datasets.items()
             },
         }
@@ -125,7 +130,8 @@ class Lake:
         ]
         with ThreadPoolExecutor() as pool:
             files = tuple(pool.map(self._measure, sorted(names)))
-        outcome.datasets[name] = Dataset(format_, files)
+        schema = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in rows.schema.fields)
+        outcome.datasets[name] = Dataset(format_, schema, files)
         return outcome.datasets[name]
 
     def document(self, step: str, name: str, content: Document) -> None:
@@ -182,7 +188,8 @@ class Lake:
             CorruptFile: a file is missing or is not the one that was written.
         """
         left = self.result(step)["datasets"][name]
-        dataset = Dataset(left["format"], tuple(File(**file) for file in left["files"]))
+        files = tuple(File(**file) for file in left["files"])
+        dataset = Dataset(left["format"], left["schema"], files)
         with ThreadPoolExecutor() as pool:
             for file, found in zip(
                 dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
@@ -195,11 +202,11 @@ class Lake:
                     )
         return dataset
 
-    def read(self, spark: "SparkSession", dataset: Dataset, schema: str) -> "DataFrame":
-        """The rows of a dataset, with the columns and types of `schema` (DDL, in Spark SQL)."""
+    def read(self, spark: "SparkSession", dataset: Dataset) -> "DataFrame":
+        """The rows of a dataset, with the columns and types they were written with."""
         if not dataset.files:
-            return spark.createDataFrame([], schema)
-        reader = spark.read.schema(schema)
+            return spark.createDataFrame([], dataset.schema)
+        reader = spark.read.schema(dataset.schema)
         paths = [f"{self.root}/{file.path}" for file in dataset.files]
         if dataset.format == "csv":
             return reader.options(**_CSV).csv(paths)
