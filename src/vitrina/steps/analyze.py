@@ -1,0 +1,194 @@
+"""Analyze: clean sales in, marts out, every figure exact.
+
+Money stays decimal. Averages and shares are divided as whole numbers and rounded half up,
+since engines differ in how they round a quotient of decimals. The marts' columns are
+declared in `vitrina.marts`.
+"""
+
+from decimal import Decimal as Exact
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from vitrina.columns import Decimal, spark_type
+from vitrina.contract import Batch
+from vitrina.marts import SHARE_SCALE, Mart, marts
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import Postgres
+
+# Class A is the products that make up the first 80 % of a region's amount, B those up to
+# 95 %, C the rest: the usual bounds of an ABC analysis.
+_A_PERCENT, _B_PERCENT = 80, 95
+_WEEK = 7
+
+
+def rounded_quotient(numerator: Column, denominator: Column, scale: int) -> Column:
+    """`numerator / denominator` rounded half up (away from zero) to `scale` decimals, exact.
+
+    Both are whole numbers, below 10^24 and 10^30; the result is a decimal of that scale.
+    Null where the denominator is null or 0.
+    """
+    whole = "decimal(38,0)"
+    size = F.abs(numerator.cast("decimal(30,0)")) * F.lit(Exact(2 * 10**scale))
+    half = denominator.cast("decimal(30,0)")
+    dividend, divisor = (size + half).cast(whole), (half * F.lit(Exact(2))).cast(whole)
+    divisor = F.when(divisor != 0, divisor)
+    # Exact whatever the engine's rounding, since the remainder is taken off first.
+    quotient = ((dividend - dividend % divisor) / divisor).cast("decimal(30,0)")
+    signed = F.when(numerator < 0, -quotient).otherwise(quotient)
+    return signed * F.lit(Exact(1).scaleb(-scale))
+
+
+def totals(sales: DataFrame, *key: str) -> DataFrame:
+    """`total_sales`, `total_quantity` and `total_sales_amount`: one row per `key`."""
+    return sales.groupBy(*key).agg(
+        F.count("*").alias("total_sales"),
+        F.sum("quantity").alias("total_quantity"),
+        F.sum("sale_amount").alias("total_sales_amount"),
+    )
+
+
+def region_product_mart(sales: DataFrame, mart: Mart, scale: int) -> DataFrame:
+    """One row per region and product: its place among the region's products.
+
+    Products are ranked by amount, the largest first; of equal ones the smaller id is first.
+    The running share follows that order, and the class follows from the running share of
+    those ranked above: a product belongs to A while they make up less than 80 %.
+    """
+    summed = totals(sales, "region", "product_id")
+    region = Window.partitionBy("region")
+    ranked = region.orderBy(F.col("total_sales_amount").desc(), "product_id")
+    so_far = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    cents = _whole(F.col("total_sales_amount"), scale)
+    placed = summed.select(
+        "*",
+        F.row_number().over(ranked).alias("sales_rank"),
+        F.sum(cents).over(so_far).alias("running"),
+        F.sum(cents).over(region).alias("whole"),
+    )
+    above = (F.col("running") - cents) * F.lit(100)
+    return _select(
+        placed.select(
+            "*",
+            _average(scale),
+            rounded_quotient(cents, F.col("whole"), SHARE_SCALE).alias("share"),
+            rounded_quotient(F.col("running"), F.col("whole"), SHARE_SCALE).alias("running_share"),
+            F.when(above < F.col("whole") * F.lit(_A_PERCENT), "A")
+            .when(above < F.col("whole") * F.lit(_B_PERCENT), "B")
+            .otherwise("C")
+            .alias("abc_class"),
+        ),
+        mart,
+    )
+
+
+def ranked_mart(sales: DataFrame, mart: Mart, scale: int) -> DataFrame:
+    """One row per `mart.key`: its totals, its share of the whole amount, its rank.
+
+    Ranked by amount, the largest first; of equal ones the smaller key is first.
+    """
+    everything = Window.partitionBy(F.lit(1))
+    ranked = everything.orderBy(F.col("total_sales_amount").desc(), *mart.key)
+    cents = _whole(F.col("total_sales_amount"), scale)
+    placed = totals(sales, *mart.key).select(
+        "*",
+        F.row_number().over(ranked).alias("sales_rank"),
+        F.sum(cents).over(everything).alias("whole"),
+    )
+    share = rounded_quotient(cents, F.col("whole"), SHARE_SCALE).alias("share")
+    return _select(placed.select("*", _average(scale), share), mart)
+
+
+def day_mart(sales: DataFrame, mart: Mart, batch: Batch, scale: int) -> DataFrame:
+    """One row per day of the batch's window and region, days without sales included.
+
+    The moving average is over seven calendar days, this one and the six before, and is
+    there from the seventh day on; the change is against the same weekday a week before.
+    """
+    spark = sales.sparkSession
+    days = spark.range(batch.contract.days).select(
+        F.date_add(F.lit(batch.first_day), F.col("id").cast("int")).alias("sale_date")
+    )
+    regions = spark.createDataFrame([(name,) for name in batch.contract.regions], "region string")
+    summed = totals(sales, "sale_date", "region").drop("total_quantity")
+    dense = days.crossJoin(regions).join(summed, ["sale_date", "region"], "left")
+    by_day = Window.partitionBy("region").orderBy("sale_date")
+    last_week = by_day.rowsBetween(1 - _WEEK, Window.currentRow)
+    filled = dense.select(
+        "sale_date",
+        "region",
+        F.coalesce("total_sales", F.lit(0)).alias("total_sales"),
+        F.coalesce("total_sales_amount", F.lit(Exact(0))).alias("total_sales_amount"),
+    )
+    cents = _whole(F.col("total_sales_amount"), scale)
+    before = F.lag(cents, _WEEK).over(by_day)
+    compared = filled.select(
+        "*",
+        _average(scale),
+        F.when(F.row_number().over(by_day) >= _WEEK, F.sum(cents).over(last_week)).alias("week"),
+        before.alias("before"),
+    )
+    return _select(
+        compared.select(
+            "*",
+            _money(rounded_quotient(F.col("week"), F.lit(_WEEK), 0), scale).alias(
+                "moving_average_7_days"
+            ),
+            rounded_quotient(cents - F.col("before"), F.col("before"), SHARE_SCALE).alias(
+                "change_from_week_before"
+            ),
+        ),
+        mart,
+    )
+
+
+def mart_rows(sales: DataFrame, batch: Batch) -> dict[Mart, DataFrame]:
+    """Every mart of the batch, from its clean sales."""
+    amount = batch.contract["sale_amount"].type
+    assert isinstance(amount, Decimal)  # noqa: S101 - Contract has checked it
+    by_region_product, by_region, by_product, by_day = marts(batch.contract)
+    return {
+        by_region_product: region_product_mart(sales, by_region_product, amount.scale),
+        by_region: ranked_mart(sales, by_region, amount.scale),
+        by_product: ranked_mart(sales, by_product, amount.scale),
+        by_day: day_mart(sales, by_day, batch, amount.scale),
+    }
+
+
+def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> dict[str, Any]:
+    """Compute the marts and swap them in, once PostgreSQL has found the same totals.
+
+    Raises:
+        BatchError: clean has not ended for this batch, or `sale` holds another.
+        ReconciliationError: a total differs from SQL over `sale`; the old marts stay.
+    """
+    with lake.step("analyze") as left:
+        sales = lake.read(spark, lake.dataset("clean", "clean"))
+        tables = {mart.name: rows.toArrow() for mart, rows in mart_rows(sales, batch).items()}
+        postgres.replace_marts(batch, tables)
+        left.counts = {name: table.num_rows for name, table in tables.items()}
+    return left.counts
+
+
+def _whole(amount: Column, scale: int) -> Column:
+    """An amount in its smallest unit, as a whole number."""
+    return (amount * F.lit(Exact(10**scale))).cast("decimal(30,0)")
+
+
+def _money(whole: Column, scale: int) -> Column:
+    return whole * F.lit(Exact(1).scaleb(-scale))
+
+
+def _average(scale: int) -> Column:
+    """The average receipt: total over count, rounded half up to the smallest unit."""
+    cents = _whole(F.col("total_sales_amount"), scale)
+    average = _money(rounded_quotient(cents, F.col("total_sales"), 0), scale)
+    return average.alias("average_sale_amount")
+
+
+def _select(rows: DataFrame, mart: Mart) -> DataFrame:
+    """The mart's columns, in its order and of its types."""
+    return rows.select(
+        *[F.col(column.name).cast(spark_type(column.type)) for column in mart.columns]
+    )

@@ -1,0 +1,18 @@
+"""Engines that the whole suite shares."""
+
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+
+from vitrina.engine import spark_session
+from vitrina.settings import Settings, load_settings
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The embedded engine, or the cluster that `VITRINA_SPARK_REMOTE` names."""
+    remote = load_settings().spark_remote
+    home = tmp_path_factory.mktemp("home")
+    with spark_session(Settings(home=home, spark_remote=remote)) as session:
+        yield session
