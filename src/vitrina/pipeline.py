@@ -128,12 +128,12 @@ class Run:
 
     @cached_property
     def postgres(self) -> "Postgres":
-        from vitrina.stores.postgres import open_postgres
+        from vitrina.stores.opening import open_postgres
 
         return self._open.enter_context(open_postgres(self.settings))
 
     @cached_property
     def clickhouse(self) -> "ClickHouse":
-        from vitrina.stores.clickhouse import open_clickhouse
+        from vitrina.stores.opening import open_clickhouse
 
         return self._open.enter_context(open_clickhouse(self.settings))

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     )
 
     @property
+    def folder(self) -> Path:
+        """`home` as an absolute path."""
+        return self.home.expanduser().absolute()
+
+    @property
     def lake_root(self) -> str:
         """The lake as an absolute path or a URL.
 
@@ -57,7 +62,7 @@ class Settings(BaseSettings):
         """
         if self.lake is not None and "://" in self.lake:
             return self.lake
-        path = str(Path(self.lake or self.home / "lake").expanduser().absolute())
+        path = str(Path(self.lake or self.folder / "lake").expanduser().absolute())
         if any(letter in path for letter in "*?[]{}\\"):
             raise SettingsError(
                 f"lake: {path} has one of * ? [ ] {{ }} \\ in it, which Spark takes for a "
@@ -92,7 +97,7 @@ def configure_embedded_engine(settings: Settings) -> None:
 
     Its memory pool is unbounded unless it is told otherwise, and then never spills.
     """
-    spill = settings.home.expanduser().absolute() / "tmp"
+    spill = settings.folder / "tmp"
     spill.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",

@@ -134,7 +134,8 @@ def _typed(field: Field) -> Column:
             exact = text.rlike(_NUMBER) & ~text.rlike(_surplus(scale))
             return F.when(exact, text.try_cast(type_))
         case Date():
-            return F.when(text.rlike(_DATE), text.try_cast(type_))
+            # The calendar has no year 0, which some engines count and others refuse.
+            return F.when(text.rlike(_DATE) & ~text.startswith("0000"), text.try_cast(type_))
         case Text():
             value = F.lit(None).cast(type_)
             for allowed in field.allowed:

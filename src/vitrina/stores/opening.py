@@ -1,0 +1,49 @@
+"""Opening a store: the server that the settings name, else the embedded one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vitrina.settings import Settings
+
+if TYPE_CHECKING:
+    from vitrina.stores.clickhouse import ClickHouse
+    from vitrina.stores.postgres import Postgres
+
+# Drivers and engines are imported when a store is opened: none survives a fork.
+
+
+@contextmanager
+def open_postgres(settings: Settings) -> Iterator["Postgres"]:
+    """PostgreSQL; the embedded server runs as long as somebody has it open.
+
+    Raises:
+        StoreUnavailable: it cannot be reached or started.
+    """
+    from vitrina.stores.postgres import postgres
+
+    if settings.postgres_dsn is not None:
+        with postgres(settings.postgres_dsn.get_secret_value()) as store:
+            yield store
+        return
+    from vitrina.stores.embedded_postgres import embedded_postgres
+
+    with embedded_postgres(settings.folder / "postgres") as dsn, postgres(dsn) as store:
+        yield store
+
+
+@contextmanager
+def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
+    """ClickHouse; the embedded one belongs to one process at a time.
+
+    Raises:
+        StoreUnavailable: it cannot be reached, or another process has it open.
+    """
+    from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
+
+    if settings.clickhouse_dsn is not None:
+        with clickhouse(settings.clickhouse_dsn.get_secret_value()) as store:
+            yield store
+        return
+    with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as store:
+        yield store

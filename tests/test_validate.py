@@ -1,0 +1,272 @@
+"""The rules of validation, each on a row or two."""
+
+import datetime
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from tests.rows import AS_OF, BATCH, GOOD, feed
+from vitrina.columns import Decimal as DecimalType
+from vitrina.columns import Integer
+from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.errors import BatchError, FeedError
+from vitrina.steps import validate
+from vitrina.steps.validate import rejected_rows, type_rows
+from vitrina.stores.lake import Lake
+
+INT64 = 2**63 - 1
+
+
+def reasons(spark: SparkSession, *changes: dict[str, str | None]) -> list[list[str]]:
+    typed = type_rows(feed(spark, *changes), BATCH)
+    return [row.reasons or [] for row in typed.collect()]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "expected"),
+    [
+        ("sale_id", None, ["sale_id_missing"]),
+        ("sale_id", "", ["sale_id_missing"]),
+        ("sale_id", " \t", ["sale_id_missing"]),
+        ("sale_id", "12a", ["sale_id_not_an_integer"]),
+        ("sale_id", "1.0", ["sale_id_not_an_integer"]),
+        ("sale_id", "1e3", ["sale_id_not_an_integer"]),
+        ("sale_id", "+5", ["sale_id_not_an_integer"]),
+        ("sale_id", "1 2", ["sale_id_not_an_integer"]),
+        ("sale_id", "٣", ["sale_id_not_an_integer"]),
+        ("sale_id", "0", ["sale_id_below_minimum"]),
+        ("sale_id", "1", []),
+        ("sale_id", str(INT64), []),
+        ("sale_id", str(INT64 + 1), ["sale_id_above_maximum"]),
+        ("sale_id", "-" + "9" * 40, ["sale_id_below_minimum"]),
+        ("customer_id", "2147483647", []),
+        ("customer_id", "2147483648", ["customer_id_above_maximum"]),
+        ("product_id", "-1", ["product_id_below_minimum"]),
+        ("quantity", "0", ["quantity_below_minimum"]),
+        ("quantity", "-3", ["quantity_below_minimum"]),
+        ("quantity", "10", []),
+        ("quantity", "0010", []),
+        ("quantity", "11", ["quantity_above_maximum"]),
+        ("quantity", "two", ["quantity_not_an_integer"]),
+        ("sale_date", "23.11.2026", ["sale_date_malformed"]),
+        ("sale_date", "2026-11-23T00:00", ["sale_date_malformed"]),
+        ("sale_date", "2026-1-23", ["sale_date_malformed"]),
+        ("sale_date", "2026-02-29", ["sale_date_impossible"]),
+        ("sale_date", "2026-13-01", ["sale_date_impossible"]),
+        ("sale_date", "2026-04-31", ["sale_date_impossible"]),
+        ("sale_date", "0000-01-01", ["sale_date_impossible"]),
+        ("sale_date", "0001-01-01", ["sale_date_before_the_window"]),
+        ("sale_date", "9999-12-31", ["sale_date_in_the_future"]),
+        ("sale_date", "2026-11-24", ["sale_date_in_the_future"]),
+        ("sale_date", "2026-11-23", []),
+        ("sale_date", "2025-11-24", []),
+        ("sale_date", "2025-11-23", ["sale_date_before_the_window"]),
+        ("sale_amount", "12,50", ["sale_amount_not_a_number"]),
+        ("sale_amount", "1e2", ["sale_amount_not_a_number"]),
+        ("sale_amount", "12.", ["sale_amount_not_a_number"]),
+        ("sale_amount", ".5", ["sale_amount_not_a_number"]),
+        ("sale_amount", "NaN", ["sale_amount_not_a_number"]),
+        ("sale_amount", "12", []),
+        ("sale_amount", "12.5", []),
+        ("sale_amount", "12.345", ["sale_amount_too_many_decimals"]),
+        ("sale_amount", "12.500", ["sale_amount_too_many_decimals"]),
+        ("sale_amount", "0.01", []),
+        ("sale_amount", "0", ["sale_amount_below_minimum"]),
+        ("sale_amount", "0.00", ["sale_amount_below_minimum"]),
+        ("sale_amount", "-12.00", ["sale_amount_below_minimum"]),
+        ("sale_amount", "0.009", ["sale_amount_too_many_decimals", "sale_amount_below_minimum"]),
+        ("sale_amount", "-1.555", ["sale_amount_too_many_decimals", "sale_amount_below_minimum"]),
+        ("sale_amount", "9999999999.99", []),
+        ("sale_amount", "9999999999.999", ["sale_amount_too_many_decimals"]),
+        ("sale_amount", "10000000000.00", ["sale_amount_above_maximum"]),
+        ("sale_amount", "9" * 60 + ".99", ["sale_amount_above_maximum"]),
+        ("region", "Nord", ["region_unknown"]),
+        ("region", "No rth", ["region_unknown"]),
+        ("region", "nORTH", []),
+        ("region", "\u00a0West\r", []),
+    ],
+)
+def test_a_field_is_rejected_for_exactly_the_reasons_that_apply(
+    spark: SparkSession, field: str, text: str | None, expected: list[str]
+) -> None:
+    assert reasons(spark, {field: text}) == [expected]
+
+
+def test_a_row_is_rejected_with_all_its_reasons(spark: SparkSession) -> None:
+    bad: dict[str, str | None] = {"quantity": "11", "sale_amount": "-1.555", "region": None}
+    assert reasons(spark, bad) == [
+        [
+            "quantity_above_maximum",
+            "sale_amount_too_many_decimals",
+            "sale_amount_below_minimum",
+            "region_missing",
+        ]
+    ]
+
+
+def test_a_valid_row_gets_its_types(spark: SparkSession) -> None:
+    row = type_rows(feed(spark, {}), BATCH).collect()[0]
+    assert tuple(row[name] for name in SALES.names) == (
+        1,
+        7,
+        3,
+        2,
+        datetime.date(2026, 11, 23),
+        Decimal("19.98"),
+        "North",
+    )
+    assert row.reasons is None
+    assert row.repairs is None
+
+
+def test_case_and_spaces_are_repaired_and_named(spark: SparkSession) -> None:
+    rows = type_rows(
+        feed(spark, {"region": " sOUTH"}, {"region": "WEST"}, {"quantity": "3 "}), BATCH
+    ).collect()
+    assert [(row.region, row.quantity, row.repairs) for row in rows] == [
+        ("South", 2, ["region_spaces", "region_case"]),
+        ("West", 2, ["region_case"]),
+        ("North", 3, ["quantity_spaces"]),
+    ]
+
+
+def test_a_rejected_row_keeps_its_raw_text_and_counts_no_repair(spark: SparkSession) -> None:
+    bad = {"sale_id": " x ", "region": "north "}
+    typed = type_rows(feed(spark, bad, {}), BATCH)
+    assert [row.repairs for row in typed.collect()] == [None, None]
+    rejected = rejected_rows(typed, SALES).collect()
+    assert [row.asDict() for row in rejected] == [
+        {**GOOD, **bad, "reasons": ["sale_id_not_an_integer"]}
+    ]
+
+
+@given(text=st.text(alphabet="0123456789-+.eE ,", max_size=14))
+def test_an_amount_is_read_as_python_reads_it_or_not_at_all(
+    spark: SparkSession, text: str
+) -> None:
+    row = type_rows(feed(spark, {"sale_amount": text}), BATCH).collect()[0]
+    if row.sale_amount is None:
+        assert row.reasons
+    else:
+        exact = Decimal(text.strip())
+        assert row.sale_amount == exact
+        assert bool(row.reasons) == (not Decimal("0.01") <= exact <= Decimal("9999999999.99"))
+
+
+@given(day=st.dates(datetime.date(2024, 1, 1), datetime.date(2028, 12, 31)))
+def test_a_real_date_is_valid_inside_the_window_alone(
+    spark: SparkSession, day: datetime.date
+) -> None:
+    expected = (
+        ["sale_date_in_the_future"]
+        if day >= AS_OF
+        else ["sale_date_before_the_window"]
+        if day < AS_OF - datetime.timedelta(days=365)
+        else []
+    )
+    assert reasons(spark, {"sale_date": day.isoformat()}) == [expected]
+
+
+def test_a_contract_of_ones_own_is_all_that_has_to_change(spark: SparkSession) -> None:
+    amount = replace(SALES["sale_amount"], type=DecimalType(9, 3), maximum=Decimal("500.000"))
+    own = Contract(
+        fields=(
+            *[SALES[name] for name in SALES.names[:3]],
+            replace(SALES["quantity"], maximum=99),
+            SALES["sale_date"],
+            amount,
+            replace(SALES["region"], allowed=("Урал", "Сибирь")),
+            Field("shop_id", Integer(32), "Where it was bought", minimum=100, maximum=200),
+        ),
+        days=7,
+    )
+    rows = [
+        {"quantity": "99", "sale_amount": "1.125", "region": "урал", "shop_id": "100"},
+        {"quantity": "100", "sale_amount": "500.001", "region": "North", "shop_id": "99"},
+        {"sale_date": "2026-11-16", "region": "Сибирь", "shop_id": "200"},
+    ]
+    typed = type_rows(feed(spark, *rows, contract=own), Batch(AS_OF, own)).collect()
+    assert (typed[0].sale_amount, typed[0].region) == (Decimal("1.125"), "Урал")
+    assert [row.reasons for row in typed] == [
+        None,
+        [
+            "quantity_above_maximum",
+            "sale_amount_above_maximum",
+            "region_unknown",
+            "shop_id_below_minimum",
+        ],
+        ["sale_date_before_the_window"],
+    ]
+
+
+def leave_feed(spark: SparkSession, lake: Lake, *changes: dict[str, str | None]) -> None:
+    with lake.step("generate") as left:
+        lake.write(left, "feed", feed(spark, *changes), "csv")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "озеро с пробелом"), AS_OF)
+
+
+def run(spark: SparkSession, lake: Lake, share: str = "1") -> dict[str, Any]:
+    return validate.run(spark, lake, BATCH, Decimal(share))
+
+
+def test_the_report_counts_rows_and_reasons_and_shows_five_examples(
+    spark: SparkSession, lake: Lake
+) -> None:
+    many = [{"sale_id": str(n), "quantity": "0"} for n in range(1, 8)]
+    both = {"sale_id": "9", "quantity": "0", "region": None}
+    leave_feed(spark, lake, *many, both, {}, {"region": "east"})
+    counts = run(spark, lake)
+    assert counts == {
+        "rows_in": 10,
+        "valid": 2,
+        "rejected": 8,
+        "repaired": 1,
+        "reasons": {"quantity_below_minimum": 8, "region_missing": 1},
+        "repairs": {"region_case": 1},
+    }
+    report = lake.read_document("validate", "report.json")
+    assert report is not None
+    examples = report.pop("examples")
+    assert report == counts
+    assert [row["sale_id"] for row in examples["quantity_below_minimum"]] == list("12345")
+    assert examples["region_missing"] == [{**GOOD, **both}]
+
+
+def test_spaces_quotes_and_commas_come_through_the_feed_as_they_are(
+    spark: SparkSession, lake: Lake
+) -> None:
+    odd = ' a,"b" ; \\ '
+    leave_feed(spark, lake, {"region": odd}, {"region": " North "}, {"region": None})
+    run(spark, lake)
+    rejects = lake.read(spark, lake.dataset("validate", "rejects")).collect()
+    assert {row.region for row in rejects} == {odd, None}
+
+
+def test_too_many_rejects_stop_the_batch_and_name_the_dominant_reasons(
+    spark: SparkSession, lake: Lake
+) -> None:
+    leave_feed(spark, lake, {}, {"quantity": "0"}, {"quantity": "0"}, {"region": "?"})
+    with pytest.raises(FeedError, match=r"3 of 4 rows were rejected \(75.0%\).*74.*") as refused:
+        run(spark, lake, "0.74")
+    assert "quantity_below_minimum 2, region_unknown 1" in str(refused.value)
+    assert "report.json" in str(refused.value)
+    assert lake.read_document("validate", "report.json") is not None
+    with pytest.raises(BatchError, match="run: vitrina validate --as-of 2026-11-24"):
+        lake.result("validate")
+    assert run(spark, lake, "0.75")["rejected"] == 3
+
+
+def test_an_empty_feed_is_refused(spark: SparkSession, lake: Lake) -> None:
+    leave_feed(spark, lake)
+    with pytest.raises(FeedError, match="no rows"):
+        run(spark, lake)
