@@ -4,8 +4,11 @@ A contract and the marts declare their columns with these types; Spark, Arrow, P
 and ClickHouse each get their own spelling from here, so that the four cannot drift apart.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,27 @@ def spark_type(type_: ColumnType) -> str:
             return "date"
         case Text():
             return "string"
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The columns as Arrow has them.
+
+    >>> arrow_schema([Column("share", Decimal(7, 6), "Share of the amount, of 1")])
+    share: decimal128(7, 6)
+    """
+    return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
+
+
+def _arrow_type(type_: ColumnType) -> pa.DataType:
+    match type_:
+        case Integer(bits):
+            return pa.int32() if bits == 32 else pa.int64()
+        case Decimal(precision, scale):
+            return pa.decimal128(precision, scale)
+        case Date():
+            return pa.date32()
+        case Text():
+            return pa.string()
 
 
 def postgres_type(type_: ColumnType) -> str:

@@ -33,3 +33,9 @@ class LedgerEntry:
     total_sales_amount: Decimal
     started_at: datetime
     loaded_at: datetime
+    """When readers of `sale` first saw it."""
+    analyzed_at: datetime | None = None
+    """When its marts took the place of the earlier ones; None until then."""
+    published_at: datetime | None = None
+    is_current: bool = False
+    """Whether `sale` holds it now; with `analyzed_at`, so do the marts."""
