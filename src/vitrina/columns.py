@@ -6,9 +6,10 @@ and ClickHouse each get their own spelling from here, so that the four cannot dr
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,21 @@ def spark_type(type_: ColumnType) -> str:
             return "string"
 
 
-def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+def arrow_schema(columns: Iterable[Column]) -> "pa.Schema":
     """The columns as Arrow has them.
 
     >>> arrow_schema([Column("share", Decimal(7, 6), "Share of the amount, of 1")])
     share: decimal128(7, 6)
     """
+    # Late: a DAG file that only names the marts should not have to wait for Arrow.
+    import pyarrow as pa
+
     return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
 
 
-def _arrow_type(type_: ColumnType) -> pa.DataType:
+def _arrow_type(type_: ColumnType) -> "pa.DataType":
+    import pyarrow as pa
+
     match type_:
         case Integer(bits):
             return pa.int32() if bits == 32 else pa.int64()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vitrina.contract import SALES, Batch, Contract
 from vitrina.settings import Settings
-from vitrina.stores.lake import Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from vitrina.steps.generate import Recipe
     from vitrina.stores.clickhouse import ClickHouse
+    from vitrina.stores.lake import Lake
     from vitrina.stores.postgres import Postgres
 
 Counts = dict[str, Any]
@@ -117,7 +117,9 @@ class Run:
         return step.work(self)
 
     @cached_property
-    def lake(self) -> Lake:
+    def lake(self) -> "Lake":
+        from vitrina.stores.lake import Lake
+
         return Lake(self.settings.lake_root, self.batch.as_of)
 
     @cached_property

@@ -73,7 +73,7 @@ class Lake:
     """The folder of one batch, on a local disk or on anything that Arrow and Spark both read."""
 
     def __init__(self, root: str, as_of: date) -> None:
-        self._as_of = as_of
+        self.as_of = as_of
         self.root = f"{root}/{as_of.isoformat()}"
         try:
             if "://" in root:
@@ -175,8 +175,8 @@ class Lake:
         result = self.read_document(step, "step.json")
         if result is None:
             raise BatchError(
-                f"batch {self._as_of}: {step} has left nothing in {self.root}; "
-                f"run: vitrina {step} --as-of {self._as_of}"
+                f"batch {self.as_of}: {step} has left nothing in {self.root}; "
+                f"run: vitrina {step} --as-of {self.as_of}"
             )
         return result
 
@@ -198,7 +198,7 @@ class Lake:
                     raise CorruptFile(
                         f"{self.root}/{file.path} has changed since {step} wrote it "
                         f"({file.size} bytes then, {found.size} now); "
-                        f"run: vitrina {step} --as-of {self._as_of}"
+                        f"run: vitrina {step} --as-of {self.as_of}"
                     )
         return dataset
 

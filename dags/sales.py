@@ -1,0 +1,160 @@
+"""The weekly batch: the six steps of `vitrina.pipeline` as Airflow tasks, nothing more.
+
+Parsing this file imports neither Spark nor a store; all work happens inside the tasks.
+"""
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from vitrina.contract import SALES
+from vitrina.marts import marts
+
+MOSCOW = "Europe/Moscow"
+
+SALE = Asset(name="postgresql.sale", uri="vitrina://postgresql/sale")
+MARTS = [
+    Asset(name=f"postgresql.{mart.name}", uri=f"vitrina://postgresql/{mart.name}")
+    for mart in marts(SALES)
+]
+IMPORTS = [
+    Asset(name=f"clickhouse.{name}", uri=f"vitrina://clickhouse/{name}")
+    for name in (
+        *(mart.name for mart in marts(SALES)),
+        "control_totals",
+        "rejects_by_reason",
+        "batch",
+    )
+]
+
+
+def run_step(name: str, as_of: str, **recipe: int) -> str:
+    """Run one step of the batch `as_of` and hand the date on, all that a task has to know."""
+    from datetime import date
+
+    from vitrina.errors import VitrinaError
+    from vitrina.pipeline import STEPS, Run
+    from vitrina.recipe import Recipe
+    from vitrina.settings import load_settings
+
+    step = next(step for step in STEPS if step.name == name)
+    try:
+        with Run(load_settings(), date.fromisoformat(as_of), Recipe(**recipe)) as run:
+            counts = run.step(step)
+    except VitrinaError as error:
+        if error.transient:
+            raise
+        # Trying again would give the same answer.
+        raise AirflowFailException(str(error)) from error
+    print(f"{name} {as_of}: {counts}")
+    return as_of
+
+
+def batch_date() -> str:
+    """The run's `as_of`: the parameter, else the logical date, else when it was queued.
+
+    A date in Moscow. A run that an asset triggered has no logical date.
+    """
+    context = get_current_context()
+    given: str | None = context["params"]["as_of"]
+    if given is not None:
+        return given
+    moment = context.get("logical_date") or context["dag_run"].run_after
+    return moment.astimezone(ZoneInfo(MOSCOW)).date().isoformat()
+
+
+@task(doc_md="Generate the feed: `rows` sales of the 365 days before `as_of`, from `seed`.")
+def generate_data() -> str:
+    params: dict[str, Any] = dict(get_current_context()["params"])
+    return run_step("generate", batch_date(), rows=params["rows"], seed=params["seed"])
+
+
+@task(doc_md="Type every field; reject bad rows with every reason. Too many of them stop the run.")
+def validate_data(as_of: str) -> str:
+    return run_step("validate", as_of)
+
+
+@task(doc_md="Keep one row per sale: copies collapse, conflicts are kept with the rejects.")
+def clean_data(as_of: str) -> str:
+    return run_step("clean", as_of)
+
+
+@task(
+    outlets=[SALE],
+    doc_md="Replace `sale` in PostgreSQL in one transaction, once its totals are Spark's.",
+)
+def load_to_postgresql(as_of: str) -> str:
+    return run_step("load", as_of)
+
+
+@task(
+    outlets=MARTS,
+    doc_md="Compute the marts in Spark; swap them in once SQL over `sale` gives the same totals.",
+)
+def run_analytics(as_of: str) -> str:
+    return run_step("analyze", as_of)
+
+
+@task(
+    outlets=IMPORTS,
+    doc_md="Publish the marts to ClickHouse under the batch's date, reconciled before and after.",
+)
+def publish_to_clickhouse(as_of: str) -> str:
+    return run_step("publish", as_of)
+
+
+@dag(
+    dag_id="sales",
+    schedule=CronTriggerTimetable("45 12 * * 2", timezone=MOSCOW),
+    catchup=False,
+    max_active_runs=1,
+    tags=["vitrina"],
+    params={
+        "rows": Param(
+            1_000_000,
+            type="integer",
+            minimum=1,
+            maximum=1_000_000_000,
+            description="How many sales to generate",
+        ),
+        "seed": Param(
+            42,
+            type="integer",
+            minimum=0,
+            maximum=2**31 - 1,
+            description="Another seed, other sales",
+        ),
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="The batch: sales of the 365 days before this date. "
+            "Unless given, the day of the run in Moscow",
+        ),
+    },
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=1),
+    },
+    dagrun_timeout=timedelta(hours=6),
+    doc_md=f"""
+### Sales, every Tuesday at 12:45 in Moscow
+
+{len(SALES.fields)} fields of a sale, six steps, one batch a run. Each step is a function of the
+batch and of what the step before left: clear a task and it does its work again, doubling
+nothing. A figure that does not reconcile fails the run, and readers keep the batch before.
+""",
+)
+def sales() -> None:
+    raw = generate_data()
+    clean = clean_data(validate_data(raw))
+    publish_to_clickhouse(run_analytics(load_to_postgresql(clean)))
+
+
+sales()

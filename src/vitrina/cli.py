@@ -1,0 +1,248 @@
+"""`vitrina …`: parse, call, print. Results go to stdout, progress and errors to stderr."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vitrina import __version__
+from vitrina.errors import SettingsError, VitrinaError
+from vitrina.pipeline import STEPS, Run, Step
+from vitrina.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="vitrina",
+    help="A store's sales, turned every week into figures that people can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+out = Console()
+err = Console(stderr=True)
+
+
+class Store(StrEnum):
+    postgres = "postgres"
+    clickhouse = "clickhouse"
+
+
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="YYYY-MM-DD",
+        help="The batch: sales of the 365 days before this date. Today in Moscow, unless given.",
+    ),
+]
+Rows = Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many sales to generate.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another seed, other sales.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def main() -> None:
+    """The entry point: the user's own mistakes are one line and exit code 1."""
+    try:
+        # A command that ends early hands back its exit code instead of raising.
+        raise SystemExit(app(standalone_mode=False) or 0)
+    except VitrinaError as error:
+        message = str(error)
+    except click.ClickException as error:
+        message = f"{error.format_message()} See: vitrina --help"
+    except (KeyboardInterrupt, click.Abort):
+        err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
+        raise SystemExit(130) from None
+    err.print("[red]error:[/]", end=" ")
+    err.print(message, markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        out.print(__version__)
+        context.exit()
+
+
+@app.command(epilog="Example: vitrina run --rows 100000 --as-of 2026-11-24")
+def run(
+    as_of: AsOf = None, rows: Rows = 1_000_000, seed: Seed = 42, as_json: AsJson = False
+) -> None:
+    """Run all six steps of a batch, from generated sales to the published marts."""
+    with _run(as_of, rows, seed) as under_way:
+        for step in STEPS:
+            _do(under_way, step)
+        _print_summary(under_way, as_json)
+
+
+@app.command(epilog="Example: vitrina generate --rows 100000 --seed 7 --as-of 2026-11-24")
+def generate(
+    as_of: AsOf = None, rows: Rows = 1_000_000, seed: Seed = 42, as_json: AsJson = False
+) -> None:
+    """Generate a feed of sales, with defects planted and counted in truth.json."""
+    _one_step("generate", as_of, as_json, rows, seed)
+
+
+@app.command(epilog="Example: vitrina validate --as-of 2026-11-24")
+def validate(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Type every field of the feed; reject bad rows with every reason, see report.json."""
+    _one_step("validate", as_of, as_json)
+
+
+@app.command(epilog="Example: vitrina clean --as-of 2026-11-24")
+def clean(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Keep one row per sale; copies collapse, conflicts are kept with the rejects."""
+    _one_step("clean", as_of, as_json)
+
+
+@app.command(epilog="Example: vitrina load --as-of 2026-11-24")
+def load(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Replace the sales in PostgreSQL by the batch's, in one transaction."""
+    _one_step("load", as_of, as_json)
+
+
+@app.command(epilog="Example: vitrina analyze --as-of 2026-11-24")
+def analyze(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Compute the marts and swap them in once they reconcile with the sales."""
+    _one_step("analyze", as_of, as_json)
+
+
+@app.command(epilog="Example: vitrina publish --as-of 2026-11-24")
+def publish(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Publish the marts to ClickHouse under the batch's date."""
+    _one_step("publish", as_of, as_json)
+
+
+@app.command(epilog="Example: vitrina summary --as-of 2026-11-24")
+def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """What became of a batch: rows through each step, rejects, reconciliation, seconds."""
+    with _run(as_of) as finished:
+        _print_summary(finished, as_json)
+
+
+@app.command(epilog="Example: vitrina status --json")
+def status(as_json: AsJson = False) -> None:
+    """The ledger: every batch loaded, and the reconciliation of each import."""
+    from vitrina.stores.opening import open_postgres
+    from vitrina.summary import ledger_json, render_ledger
+
+    with _busy("asking PostgreSQL"), open_postgres(load_settings()) as store:
+        entries = [(entry, store.control_totals(entry.as_of)) for entry in store.ledger()]
+    if as_json:
+        _print_json(ledger_json(entries))
+    elif not entries:
+        out.print("No batch has been loaded yet; run: vitrina run")
+    else:
+        out.print(render_ledger(entries))
+
+
+@app.command(epilog='Example: vitrina sql postgres "SELECT * FROM sales_by_region"')
+def sql(
+    store: Annotated[Store, typer.Argument(help="Which store to ask.")],
+    query: Annotated[str, typer.Argument(help="One statement; it cannot change anything.")],
+    as_json: AsJson = False,
+) -> None:
+    """Query a store, so that no client has to be installed for a look."""
+    from vitrina.stores.opening import open_clickhouse, open_postgres
+
+    settings = load_settings()
+    with _busy(f"asking {store.value}"):
+        if store is Store.postgres:
+            with open_postgres(settings) as postgres:
+                names, rows = postgres.query(query)
+        else:
+            with open_clickhouse(settings) as clickhouse:
+                names, rows = clickhouse.query(query)
+    if as_json:
+        _print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        _print_rows(names, rows)
+
+
+def _one_step(
+    name: str, as_of: str | None, as_json: bool, rows: int = 1_000_000, seed: int = 42
+) -> None:
+    step = next(step for step in STEPS if step.name == name)
+    with _run(as_of, rows, seed) as under_way:
+        counts = _do(under_way, step)
+    if as_json:
+        _print_json({"as_of": str(under_way.batch.as_of), "step": name, **counts})
+
+
+@contextmanager
+def _run(as_of: str | None, rows: int = 1_000_000, seed: int = 42) -> Iterator[Run]:
+    from vitrina.recipe import Recipe
+
+    settings = load_settings()
+    with Run(settings, _date(as_of), Recipe(rows=rows, seed=seed)) as under_way:
+        yield under_way
+
+
+def _do(under_way: Run, step: Step) -> dict[str, Any]:
+    started = time.perf_counter()
+    with _busy(f"{step.name}: {step.summary}"):
+        counts = under_way.step(step)
+    err.print(f"[green]✓[/] {step.name:<9} {time.perf_counter() - started:5.1f} s  {step.summary}")
+    return counts
+
+
+def _print_summary(finished: Run, as_json: bool) -> None:
+    from vitrina.summary import render, summarize
+
+    with _busy("reading the summary"):
+        found = summarize(
+            finished.lake, finished.postgres.control_totals(finished.batch.as_of)
+        )
+    if as_json:
+        _print_json(found)
+    else:
+        out.print(render(found))
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    with err.status(what):
+        yield
+
+
+def _date(text: str | None) -> date:
+    if text is None:
+        return datetime.now(ZoneInfo("Europe/Moscow")).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--as-of {text} is not a date; write it as 2026-11-24") from None
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json) + "\n")
+
+
+def _as_json(value: Any) -> Any:
+    """Exact decimals as text, dates as ISO 8601."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*["" if value is None else str(value) for value in row])
+    out.print(table)
+    err.print(f"{len(rows):,} rows")

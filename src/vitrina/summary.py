@@ -1,0 +1,182 @@
+"""What became of a batch: rows through each step, rejects, reconciliation, seconds."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.marts import TOTALS
+from vitrina.pipeline import STEPS
+from vitrina.stores.lake import Lake
+
+Summary = dict[str, Any]
+
+
+def summarize(lake: Lake, totals: Sequence[ControlTotals]) -> Summary:
+    """The batch's summary, as JSON would have it.
+
+    Raises:
+        BatchError: a step has not ended for this batch.
+    """
+    results = {step.name: lake.result(step.name) for step in STEPS}
+    rejects = dict(results["validate"]["counts"]["reasons"])
+    if conflicting := results["clean"]["counts"]["conflicting"]:
+        rejects["conflicting_duplicate"] = conflicting
+    return {
+        "as_of": str(lake.as_of),
+        "steps": {
+            name: {"seconds": result["seconds"], **result["counts"]}
+            for name, result in results.items()
+        },
+        "rejects": rejects,
+        "reconciliation": [asdict(each) for each in totals],
+        "lake": lake.root,
+    }
+
+
+def render(summary: Summary) -> RenderableType:
+    """The summary for people."""
+    return Group(
+        _steps(summary),
+        _rejects(summary),
+        reconciliation(summary["as_of"], [ControlTotals(**t) for t in summary["reconciliation"]]),
+        Text.from_markup(
+            f"\nThe lake: {summary['lake']}\n"
+            "Look for yourself:\n"
+            '  [bold]vitrina sql postgres "SELECT * FROM sales_by_region ORDER BY sales_rank"[/]\n'
+            '  [bold]vitrina sql clickhouse "SELECT * FROM batch ORDER BY import_date"[/]\n'
+            "  [bold]vitrina status[/]"
+        ),
+    )
+
+
+def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:
+    """Control totals, table by table, and whether all engines that hold a table agree."""
+    table = Table(title=f"Reconciliation of {as_of}", title_justify="left")
+    table.add_column("table")
+    table.add_column("engine")
+    for name in TOTALS:
+        table.add_column(name, justify="right")
+    table.add_column("agrees")
+    for each in sorted(totals, key=lambda total: total.table):
+        table.add_row(
+            each.table,
+            each.engine,
+            *["" if figure is None else f"{figure:,}" for figure in _figures(each)],
+            "[green]yes[/]" if agrees(each, totals) else "[red]NO[/]",
+        )
+    return table
+
+
+def agrees(one: ControlTotals, totals: Sequence[ControlTotals]) -> bool:
+    """Whether a table sums to what the others sum to, in every measure that it has.
+
+    Each table holds all the sales of the batch, however it groups them.
+    """
+    return all(
+        mine == theirs
+        for other in totals
+        for mine, theirs in zip(_figures(one), _figures(other), strict=True)
+        if mine is not None and theirs is not None
+    )
+
+
+def _figures(totals: ControlTotals) -> list[Any]:
+    return [getattr(totals, name) for name in TOTALS]
+
+
+def _steps(summary: Summary) -> Table:
+    table = Table(title=f"Batch {summary['as_of']}", title_justify="left")
+    table.add_column("step")
+    table.add_column("rows", justify="right")
+    table.add_column("what became of them")
+    table.add_column("seconds", justify="right")
+    steps = summary["steps"]
+    for name, rows, note in _flow(steps):
+        table.add_row(name, f"{rows:,}", note, f"{steps[name]['seconds']:.1f}")
+    table.add_section()
+    total = sum(step["seconds"] for step in steps.values())
+    table.add_row("", "", "", f"{total:.1f}")
+    return table
+
+
+def _flow(steps: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """Each step's name, the rows it left, and how they came about."""
+    validate, clean = steps["validate"], steps["clean"]
+    return [
+        ("generate", steps["generate"]["feed_rows"], f"seed {steps['generate']['seed']}"),
+        (
+            "validate",
+            validate["valid"],
+            f"{validate['rejected']:,} rejected, {validate['repaired']:,} repaired",
+        ),
+        (
+            "clean",
+            clean["clean"],
+            f"{clean['collapsed']:,} copies collapsed, {clean['conflicting']:,} in conflict",
+        ),
+        ("load", clean["clean"], f"{clean['total_sales_amount']} in all"),
+        ("analyze", sum(steps["analyze"]["marts"].values()), "rows of marts"),
+        ("publish", sum(steps["publish"]["marts"].values()), "rows of marts"),
+    ]
+
+
+def _rejects(summary: Summary) -> Table:
+    table = Table(title="Rejects by reason", title_justify="left")
+    table.add_column("reason")
+    table.add_column("rows", justify="right")
+    for reason, rows in sorted(summary["rejects"].items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(reason, f"{rows:,}")
+    return table
+
+
+Ledger = Sequence[tuple[LedgerEntry, Sequence[ControlTotals]]]
+
+
+def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
+    """The batches with their control totals, newest first, as JSON would have them."""
+    return [
+        {**asdict(entry), "reconciliation": [asdict(each) for each in totals]}
+        for entry, totals in ledger
+    ]
+
+
+def render_ledger(ledger: Ledger) -> RenderableType:
+    """The batches, and for each import whether all engines agree."""
+    table = Table(title="Batches", title_justify="left")
+    for name in ("as of", "source", "loaded", "published"):
+        table.add_column(name)
+    for name in ("rows in", "rejected", "collapsed", "sales", "amount"):
+        table.add_column(name, justify="right")
+    table.add_column("reconciles")
+    for entry, totals in ledger:
+        table.add_row(
+            str(entry.as_of),
+            entry.source if entry.seed is None else f"{entry.source}, seed {entry.seed}",
+            _moment(entry.loaded_at),
+            _moment(entry.published_at),
+            f"{entry.rows_in:,}",
+            f"{entry.rejected:,}",
+            f"{entry.collapsed:,}",
+            f"{entry.clean:,}",
+            f"{entry.total_sales_amount:,}",
+            _verdict(totals),
+        )
+    details = [reconciliation(str(entry.as_of), totals) for entry, totals in ledger]
+    return Group(table, *details)
+
+
+def _verdict(totals: Sequence[ControlTotals]) -> str:
+    engines = sorted({each.engine for each in totals})
+    if all(agrees(each, totals) for each in totals):
+        return f"[green]yes[/]: {', '.join(engines)}"
+    return "[red]NO[/]"
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
