@@ -1,0 +1,148 @@
+"""The defects that the generated feed carries: what each spoils, and what validation says to it.
+
+Each is built so that exactly one rule of `docs/rules.md` stands against the row. A contract
+under which a kind would be valid (a quantity of 0 where 0 is allowed) does without it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from vitrina.columns import Date, Decimal, Integer, Text
+from vitrina.contract import Batch, Contract, Field
+
+NUMBERS_MISREAD = ("n/a", "?", "1e3", "12,50")
+UNKNOWN_PLACES = ("Atlantis", "Lukomorye", "-")
+_NEARBY_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One kind of defect in one field: the text that stands there instead.
+
+    `label` is what becomes of the row: the reason it is rejected for, or the repair.
+    `text` may refer to the fields by name, as clean text, and to `_variant`, a random bigint.
+    """
+
+    name: str
+    label: str
+    field: str
+    text: Column
+
+
+Kind = list[Defect]
+"""The same mistake in one field or another, each as likely."""
+
+
+def invalid(batch: Batch) -> list[Kind]:
+    """The kinds that make a row unusable."""
+    contract = batch.contract
+    dates, texts = _of_type(contract, Date), _of_type(contract, Text)
+    numbers = _of_type(contract, Integer, Decimal)
+    future = [batch.as_of + timedelta(days) for days in range(_NEARBY_DAYS)]
+    past = [batch.first_day - timedelta(days) for days in range(1, _NEARBY_DAYS + 1)]
+    kinds = [
+        [_defect(field, "missing", F.lit(None).cast("string")) for field in contract.fields],
+        [_defect(field, _not_a(field), _one_of(NUMBERS_MISREAD)) for field in numbers],
+        [_defect(field, "malformed", _in_another_form(field)) for field in dates],
+        [_defect(field, "impossible", _one_of(_impossible_days(batch))) for field in dates],
+        [_defect(field, "in_the_future", _one_of(_iso(future))) for field in dates],
+        [_defect(field, "before_the_window", _one_of(_iso(past))) for field in dates],
+        [_defect(field, "unknown", _one_of(_unknown(field))) for field in texts],
+    ]
+    quantity, amount = contract["quantity"], contract["sale_amount"]
+    for field, zero in ((quantity, "0"), (amount, _zero(amount))):
+        if field.minimum is not None and field.minimum >= 0:
+            negative = F.concat(F.lit("-"), F.col(field.name))
+            kinds.append([_defect(field, "below_minimum", negative, "negative")])
+        if field.minimum is not None and field.minimum > 0:
+            kinds.append([_defect(field, "below_minimum", F.lit(zero), "zero")])
+    if quantity.maximum is not None:
+        beyond = F.lit(int(quantity.maximum) + 1).cast("bigint") + F.pmod("_variant", F.lit(90))
+        kinds.append([_defect(quantity, "above_maximum", beyond.cast("string"), "too_large")])
+    surplus = F.concat(F.col(amount.name), F.lit("5" if "." in _zero(amount) else ".5"))
+    kinds.append([_defect(amount, "too_many_decimals", surplus)])
+    return kinds
+
+
+def repairable(batch: Batch) -> list[Kind]:
+    """The kinds that validation repairs."""
+    contract = batch.contract
+    kinds = [[_defect(field, "spaces", _spaced(field)) for field in contract.fields]]
+    with_case = [field for field in _of_type(contract, Text) if _has_case(field)]
+    if with_case:
+        kinds.append([_defect(field, "case", _in_the_wrong_case(field)) for field in with_case])
+    return kinds
+
+
+def element(texts: Sequence[str], index: Column) -> Column:
+    """The text at an index, counted from 0."""
+    return F.get(F.array(*map(F.lit, texts)), index.cast("int"))
+
+
+def _defect(field: Field, rule: str, text: Column, kind: str = "") -> Defect:
+    """A defect that goes by the name of the rule it breaks unless it is given its own."""
+    return Defect(f"{field.name}_{kind or rule}", f"{field.name}_{rule}", field.name, text)
+
+
+def _of_type(contract: Contract, *types: type) -> list[Field]:
+    return [field for field in contract.fields if isinstance(field.type, types)]
+
+
+def _one_of(texts: Sequence[str]) -> Column:
+    return element(texts, F.pmod("_variant", F.lit(len(texts))))
+
+
+def _not_a(field: Field) -> str:
+    return "not_an_integer" if isinstance(field.type, Integer) else "not_a_number"
+
+
+def _in_another_form(field: Field) -> Column:
+    day = F.col(field.name)
+    parts = [day.substr(9, 2), day.substr(6, 2), day.substr(1, 4)]
+    return F.when(F.pmod("_variant", F.lit(2)) == 0, F.concat_ws(".", *parts)).otherwise(
+        F.translate(day, "-", "/")
+    )
+
+
+def _impossible_days(batch: Batch) -> list[str]:
+    years = range(batch.first_day.year, batch.as_of.year + 1)
+    return [f"{year:04}-{day}" for year in years for day in ("02-30", "04-31", "13-01")]
+
+
+def _iso(days: Iterable[date]) -> list[str]:
+    return [day.isoformat() for day in days]
+
+
+def _unknown(field: Field) -> list[str]:
+    known = {value.lower() for value in field.allowed}
+    return [place for place in UNKNOWN_PLACES if place.lower() not in known]
+
+
+def _zero(amount: Field) -> str:
+    scale = amount.type.scale if isinstance(amount.type, Decimal) else 0
+    return f"{0:.{scale}f}"
+
+
+def _spaced(field: Field) -> Column:
+    text, kind = F.col(field.name), F.pmod("_variant", F.lit(3))
+    around = F.when(kind == 0, F.concat(F.lit(" "), text))
+    return around.when(kind == 1, F.concat(text, F.lit("  "))).otherwise(
+        F.concat(F.lit("\u00a0"), text, F.lit("\t"))
+    )
+
+
+def _has_case(field: Field) -> bool:
+    """Whether each value can be written in another case and read back."""
+    return all(value.upper() != value.lower() == value.upper().lower() for value in field.allowed)
+
+
+def _in_the_wrong_case(field: Field) -> Column:
+    text = F.col(field.name)
+    # A value may be in one of the two cases already.
+    lower = F.when(F.lower(text) != text, F.lower(text)).otherwise(F.upper(text))
+    upper = F.when(F.upper(text) != text, F.upper(text)).otherwise(F.lower(text))
+    return F.when(F.pmod("_variant", F.lit(2)) == 0, lower).otherwise(upper)
