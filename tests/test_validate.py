@@ -159,6 +159,40 @@ def test_an_amount_is_read_as_python_reads_it_or_not_at_all(
         assert bool(row.reasons) == (not Decimal("0.01") <= exact <= Decimal("9999999999.99"))
 
 
+@given(
+    field=st.sampled_from(SALES.names),
+    text=st.none() | st.text(alphabet="0123456789-.: Northe\t", max_size=24) | st.integers().map(str),
+)
+def test_a_row_has_a_reason_against_it_or_a_value_in_every_field(
+    spark: SparkSession, field: str, text: str | None
+) -> None:
+    row = type_rows(feed(spark, {field: text}), BATCH).collect()[0]
+    if row.reasons is None:
+        assert None not in [row[name] for name in SALES.names]
+        assert row[f"raw_{field}"] is None
+    else:
+        assert row.reasons
+        assert all(reason.startswith(f"{field}_") for reason in row.reasons)
+        assert row[f"raw_{field}"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("99", []),
+        ("99.0", ["sale_amount_too_many_decimals"]),
+        ("100.9", ["sale_amount_too_many_decimals", "sale_amount_above_maximum"]),
+    ],
+)
+def test_an_amount_without_decimals_has_them_cut_off_before_its_limits(
+    spark: SparkSession, text: str, expected: list[str]
+) -> None:
+    whole = replace(SALES["sale_amount"], type=DecimalType(9, 0), minimum=1, maximum=99)
+    fields = tuple(whole if f.name == "sale_amount" else f for f in SALES.fields)
+    rows = type_rows(feed(spark, {"sale_amount": text}), Batch(AS_OF, Contract(fields)))
+    assert [row.reasons or [] for row in rows.collect()] == [expected]
+
+
 @given(day=st.dates(datetime.date(2024, 1, 1), datetime.date(2028, 12, 31)))
 def test_a_real_date_is_valid_inside_the_window_alone(
     spark: SparkSession, day: datetime.date
