@@ -1,0 +1,35 @@
+"""Rows of a mart as PostgreSQL hands them over: Arrow, of exactly the declared types."""
+
+from datetime import date
+from decimal import Decimal as Money
+from typing import Any
+
+import pyarrow as pa
+
+from vitrina.columns import arrow_schema
+from vitrina.contract import SALES
+from vitrina.marts import Mart, marts
+
+BY_REGION_PRODUCT, BY_REGION, BY_PRODUCT, BY_DAY = marts(SALES)
+
+_PLAIN: dict[str, Any] = {
+    "region": "North",
+    "product_id": 3,
+    "sale_date": date(2026, 11, 23),
+    "total_sales": 2,
+    "total_quantity": 5,
+    "total_sales_amount": Money("30.50"),
+    "average_sale_amount": Money("15.25"),
+    "sales_rank": 1,
+    "share": Money("0.250000"),
+    "running_share": Money("0.750000"),
+    "abc_class": "A",
+    "moving_average_7_days": None,
+    "change_from_week_before": None,
+}
+
+
+def mart_table(mart: Mart, *rows: dict[str, Any]) -> pa.Table:
+    """A mart with these rows; what a row leaves out is an ordinary value."""
+    filled = [{name: (_PLAIN | row)[name] for name in mart.names} for row in rows]
+    return pa.Table.from_pylist(filled, arrow_schema(mart.columns))
