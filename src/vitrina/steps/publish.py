@@ -1,0 +1,133 @@
+"""Publish: the marts from PostgreSQL in, the same marts in ClickHouse under the batch's date out.
+
+Every mart is staged and compared before the first is swapped in, so a figure that does not
+reconcile leaves the import that readers see untouched.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal as Money
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vitrina.columns import Date, Decimal, Text
+from vitrina.contract import Batch
+from vitrina.errors import BatchError, ReconciliationError
+from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.marts import Mart, marts
+from vitrina.stores.clickhouse import ROWS, ClickHouse
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import Postgres
+
+
+def sums(mart: Mart, rows: pa.Table) -> dict[str, Money]:
+    """How many `rows` there are, and the exact sum of each column: as ClickHouse must have it.
+
+    Dates count as days since 1970, missing values as 0; texts have no sum.
+    """
+    found = {ROWS: Money(rows.num_rows)}
+    for column in mart.columns:
+        if isinstance(column.type, Text):
+            continue
+        values = rows[column.name]
+        if isinstance(column.type, Date):
+            values = values.cast(pa.int32())
+        scale = column.type.scale if isinstance(column.type, Decimal) else 0
+        total = pc.sum(values.cast(pa.decimal256(76, scale))).as_py()
+        found[column.name] = total or Money(0)
+    return found
+
+
+def with_control_totals(sums: Mapping[str, Money], totals: ControlTotals) -> dict[str, Money]:
+    """The sums, in which the control totals that PostgreSQL computed itself take precedence."""
+    computed = {
+        "total_sales": Money(totals.total_sales),
+        "total_sales_amount": totals.total_sales_amount,
+    }
+    if totals.total_quantity is not None:
+        computed["total_quantity"] = Money(totals.total_quantity)
+    return {**sums, **computed}
+
+
+def reconcile(
+    mart: Mart, postgresql: Mapping[str, Money], clickhouse: Mapping[str, Money], left: str
+) -> None:
+    """Compare every sum of a mart.
+
+    Raises:
+        ReconciliationError: one differs; `left` says what readers see now.
+    """
+    for measure, expected in postgresql.items():
+        if clickhouse[measure] != expected:
+            raise ReconciliationError(
+                mart.name,
+                measure,
+                expected=("PostgreSQL", expected),
+                actual=("ClickHouse", clickhouse[measure]),
+                left=left,
+            )
+
+
+def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) -> dict[str, Any]:
+    """Publish the marts, their control totals and the batch's rejects.
+
+    A reader who takes the newest `import_date` of ClickHouse's `batch` sees a whole import; a
+    rerun replaces its own import, mart by mart, and no other.
+
+    Raises:
+        BatchError: PostgreSQL holds another batch, or no marts of its present sales.
+        ReconciliationError: a figure in ClickHouse is not PostgreSQL's.
+    """
+    as_of = batch.as_of
+    with lake.step("publish") as left:
+        entry = _analyzed_batch(postgres, batch)
+        published = marts(batch.contract)
+        imported_at = datetime.now(UTC)
+        imported_at = imported_at.replace(microsecond=imported_at.microsecond // 1000 * 1000)
+        # Those of ClickHouse would be of an earlier publication.
+        totals = [each for each in postgres.control_totals(as_of) if each.engine != "clickhouse"]
+        computed = {each.table: each for each in totals if each.engine == "postgresql"}
+
+        clickhouse.create_tables(batch.contract)
+        expected = {}
+        for mart in published:
+            rows = postgres.read_mart(mart)
+            expected[mart] = with_control_totals(sums(mart, rows), computed[mart.name])
+            clickhouse.stage(mart, as_of, imported_at, rows)
+            reconcile(mart, expected[mart], clickhouse.staged_sums(mart, as_of), _UNTOUCHED)
+        for mart in published:
+            clickhouse.replace_import(mart, as_of)
+            reconcile(
+                mart,
+                expected[mart],
+                clickhouse.sums(mart, as_of),
+                f"ClickHouse shows wrong figures; run: vitrina publish --as-of {as_of}",
+            )
+
+        shown = [clickhouse.totals(mart, as_of) for mart in published]
+        clickhouse.record_batch(entry, imported_at, [*totals, *shown], postgres.rejects(as_of))
+        postgres.record_totals(as_of, shown)
+        left.counts = {mart.name: int(expected[mart][ROWS]) for mart in published}
+    return left.counts
+
+
+_UNTOUCHED = "ClickHouse still shows what it showed before"
+
+
+def _analyzed_batch(postgres: Postgres, batch: Batch) -> LedgerEntry:
+    """The batch's ledger row, if PostgreSQL holds its sales and the marts made from them."""
+    entry = postgres.current_batch()
+    if entry is None or entry.as_of != batch.as_of:
+        holds = "no batch" if entry is None else f"batch {entry.as_of}"
+        raise BatchError(
+            f"batch {batch.as_of}: PostgreSQL holds {holds}; {_UNTOUCHED}; "
+            f"run: vitrina load --as-of {batch.as_of}"
+        )
+    if entry.analyzed_at is None:
+        raise BatchError(
+            f"batch {batch.as_of} has not been analyzed since it was loaded; {_UNTOUCHED}; "
+            f"run: vitrina analyze --as-of {batch.as_of}"
+        )
+    return entry
