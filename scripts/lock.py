@@ -1,9 +1,9 @@
 """Compile `requirements/*.txt` from pyproject.toml, or check what is there.
 
-    lock.py            compile; versions already pinned stay while they still fit
-    lock.py --upgrade  compile with the newest versions
-    lock.py --check    fail when a file is stale, or a package lacks a wheel on a
-                       supported Python and platform
+lock.py            compile; versions already pinned stay while they still fit
+lock.py --upgrade  compile with the newest versions
+lock.py --check    fail when a file is stale, or a package lacks a wheel on a
+                   supported Python and platform
 """
 
 import argparse
@@ -77,7 +77,7 @@ def compile_file(name: str, folder: Path, *, upgrade: bool) -> None:
 
 
 def pins(text: str) -> list[str]:
-    """The pinned versions with their markers, without the hashes.
+    r"""The pinned versions with their markers, without the hashes.
 
     >>> pins("a==1 ; python_version < '3.12' \\\\\n    --hash=sha256:00\n# by make\n")
     ["a==1 ; python_version < '3.12'"]
@@ -116,7 +116,9 @@ def missing_wheels(target: tuple[str, str, str]) -> str | None:
     result = uv(*command, "--offline")
     if result.returncode:
         result = uv(*command)
-    return f"{name}.txt, Python {python}, {platform}:\n{result.stderr}" if result.returncode else None
+    return (
+        f"{name}.txt, Python {python}, {platform}:\n{result.stderr}" if result.returncode else None
+    )
 
 
 def main() -> None:
@@ -134,7 +136,7 @@ def main() -> None:
     problems += stale_files()
     if problems:
         sys.exit("\n".join(problems))
-    print(f"requirements: up to date, with wheels for {len(PYTHONS)} Pythons × {len(PLATFORMS)} platforms")
+    print(f"Up to date, with wheels for {len(PYTHONS)} Pythons on {len(PLATFORMS)} platforms.")
 
 
 if __name__ == "__main__":
