@@ -1,0 +1,127 @@
+"""Load: the clean sales in, and out comes PostgreSQL's `sale`, with the batch in the ledger."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from vitrina.columns import arrow_schema
+from vitrina.contract import Batch
+from vitrina.errors import CorruptFile, ReconciliationError
+from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.stores.lake import Dataset, File, Lake
+from vitrina.stores.postgres import Postgres
+
+CONFLICTING_DUPLICATE = "conflicting_duplicate"
+
+# Two connections copy twice as fast as one; more than two gain nothing on a few cores.
+_CONNECTIONS = 2
+# Rows held in memory at a time, by each connection.
+_BATCH_ROWS = 65_536
+
+
+def ledger_entry(batch: Batch, results: Mapping[str, Any]) -> LedgerEntry:
+    """What the ledger says of a batch, from what its steps counted, by the steps' names.
+
+    Raises:
+        ReconciliationError: rows in are not clean + rejected + collapsed.
+    """
+    generated, valid, clean = (results[n]["counts"] for n in ("generate", "validate", "clean"))
+    entry = LedgerEntry(
+        as_of=batch.as_of,
+        source=generated["source"],
+        seed=generated["seed"],
+        rows_in=valid["rows_in"],
+        clean=clean["clean"],
+        rejected=valid["rejected"] + clean["conflicting"],
+        repaired=valid["repaired"],
+        collapsed=clean["collapsed"],
+        total_sales_amount=Decimal(clean["total_sales_amount"]),
+        started_at=datetime.fromisoformat(results["generate"]["started"]),
+        loaded_at=datetime.now(UTC),
+    )
+    accounted_for = entry.clean + entry.rejected + entry.collapsed
+    if entry.rows_in != accounted_for:
+        raise ReconciliationError(
+            "batch",
+            "rows_in",
+            expected=("the feed", entry.rows_in),
+            actual=("clean + rejected + collapsed", accounted_for),
+            left=f"nothing was loaded; run: vitrina validate --as-of {batch.as_of}",
+        )
+    return entry
+
+
+def rejects_by_reason(results: Mapping[str, Any]) -> dict[str, int]:
+    """Rejected rows by reason, conflicting duplicates among them."""
+    reasons = dict(results["validate"]["counts"]["reasons"])
+    if conflicting := results["clean"]["counts"]["conflicting"]:
+        reasons[CONFLICTING_DUPLICATE] = conflicting
+    return reasons
+
+
+def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.RecordBatch]]:
+    """The rows of a dataset as streams of record batches, to be read in parallel.
+
+    Together they yield each row once. Each takes the next row group that none has taken, so
+    that they end together, whether there are many files or one.
+    """
+    schema = arrow_schema(batch.contract.fields)
+    row_groups: SimpleQueue[tuple[File, int]] = SimpleQueue()
+    for file in dataset.files:
+        with lake.open(file) as source:
+            for group in range(parquet.ParquetFile(source).num_row_groups):
+                row_groups.put((file, group))
+
+    def share() -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                file, group = row_groups.get_nowait()
+            except Empty:
+                return
+            try:
+                with lake.open(file) as source:
+                    for rows in parquet.ParquetFile(source).iter_batches(
+                        _BATCH_ROWS, row_groups=[group], columns=schema.names
+                    ):
+                        yield rows.select(schema.names).cast(schema)
+            except (pa.ArrowException, KeyError, OSError) as error:
+                raise CorruptFile(
+                    f"{lake.root}/{file.path} does not have the contract's columns: {error}; "
+                    f"run: vitrina clean --as-of {batch.as_of}"
+                ) from error
+
+    return [share() for _ in range(_CONNECTIONS)]
+
+
+def run(lake: Lake, postgres: Postgres, batch: Batch) -> dict[str, Any]:
+    """Load the batch; readers of `sale` see the old batch until they see the new one, whole.
+
+    Raises:
+        BatchError: clean has not ended for this batch.
+        CorruptFile: a clean file is not the one that was written.
+        ReconciliationError: rows or money went astray; `sale` holds what it held before.
+        StoreUnavailable: other writers or readers were not done in time.
+    """
+    with lake.step("load") as left:
+        results = {step: lake.result(step) for step in ("generate", "validate", "clean")}
+        clean = results["clean"]["counts"]
+        entry = ledger_entry(batch, results)
+        dataset = lake.dataset("clean", "clean")
+        expected = ControlTotals(
+            "spark", "sale", entry.clean, clean["total_quantity"], entry.total_sales_amount
+        )
+        postgres.create_tables(batch.contract)
+        loaded = postgres.replace_sales(
+            batch, entry, rejects_by_reason(results), expected, shares(lake, dataset, batch)
+        )
+        left.counts = {
+            "total_sales": loaded.total_sales,
+            "total_quantity": loaded.total_quantity,
+            "total_sales_amount": str(loaded.total_sales_amount),
+        }
+    return left.counts
