@@ -11,15 +11,16 @@ from enum import StrEnum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import click
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from vitrina import __version__
 from vitrina.errors import SettingsError, VitrinaError
 from vitrina.pipeline import STEPS, Run, Step
-from vitrina.settings import Settings, load_settings
+from vitrina.recipe import Recipe
+from vitrina.settings import load_settings
 
 app = typer.Typer(
     name="vitrina",
@@ -29,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console()
+# A pipe has no width to keep to.
+out = Console() if sys.stdout.isatty() else Console(width=1000)
 err = Console(stderr=True)
 
 
@@ -57,9 +59,9 @@ def main() -> None:
         raise SystemExit(app(standalone_mode=False) or 0)
     except VitrinaError as error:
         message = str(error)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         message = f"{error.format_message()} See: vitrina --help"
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
         raise SystemExit(130) from None
     err.print("[red]error:[/]", end=" ")
@@ -184,8 +186,6 @@ def _one_step(
 
 @contextmanager
 def _run(as_of: str | None, rows: int = 1_000_000, seed: int = 42) -> Iterator[Run]:
-    from vitrina.recipe import Recipe
-
     settings = load_settings()
     with Run(settings, _date(as_of), Recipe(rows=rows, seed=seed)) as under_way:
         yield under_way
@@ -241,7 +241,9 @@ def _as_json(value: Any) -> Any:
 
 
 def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(*names)
+    table = Table(box=SIMPLE_HEAD)
+    for name in names:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*["" if value is None else str(value) for value in row])
     out.print(table)

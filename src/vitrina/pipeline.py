@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vitrina.contract import SALES, Batch, Contract
+from vitrina.recipe import Recipe
 from vitrina.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from vitrina.steps.generate import Recipe
     from vitrina.stores.clickhouse import ClickHouse
     from vitrina.stores.lake import Lake
     from vitrina.stores.postgres import Postgres
@@ -85,14 +85,13 @@ class Run:
         self,
         settings: Settings,
         as_of: date,
-        recipe: "Recipe | None" = None,
+        recipe: Recipe,
         contract: Contract = SALES,
     ) -> None:
-        from vitrina.steps.generate import Recipe
-
+    
         self.settings = settings
         self.batch = Batch(as_of, contract)
-        self.recipe = recipe or Recipe()
+        self.recipe = recipe
         self._open = ExitStack()
 
     def __enter__(self) -> Self:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -30,7 +32,7 @@ def summarize(lake: Lake, totals: Sequence[ControlTotals]) -> Summary:
     return {
         "as_of": str(lake.as_of),
         "steps": {
-            name: {"seconds": result["seconds"], **result["counts"]}
+            name: {"seconds": result["seconds"], "counts": result["counts"]}
             for name, result in results.items()
         },
         "rejects": rejects,
@@ -57,11 +59,9 @@ def render(summary: Summary) -> RenderableType:
 
 def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:
     """Control totals, table by table, and whether all engines that hold a table agree."""
-    table = Table(title=f"Reconciliation of {as_of}", title_justify="left")
-    table.add_column("table")
-    table.add_column("engine")
-    for name in TOTALS:
-        table.add_column(name, justify="right")
+    table = _table(f"Reconciliation of {as_of}", "table", "engine")
+    for name in ("sales", "units", "amount"):
+        table.add_column(name, justify="right", overflow="fold")
     table.add_column("agrees")
     for each in sorted(totals, key=lambda total: total.table):
         table.add_row(
@@ -91,47 +91,56 @@ def _figures(totals: ControlTotals) -> list[Any]:
 
 
 def _steps(summary: Summary) -> Table:
-    table = Table(title=f"Batch {summary['as_of']}", title_justify="left")
-    table.add_column("step")
-    table.add_column("rows", justify="right")
-    table.add_column("what became of them")
+    table = _table(f"Batch {summary['as_of']}", "step")
+    table.add_column("rows", justify="right", overflow="fold")
+    table.add_column("what became of them", overflow="fold")
     table.add_column("seconds", justify="right")
     steps = summary["steps"]
-    for name, rows, note in _flow(steps):
+    for name, rows, note in _flow({name: step["counts"] for name, step in steps.items()}):
         table.add_row(name, f"{rows:,}", note, f"{steps[name]['seconds']:.1f}")
     table.add_section()
-    total = sum(step["seconds"] for step in steps.values())
-    table.add_row("", "", "", f"{total:.1f}")
+    table.add_row("", "", "", f"{sum(step['seconds'] for step in steps.values()):.1f}")
     return table
 
 
-def _flow(steps: dict[str, Any]) -> list[tuple[str, int, str]]:
+def _flow(counts: dict[str, dict[str, Any]]) -> list[tuple[str, int, str]]:
     """Each step's name, the rows it left, and how they came about."""
-    validate, clean = steps["validate"], steps["clean"]
+    made, validated, clean = counts["generate"], counts["validate"], counts["clean"]
     return [
-        ("generate", steps["generate"]["feed_rows"], f"seed {steps['generate']['seed']}"),
+        ("generate", made["feed_rows"], f"seed {made['seed']}"),
         (
             "validate",
-            validate["valid"],
-            f"{validate['rejected']:,} rejected, {validate['repaired']:,} repaired",
+            validated["valid"],
+            f"{validated['rejected']:,} rejected, {validated['repaired']:,} repaired",
         ),
         (
             "clean",
             clean["clean"],
             f"{clean['collapsed']:,} copies collapsed, {clean['conflicting']:,} in conflict",
         ),
-        ("load", clean["clean"], f"{clean['total_sales_amount']} in all"),
-        ("analyze", sum(steps["analyze"]["marts"].values()), "rows of marts"),
-        ("publish", sum(steps["publish"]["marts"].values()), "rows of marts"),
+        (
+            "load",
+            counts["load"]["total_sales"],
+            f"sales in PostgreSQL, {Decimal(counts['load']['total_sales_amount']):,} in all",
+        ),
+        ("analyze", sum(counts["analyze"].values()), "rows of marts in PostgreSQL"),
+        ("publish", sum(counts["publish"].values()), "rows of marts in ClickHouse"),
     ]
 
 
 def _rejects(summary: Summary) -> Table:
-    table = Table(title="Rejects by reason", title_justify="left")
-    table.add_column("reason")
+    table = _table("Rejects by reason", "reason")
     table.add_column("rows", justify="right")
     for reason, rows in sorted(summary["rejects"].items(), key=lambda item: (-item[1], item[0])):
         table.add_row(reason, f"{rows:,}")
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table that folds what is too wide for the terminal: a figure cut off is no figure."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     return table
 
 
@@ -148,12 +157,10 @@ def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
 
 def render_ledger(ledger: Ledger) -> RenderableType:
     """The batches, and for each import whether all engines agree."""
-    table = Table(title="Batches", title_justify="left")
-    for name in ("as of", "source", "loaded", "published"):
-        table.add_column(name)
+    table = _table("Batches", "as of", "source", "loaded", "published")
     for name in ("rows in", "rejected", "collapsed", "sales", "amount"):
-        table.add_column(name, justify="right")
-    table.add_column("reconciles")
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("reconciles", overflow="fold")
     for entry, totals in ledger:
         table.add_row(
             str(entry.as_of),

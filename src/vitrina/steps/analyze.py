@@ -167,7 +167,7 @@ def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> di
         sales = lake.read(spark, lake.dataset("clean", "clean"))
         tables = {mart.name: rows.toArrow() for mart, rows in mart_rows(sales, batch).items()}
         postgres.replace_marts(batch, tables)
-        left.counts = {"marts": {name: table.num_rows for name, table in tables.items()}}
+        left.counts = {name: table.num_rows for name, table in tables.items()}
     return left.counts
 
 

@@ -23,6 +23,7 @@ from vitrina import defects, retail
 from vitrina.columns import Date, Decimal, Integer, Text
 from vitrina.contract import Batch, Contract, Field
 from vitrina.errors import SettingsError
+from vitrina.recipe import Dirt, Recipe
 from vitrina.stores.lake import Lake
 
 EXACT_COPY = "exact_copy"
@@ -39,41 +40,6 @@ _COUNTABLE = 2**61
 
 # One hash of a row decides its defect; shares are kept to a billionth.
 _PARTS = 10**9
-
-
-@dataclass(frozen=True)
-class Dirt:
-    """Shares of the rows, from 0 to 1: unusable, repairable, repeated by an extra row.
-
-    Raises:
-        SettingsError: a share is negative, or they exceed 1 together.
-    """
-
-    invalid: Exact = Exact("0.005")
-    repairable: Exact = Exact("0.001")
-    duplicated: Exact = Exact("0.0005")
-
-    def __post_init__(self) -> None:
-        shares = (self.invalid, self.repairable, self.duplicated)
-        if not (all(share >= 0 for share in shares) and sum(shares) <= 1):
-            raise SettingsError(f"{self}: shares are at least 0 and at most 1 together")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a feed is made from besides its batch. `rows` leaves repeated rows uncounted.
-
-    Raises:
-        SettingsError: there are no rows to make.
-    """
-
-    rows: int = 1_000_000
-    seed: int = 42
-    dirt: Dirt = Dirt()
-
-    def __post_init__(self) -> None:
-        if self.rows < 1:
-            raise SettingsError(f"rows is {self.rows}; a feed has at least 1")
 
 
 def feed(
