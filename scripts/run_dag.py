@@ -3,10 +3,11 @@
 `make run` calls it. ROWS, SEED and AS_OF in the environment choose the batch.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -70,7 +71,12 @@ def prepare_database(home: Path, environment: dict[str, str]) -> None:
     for leftover in home.glob("airflow.new.db*"):
         leftover.unlink()
     if database.exists():
-        shutil.copyfile(database, fresh)
+        # Not a copy of the file: a run that was killed leaves part of it in another.
+        with (
+            contextlib.closing(sqlite3.connect(database)) as old,
+            contextlib.closing(sqlite3.connect(fresh)) as copy,
+        ):
+            old.backup(copy)
     result = subprocess.run(
         [*AIRFLOW, "db", "migrate"],
         cwd=ROOT,

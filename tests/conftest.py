@@ -1,13 +1,19 @@
 """Engines that the whole suite shares."""
 
+import shutil
+import uuid
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from hypothesis import settings
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
+from vitrina.stores.embedded_postgres import data_home, embedded_postgres
 
 # An example is a query or two, so a few dozen are many, and timings say nothing of a law.
 # `pytest --hypothesis-profile thorough` looks longer.
@@ -23,3 +29,25 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     home = tmp_path_factory.mktemp("home")
     with spark_session(Settings(home=home, spark_remote=remote)) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of the session's own, whose user may do anything."""
+    folder = tmp_path_factory.mktemp("postgres") / "server"
+    try:
+        with embedded_postgres(folder) as dsn:
+            yield dsn
+    finally:
+        # Root's data is not in the folder.
+        shutil.rmtree(data_home(folder), ignore_errors=True)
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[str]:
+    """The address of an empty database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield make_conninfo(postgres_server, dbname=name)
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

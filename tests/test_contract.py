@@ -21,8 +21,7 @@ def test_a_contract_without_a_field_that_the_marts_need_is_refused() -> None:
 
 def test_a_contract_with_a_field_of_the_wrong_kind_is_refused() -> None:
     fields = tuple(
-        replace(field, type=Date()) if field.name == "quantity" else field
-        for field in SALES.fields
+        replace(field, type=Date()) if field.name == "quantity" else field for field in SALES.fields
     )
     with pytest.raises(SettingsError, match="quantity is Date; the marts need it as Integer"):
         Contract(fields)

@@ -147,9 +147,7 @@ def test_a_rejected_row_keeps_its_raw_text_and_counts_no_repair(spark: SparkSess
 
 
 @given(text=st.text(alphabet="0123456789-+.eE ,", max_size=14))
-def test_an_amount_is_read_as_python_reads_it_or_not_at_all(
-    spark: SparkSession, text: str
-) -> None:
+def test_an_amount_is_read_as_python_reads_it_or_not_at_all(spark: SparkSession, text: str) -> None:
     row = type_rows(feed(spark, {"sale_amount": text}), BATCH).collect()[0]
     if row.sale_amount is None:
         assert row.reasons
@@ -161,7 +159,9 @@ def test_an_amount_is_read_as_python_reads_it_or_not_at_all(
 
 @given(
     field=st.sampled_from(SALES.names),
-    text=st.none() | st.text(alphabet="0123456789-.: Northe\t", max_size=24) | st.integers().map(str),
+    text=st.none()
+    | st.text(alphabet="0123456789-.: Northe\t", max_size=24)
+    | st.integers().map(str),
 )
 def test_a_row_has_a_reason_against_it_or_a_value_in_every_field(
     spark: SparkSession, field: str, text: str | None

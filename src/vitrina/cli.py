@@ -203,9 +203,7 @@ def _print_summary(finished: Run, as_json: bool) -> None:
     from vitrina.summary import render, summarize
 
     with _busy("reading the summary"):
-        found = summarize(
-            finished.lake, finished.postgres.control_totals(finished.batch.as_of)
-        )
+        found = summarize(finished.lake, finished.postgres.control_totals(finished.batch.as_of))
     if as_json:
         _print_json(found)
     else:

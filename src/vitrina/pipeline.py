@@ -88,7 +88,7 @@ class Run:
         recipe: Recipe,
         contract: Contract = SALES,
     ) -> None:
-    
+
         self.settings = settings
         self.batch = Batch(as_of, contract)
         self.recipe = recipe

@@ -7,7 +7,6 @@ engine and any number of partitions. The distributions are in `retail.py`, the d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from decimal import Decimal as Exact

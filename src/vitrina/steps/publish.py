@@ -1,7 +1,8 @@
 """Publish: the marts from PostgreSQL in, the same marts in ClickHouse under the batch's date out.
 
 Every mart is staged and compared before the first is swapped in, so a figure that does not
-reconcile leaves the import that readers see untouched.
+reconcile leaves the import that readers see untouched. ClickHouse's `batch` lists an import
+only while all of its tables are whole.
 """
 
 from collections.abc import Mapping
@@ -73,8 +74,9 @@ def reconcile(
 def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) -> dict[str, Any]:
     """Publish the marts, their control totals and the batch's rejects.
 
-    A reader who takes the newest `import_date` of ClickHouse's `batch` sees a whole import; a
-    rerun replaces its own import, mart by mart, and no other.
+    A reader who takes the newest `import_date` of ClickHouse's `batch` sees a whole import. A
+    rerun replaces its own import, table by table, and no other; meanwhile `batch` does not
+    list it.
 
     Raises:
         BatchError: PostgreSQL holds another batch, or no marts of its present sales.
@@ -97,13 +99,14 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
             expected[mart] = with_control_totals(sums(mart, rows), computed[mart.name])
             clickhouse.stage(mart, as_of, imported_at, rows)
             reconcile(mart, expected[mart], clickhouse.staged_sums(mart, as_of), _UNTOUCHED)
+        clickhouse.withdraw(as_of)
         for mart in published:
             clickhouse.replace_import(mart, as_of)
             reconcile(
                 mart,
                 expected[mart],
                 clickhouse.sums(mart, as_of),
-                f"ClickHouse shows wrong figures; run: vitrina publish --as-of {as_of}",
+                f"ClickHouse no longer lists this import; run: vitrina publish --as-of {as_of}",
             )
 
         shown = [clickhouse.totals(mart, as_of) for mart in published]

@@ -82,9 +82,7 @@ def examples(rejects: DataFrame, contract: Contract) -> DataFrame:
     )
 
 
-def run(
-    spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Exact
-) -> dict[str, Any]:
+def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Exact) -> dict[str, Any]:
     """Validate the batch's feed; leaves `typed`, `rejects` and `report.json`.
 
     Raises:

@@ -8,13 +8,15 @@ A server over HTTP and the embedded engine (chDB) get the same statements.
 """
 
 import fcntl
+import json
 import logging
 import os
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as Money
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -102,13 +104,13 @@ class ClickHouse:
 
     def stage(self, mart: Mart, import_date: date, imported_at: datetime, rows: pa.Table) -> None:
         """Put a mart's rows beside it; readers of the mart see nothing of them yet."""
-        repeated = {
-            "import_date": pa.scalar(import_date, pa.date32()),
-            "imported_at": pa.scalar(imported_at, pa.timestamp("ms", "UTC")),
-        }
+        days = (import_date - _EPOCH.date()).days
+        milliseconds = (imported_at - _EPOCH) // timedelta(milliseconds=1)
         rows = rows.select(mart.names)
-        for name, value in repeated.items():
-            rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+        rows = rows.append_column("import_date", _repeated(pa.date32(), "i", days, len(rows)))
+        rows = rows.append_column(
+            "imported_at", _repeated(pa.timestamp("ms", "UTC"), "q", milliseconds, len(rows))
+        )
         self._empty_staging(mart.name)
         with _translated(self._dsn):
             self._client.insert_arrow(_staging(mart.name), rows, settings=_INSERT)
@@ -117,10 +119,16 @@ class ClickHouse:
         """The exact sums of the staged rows, as `sums` gives them for an import."""
         return self._sums(_staging(mart.name), mart, import_date)
 
+    def withdraw(self, import_date: date) -> None:
+        """Take an import out of `batch`; its tables stay as they are."""
+        self._command(_DROP, values={"day": import_date}, table="batch")
+
     def replace_import(self, mart: Mart, import_date: date) -> None:
         """Let the staged rows take the place of the mart's import of this date.
 
         A reader sees the old import or the new one, whole; other imports are not touched.
+        Killed at this very moment, ClickHouse may show both when it starts again, until the
+        import is replaced once more: so withdraw it first.
         """
         self._swap_in(mart.name, import_date)
 
@@ -152,8 +160,8 @@ class ClickHouse:
     ) -> None:
         """Replace what is known of a batch besides its marts: totals, rejects, its ledger row.
 
-        `batch` comes last: the newest date in it is that of a whole import. Each of the three
-        tables shows its old rows or its new ones.
+        `batch` comes last: an import that it lists is whole. Each of the three tables shows
+        its old rows or its new ones.
         """
         rows: dict[str, list[dict[str, Any]]] = {
             "control_totals": [
@@ -174,18 +182,18 @@ class ClickHouse:
         of_import = {"import_date": entry.as_of, "imported_at": imported_at}
         for table, contents in rows.items():
             self._empty_staging(table)
-            if contents:
-                with _translated(self._dsn):
-                    self._client.insert(
-                        _staging(table),
-                        [list((of_import | row).values()) for row in contents],
-                        column_names=[*of_import, *contents[0]],
-                        settings=_INSERT,
-                    )
+            lines = (json.dumps(of_import | row, default=str) for row in contents)
+            with _translated(self._dsn):
+                self._client.raw_insert(
+                    _staging(table),
+                    insert_block="\n".join(lines),
+                    settings=_INSERT | {"date_time_input_format": "best_effort"},
+                    fmt="JSONEachRow",
+                )
             self._swap_in(table, entry.as_of)
 
     def imports(self) -> list[tuple[date, datetime]]:
-        """The date of each whole import and when it was made (UTC), oldest date first."""
+        """The date of each import that `batch` lists and when it was made (UTC), oldest first."""
         with _translated(self._dsn):
             if not self._client.command("EXISTS TABLE batch"):
                 return []
@@ -221,7 +229,7 @@ class ClickHouse:
         statement = (
             "ALTER TABLE <table> REPLACE PARTITION {day:Date32} FROM <staging>"
             if self._command("SELECT count() FROM <staging>", staging=_staging(table))
-            else "ALTER TABLE <table> DROP PARTITION {day:Date32}"
+            else _DROP
         )
         self._command(statement, values={"day": import_date}, table=table, staging=_staging(table))
         self._drop_staging(table)
@@ -372,6 +380,15 @@ _ENTRY = {
 
 # A block that equals an earlier one would be dropped silently, a NULL become a 0.
 _INSERT = {"insert_deduplicate": 0, "input_format_null_as_default": 0}
+
+
+_DROP = "ALTER TABLE <table> DROP PARTITION {day:Date32}"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _repeated(type_: pa.DataType, code: str, value: int, count: int) -> pa.Array:
+    """One value `count` times. From its bytes: from a Python value, Arrow imports pandas."""
+    return pa.Array.from_buffers(type_, count, [None, pa.py_buffer(array(code, [value]) * count)])
 
 
 def _staging(table: str) -> str:

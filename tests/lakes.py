@@ -1,0 +1,111 @@
+"""A lake with what generate, validate and clean leave, made without Spark."""
+
+import datetime
+import hashlib
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from vitrina.columns import arrow_schema
+from vitrina.contract import Batch
+from vitrina.marts import Mart, marts
+from vitrina.stores.lake import Dataset, File, Lake
+
+REJECTED, CONFLICTING, COLLAPSED = 3, 2, 4
+
+
+def clean_lake(
+    root: Path, batch: Batch, *tables: pa.Table, counts: Mapping[str, Any] | None = None
+) -> Lake:
+    """A lake in which the batch is clean: `tables`, a file each. `counts` overrides clean's."""
+    lake = Lake(str(root), batch.as_of)
+    clean = pa.concat_tables([arrow_schema(batch.contract.fields).empty_table(), *tables])
+    valid = clean.num_rows + CONFLICTING + COLLAPSED
+    with lake.step("generate") as left:
+        left.counts = {"source": "generated", "seed": 42}
+    with lake.step("validate") as left:
+        left.counts = {
+            "rows_in": valid + REJECTED,
+            "valid": valid,
+            "rejected": REJECTED,
+            "repaired": 1,
+            "reasons": {"quantity_missing": 3, "region_unknown": 1},
+        }
+    with lake.step("clean") as left:
+        folder = Path(lake.root, left.folder, "clean")
+        folder.mkdir(parents=True)
+        files = []
+        for table in tables:
+            path = folder / f"{uuid.uuid4().hex}.parquet"
+            parquet.write_table(table, path, row_group_size=50_000)
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            name = str(path.relative_to(lake.root))
+            files.append(File(name, path.stat().st_size, sha256))
+        left.datasets["clean"] = Dataset("parquet", "", tuple(files))
+        left.counts = {
+            "clean": clean.num_rows,
+            "collapsed": COLLAPSED,
+            "conflicting": CONFLICTING,
+            "total_quantity": pc.sum(clean["quantity"]).as_py() or 0,
+            "total_sales_amount": str(pc.sum(clean["sale_amount"]).as_py() or 0),
+            **(counts or {}),
+        }
+    return lake
+
+
+def clean_sales(batch: Batch, rows: int, *, first_id: int = 1) -> pa.Table:
+    """Sales of the common seven fields, without a pattern and always the same."""
+    ids = pa.array(range(first_id, first_id + rows), pa.int64())
+    number = pc.bit_wise_and(pc.multiply(ids, 2654435761), (1 << 31) - 1)
+
+    def spread(over: int) -> pa.Array:
+        return pc.subtract(number, pc.multiply(pc.divide(number, over), over))
+
+    regions = batch.contract.regions
+    quantity = pc.add(spread(10), 1)
+    cents = pc.multiply(pc.add(spread(9973), 1), quantity).cast(pa.decimal128(19))
+    first_day = (batch.first_day - datetime.date(1970, 1, 1)).days
+    columns = {
+        "sale_id": ids,
+        "customer_id": pc.add(spread(50_021), 1),
+        "product_id": pc.add(spread(997), 1),
+        "quantity": quantity,
+        "sale_date": pc.add(spread(batch.contract.days), first_day).cast(pa.int32()),
+        "sale_amount": pc.multiply(cents, pa.scalar(Decimal("0.01"), pa.decimal128(2, 2))),
+        "region": pc.take(pa.array(regions), spread(len(regions))),
+    }
+    return pa.table(columns).cast(arrow_schema(batch.contract[name] for name in columns))
+
+
+def right_marts(batch: Batch, sales: pa.Table) -> dict[str, pa.Table]:
+    """Marts whose totals are right, and whose other columns hold anything."""
+    return {mart.name: _right_mart(mart, sales) for mart in marts(batch.contract)}
+
+
+def _right_mart(mart: Mart, sales: pa.Table) -> pa.Table:
+    groups = sales.group_by(list(mart.key)).aggregate(
+        [([], "count_all"), ("quantity", "sum"), ("sale_amount", "sum")]
+    )
+    known = {name: groups[name] for name in mart.key} | {
+        "total_sales": groups["count_all"],
+        "total_quantity": groups["quantity_sum"],
+        "total_sales_amount": groups["sale_amount_sum"],
+    }
+    schema = arrow_schema(mart.columns)
+    columns = []
+    for column in mart.columns:
+        if column.name in known:
+            values = known[column.name]
+        elif column.nullable:
+            values = pa.nulls(groups.num_rows)
+        else:
+            anything = "A" if schema.field(column.name).type == pa.string() else Decimal(1)
+            values = pa.array([anything] * groups.num_rows)
+        columns.append(pc.cast(values, schema.field(column.name).type))
+    return pa.table(columns, schema=schema)
