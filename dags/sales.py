@@ -3,7 +3,7 @@
 Parsing this file imports neither Spark nor a store; all work happens inside the tasks.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,11 @@ from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_con
 from airflow.sdk.exceptions import AirflowFailException
 
 from vitrina.contract import SALES
+from vitrina.errors import VitrinaError
 from vitrina.marts import marts
+from vitrina.pipeline import STEPS, Run
+from vitrina.recipe import Recipe
+from vitrina.settings import load_settings
 
 MOSCOW = "Europe/Moscow"
 
@@ -31,25 +35,19 @@ IMPORTS = [
 ]
 
 
-def run_step(name: str, as_of: str, **recipe: int) -> str:
+def run_step(name: str, as_of: str, recipe: Recipe | None = None) -> str:
     """Run one step of the batch `as_of` and hand the date on, all that a task has to know."""
-    from datetime import date
-
-    from vitrina.errors import VitrinaError
-    from vitrina.pipeline import STEPS, Run
-    from vitrina.recipe import Recipe
-    from vitrina.settings import load_settings
-
     step = next(step for step in STEPS if step.name == name)
     try:
-        with Run(load_settings(), date.fromisoformat(as_of), Recipe(**recipe)) as run:
+        with Run(load_settings(), date.fromisoformat(as_of), recipe or Recipe()) as run:
             counts = run.step(step)
     except VitrinaError as error:
         if error.transient:
             raise
         # Trying again would give the same answer.
         raise AirflowFailException(str(error)) from error
-    print(f"{name} {as_of}: {counts}")
+    shown = [f"{key} {value}" for key, value in counts.items() if not isinstance(value, dict)]
+    print(f"{name} {as_of}: {', '.join(shown)}")
     return as_of
 
 
@@ -69,7 +67,7 @@ def batch_date() -> str:
 @task(doc_md="Generate the feed: `rows` sales of the 365 days before `as_of`, from `seed`.")
 def generate_data() -> str:
     params: dict[str, Any] = dict(get_current_context()["params"])
-    return run_step("generate", batch_date(), rows=params["rows"], seed=params["seed"])
+    return run_step("generate", batch_date(), Recipe(params["rows"], params["seed"]))
 
 
 @task(doc_md="Type every field; reject bad rows with every reason. Too many of them stop the run.")
@@ -152,9 +150,13 @@ nothing. A figure that does not reconcile fails the run, and readers keep the ba
 """,
 )
 def sales() -> None:
-    raw = generate_data()
-    clean = clean_data(validate_data(raw))
-    publish_to_clickhouse(run_analytics(load_to_postgresql(clean)))
+    # Airflow hands a task the date that the task before returned.
+    raw: Any = generate_data()
+    valid: Any = validate_data(raw)
+    clean: Any = clean_data(valid)
+    loaded: Any = load_to_postgresql(clean)
+    analyzed: Any = run_analytics(loaded)
+    publish_to_clickhouse(analyzed)
 
 
 sales()

@@ -1,6 +1,9 @@
 """`vitrina …`: parse, call, print. Results go to stdout, progress and errors to stderr."""
 
 import json
+import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -8,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -15,9 +19,10 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from vitrina import __version__
-from vitrina.errors import SettingsError, VitrinaError
+from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.pipeline import STEPS, Run, Step
 from vitrina.recipe import Recipe
 from vitrina.settings import load_settings
@@ -60,7 +65,10 @@ def main() -> None:
     except VitrinaError as error:
         message = str(error)
     except typer.TyperException as error:
-        message = f"{error.format_message()} See: vitrina --help"
+        if not error.format_message():
+            # Without arguments the help has been printed, which says it all.
+            raise SystemExit(error.exit_code) from None
+        message = f"{error.format_message().rstrip('.')}; see: {_program()} --help"
     except (KeyboardInterrupt, typer.Abort):
         err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
         raise SystemExit(130) from None
@@ -130,8 +138,11 @@ def publish(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: vitrina summary --as-of 2026-11-24")
 def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """What became of a batch: rows through each step, rejects, reconciliation, seconds."""
-    with _run(as_of) as finished:
+    """What became of a batch: rows through each step, rejects, reconciliation, seconds.
+
+    Of the batch that PostgreSQL holds, unless another is asked for.
+    """
+    with _run(as_of or _current_batch()) as finished:
         _print_summary(finished, as_json)
 
 
@@ -146,7 +157,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         _print_json(ledger_json(entries))
     elif not entries:
-        out.print("No batch has been loaded yet; run: vitrina run")
+        out.print(f"No batch has been loaded yet; run: {_program()} run")
     else:
         out.print(render_ledger(entries))
 
@@ -207,7 +218,25 @@ def _print_summary(finished: Run, as_json: bool) -> None:
     if as_json:
         _print_json(found)
     else:
-        out.print(render(found))
+        out.print(render(found, _program()))
+
+
+def _program() -> str:
+    """This program, as the reader can call it from where they are."""
+    found, here = shutil.which("vitrina"), Path(sys.argv[0]).absolute()
+    if found is not None and Path(found).absolute() == here:
+        return "vitrina"
+    return shlex.quote(os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here))
+
+
+def _current_batch() -> str:
+    from vitrina.stores.opening import open_postgres
+
+    with _busy("asking PostgreSQL"), open_postgres(load_settings()) as store:
+        current = store.current_batch()
+    if current is None:
+        raise BatchError("no batch has been loaded yet; run: vitrina run")
+    return str(current.as_of)
 
 
 @contextmanager
@@ -239,10 +268,12 @@ def _as_json(value: Any) -> Any:
 
 
 def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(box=SIMPLE_HEAD)
-    for name in names:
-        table.add_column(name, overflow="fold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, name in enumerate(names):
+        values = [row[number] for row in rows if row[number] is not None]
+        numeric = bool(values) and all(isinstance(value, int | float | Decimal) for value in values)
+        table.add_column(name, overflow="fold", justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*["" if value is None else str(value) for value in row])
+        table.add_row(*[Text("" if value is None else str(value)) for value in row])
     out.print(table)
     err.print(f"{len(rows):,} rows")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -41,20 +40,27 @@ def summarize(lake: Lake, totals: Sequence[ControlTotals]) -> Summary:
     }
 
 
-def render(summary: Summary) -> RenderableType:
-    """The summary for people."""
+def render(summary: Summary, program: str) -> RenderableType:
+    """The summary for people, who call `program` to see more."""
     return Group(
         _steps(summary),
         _rejects(summary),
         reconciliation(summary["as_of"], [ControlTotals(**t) for t in summary["reconciliation"]]),
-        Text.from_markup(
-            f"\nThe lake: {summary['lake']}\n"
-            "Look for yourself:\n"
-            '  [bold]vitrina sql postgres "SELECT * FROM sales_by_region ORDER BY sales_rank"[/]\n'
-            '  [bold]vitrina sql clickhouse "SELECT * FROM batch ORDER BY import_date"[/]\n'
-            "  [bold]vitrina status[/]"
-        ),
+        _line(f"\nThe lake: {summary['lake']}\nLook for yourself:"),
+        *[
+            _line(f"  {program} {command}", "bold")
+            for command in (
+                'sql postgres "SELECT * FROM sales_by_region ORDER BY sales_rank"',
+                'sql clickhouse "SELECT * FROM batch ORDER BY import_date"',
+                "status",
+            )
+        ],
     )
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A line that no terminal breaks: paths and commands are there to be copied."""
+    return Text(text, style, no_wrap=True, overflow="ignore")
 
 
 def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:
@@ -62,13 +68,13 @@ def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:
     table = _table(f"Reconciliation of {as_of}", "table", "engine")
     for name in ("sales", "units", "amount"):
         table.add_column(name, justify="right", overflow="fold")
-    table.add_column("agrees")
+    table.add_column("ok")
     for each in sorted(totals, key=lambda total: total.table):
         table.add_row(
             each.table,
             each.engine,
             *["" if figure is None else f"{figure:,}" for figure in _figures(each)],
-            "[green]yes[/]" if agrees(each, totals) else "[red]NO[/]",
+            _mark(agrees(each, totals)),
         )
     return table
 
@@ -138,7 +144,14 @@ def _rejects(summary: Summary) -> Table:
 
 def _table(title: str, *columns: str) -> Table:
     """A table that folds what is too wide for the terminal: a figure cut off is no figure."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
@@ -156,34 +169,31 @@ def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def render_ledger(ledger: Ledger) -> RenderableType:
-    """The batches, and for each import whether all engines agree."""
-    table = _table("Batches", "as of", "source", "loaded", "published")
-    for name in ("rows in", "rejected", "collapsed", "sales", "amount"):
+    """The batches, and for each import whether all engines agree.
+
+    The figures themselves follow for the newest batch, and for those that do not reconcile.
+    """
+    table = _table("Batches", "as of")
+    for name in ("sales", "amount", "rejected"):
         table.add_column(name, justify="right", overflow="fold")
-    table.add_column("reconciles", overflow="fold")
-    for entry, totals in ledger:
+    table.add_column("published (UTC)")
+    table.add_column("reconciles")
+    details = []
+    for number, (entry, totals) in enumerate(ledger):
+        reconciles = all(agrees(each, totals) for each in totals)
         table.add_row(
             str(entry.as_of),
-            entry.source if entry.seed is None else f"{entry.source}, seed {entry.seed}",
-            _moment(entry.loaded_at),
-            _moment(entry.published_at),
-            f"{entry.rows_in:,}",
-            f"{entry.rejected:,}",
-            f"{entry.collapsed:,}",
             f"{entry.clean:,}",
             f"{entry.total_sales_amount:,}",
-            _verdict(totals),
+            f"{entry.rejected:,}",
+            "" if entry.published_at is None else f"{entry.published_at:%Y-%m-%d %H:%M}",
+            _mark(reconciles),
         )
-    details = [reconciliation(str(entry.as_of), totals) for entry, totals in ledger]
+        if number == 0 or not reconciles:
+            source = entry.source if entry.seed is None else f"{entry.source}, seed {entry.seed}"
+            details.append(reconciliation(f"{entry.as_of} ({source})", totals))
     return Group(table, *details)
 
 
-def _verdict(totals: Sequence[ControlTotals]) -> str:
-    engines = sorted({each.engine for each in totals})
-    if all(agrees(each, totals) for each in totals):
-        return f"[green]yes[/]: {', '.join(engines)}"
-    return "[red]NO[/]"
-
-
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+def _mark(agree: bool) -> str:
+    return "[green]✓[/]" if agree else "[red]NO[/]"
