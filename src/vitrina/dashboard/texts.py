@@ -64,7 +64,9 @@ TEXTS: dict[str, Text] = {
     "page.regions": Text("Regions", "Регионы"),
     "page.products": Text("Products", "Товары"),
     "page.product_hint": Text("number, Enter", "номер, Enter"),
-    "page.add_product": Text("Show only this product too", "Показать и этот товар"),
+    "page.chosen": Text("Chosen products", "Выбранные товары"),
+    "page.product": Text("product {product}", "товар {product}"),
+    "page.class": Text("{name}: {count} products, {share}", "{name}: товаров {count}, {share}"),
     "page.remove_product": Text("Remove product {product}", "Убрать товар {product}"),
     "page.no_such_product": Text("No such product: {product}", "Нет такого товара: {product}"),
     "page.reset": Text("Show everything", "Показать всё"),
@@ -74,7 +76,6 @@ TEXTS: dict[str, Text] = {
     "page.theme_dark": Text("Dark", "Тёмная"),
     "page.skip": Text("Skip to the figures", "К показателям"),
     "page.table": Text("Table", "Таблица"),
-    "page.rows": Text("{count} rows", "строк: {count}"),
     "page.whole": Text("all regions and products", "все регионы и товары"),
     "page.shown": Text("Shown: {what}", "Показано: {what}"),
     "page.not_by_region": Text("for all regions", "по всем регионам"),
@@ -93,14 +94,10 @@ TEXTS: dict[str, Text] = {
     "page.change_up": Text("up by {change}", "рост на {change}"),
     "page.change_down": Text("down by {change}", "спад на {change}"),
     "page.change_none": Text("unchanged", "без изменений"),
-    "page.today": Text("imported today", "импорт сегодня"),
     "page.newest": Text("newest import: {import_date}", "последний импорт: {import_date}"),
-    "page.limit": Text("limit {value}", "предел {value}"),
     "page.lowest_day": Text("lowest day", "самый низкий день"),
     "page.highest_day": Text("highest day", "самый высокий день"),
     "page.source": Text("Source: {source}", "Источник: {source}"),
-    "page.written": Text("Written {moment}", "Создано {moment}"),
-    "page.imports": Text("{count} imports", "импортов: {count}"),
     "page.exact": Text(
         "Every figure is that of the marts in ClickHouse, to the cent.",
         "Все показатели совпадают с витринами в ClickHouse до копейки.",
@@ -110,9 +107,6 @@ TEXTS: dict[str, Text] = {
         "The figures and charts need JavaScript, which is switched off here.",
         "Для показателей и графиков нужен JavaScript, а здесь он отключён.",
     ),
-    "page.day": Text("Day", "День"),
-    "page.seven_days": Text("7-day average", "среднее за 7 дней"),
-    "page.one_day": Text("one day", "за день"),
     # Sections
     "section.overview": Text("Overview", "Главное"),
     "section.days": Text("Day by day", "По дням"),
@@ -189,7 +183,7 @@ TEXTS: dict[str, Text] = {
         "В какие дни недели и месяцы день приносит больше всего?",
     ),
     "weekday_month.chart": Text(
-        "A grid of months and weekdays: the darker, the larger the average amount of a day",
+        "A grid of months and weekdays: the stronger the colour, the larger a day's average amount",
         "Сетка месяцев и дней недели: чем насыщеннее, тем больше средняя сумма за день",
     ),
     "day_region.title": Text("Days and regions", "Дни и регионы"),
@@ -198,7 +192,7 @@ TEXTS: dict[str, Text] = {
         "Приходят ли подъёмы и спады во все регионы сразу?",
     ),
     "day_region.chart": Text(
-        "A grid of days and regions: the darker, the larger the amount of the day",
+        "A grid of days and regions: the stronger the colour, the larger the amount of the day",
         "Сетка дней и регионов: чем насыщеннее, тем больше сумма за день",
     ),
     "sales_by_region.title": Text("Sales by region", "Продажи по регионам"),
@@ -231,7 +225,7 @@ TEXTS: dict[str, Text] = {
         "Почему строки отклоняли в каждом импорте? У строки может быть несколько причин.",
     ),
     "rejects_by_reason.chart": Text(
-        "A grid of imports and reasons: the darker, the more rows",
+        "A grid of imports and reasons: the stronger the colour, the more rows",
         "Сетка импортов и причин: чем насыщеннее, тем больше строк",
     ),
     "imports.title": Text("Total amount of each import", "Сумма каждого импорта"),
@@ -244,6 +238,34 @@ TEXTS: dict[str, Text] = {
         "Do Spark, PostgreSQL and ClickHouse agree to the cent?",
         "Сходятся ли Spark, PostgreSQL и ClickHouse до копейки?",
     ),
+    # Alerts; `{count}` is how many imports are meant
+    "alert.import_late.title": Text("An import is late", "Импорт опаздывает"),
+    "alert.import_late.summary": Text(
+        "The weekly import is late by more than a day. Look at the last run of the DAG `sales`.",
+        "Недельный импорт опаздывает больше чем на сутки. Посмотрите последний запуск DAG `sales`.",
+    ),
+    "alert.rejected_share.title": Text("Many rows are rejected", "Отклонено много строк"),
+    "alert.rejected_share.summary": Text(
+        "The newest import lost more of its rows than usual. Look at the reasons, and at the feed.",
+        "В последнем импорте отклонено необычно много строк. Посмотрите причины и исходные данные.",
+    ),
+    "alert.not_reconciled.title": Text("Totals do not reconcile", "Суммы не сходятся"),
+    "alert.not_reconciled.summary": Text(
+        "Imports whose totals differ between the engines: {count}. Do not use their figures; "
+        "run `vitrina publish` for them again.",
+        "Импортов, чьи суммы расходятся между движками: {count}. Не пользуйтесь их показателями; "
+        "повторите для них `vitrina publish`.",
+    ),
+    # Grafana alone
+    "grafana.single_days": Text("{region}, single days", "{region}, отдельные дни"),
+    "grafana.other_language": Text("По-русски", "In English"),
+    "weekday.1": Text("Monday", "понедельник"),
+    "weekday.2": Text("Tuesday", "вторник"),
+    "weekday.3": Text("Wednesday", "среда"),
+    "weekday.4": Text("Thursday", "четверг"),
+    "weekday.5": Text("Friday", "пятница"),
+    "weekday.6": Text("Saturday", "суббота"),
+    "weekday.7": Text("Sunday", "воскресенье"),
     # Variables
     "variable.import_date": Text("Import", "Импорт"),
     "variable.region": Text("Region", "Регион"),
