@@ -20,7 +20,7 @@ class Dirt:
 
     def __post_init__(self) -> None:
         shares = (self.invalid, self.repairable, self.duplicated)
-        if not (all(share >= 0 for share in shares) and sum(shares) <= 1):
+        if not (all(share.is_finite() and share >= 0 for share in shares) and sum(shares) <= 1):
             raise SettingsError(f"{self}: shares are at least 0 and at most 1 together")
 
 

@@ -73,11 +73,26 @@ def number_rows(
     return once.select("_row", first.alias("defect")).unionByName(once.where(repeated))
 
 
+def defect_shares(batch: Batch, dirt: Dirt) -> list[tuple[str, Fraction]]:
+    """Each defect with its share of the rows: kinds share alike, and fields within a kind."""
+    groups = [
+        (dirt.duplicated, [[name] for name in _copies(batch.contract)]),
+        (dirt.invalid, [[each.name for each in kind] for kind in defects.invalid(batch)]),
+        (dirt.repairable, [[each.name for each in kind] for kind in defects.repairable(batch)]),
+    ]
+    return [
+        (name, Fraction(share) / len(kinds) / len(kind))
+        for share, kinds in groups
+        for kind in kinds
+        for name in kind
+    ]
+
+
 def count_defects(spark: SparkSession, batch: Batch, recipe: Recipe) -> dict[str, int]:
     """How many rows of the feed have each defect; those that none has are counted too."""
     found = number_rows(spark, batch, recipe).where("defect IS NOT NULL").groupBy("defect").count()
     counted = {row["defect"]: row["count"] for row in found.collect()}
-    return {name: counted.get(name, 0) for name, _ in _shares(batch, recipe.dirt)}
+    return {name: counted.get(name, 0) for name, _ in defect_shares(batch, recipe.dirt)}
 
 
 def truth(batch: Batch, recipe: Recipe, planted: dict[str, int]) -> dict[str, Any]:
@@ -116,21 +131,6 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, recipe: Recipe) -> dict[s
     return left.counts
 
 
-def _shares(batch: Batch, dirt: Dirt) -> list[tuple[str, Fraction]]:
-    """Each defect with its share of the rows: kinds share alike, and fields within a kind."""
-    groups = [
-        (dirt.duplicated, [[name] for name in _copies(batch.contract)]),
-        (dirt.invalid, [[each.name for each in kind] for kind in defects.invalid(batch)]),
-        (dirt.repairable, [[each.name for each in kind] for kind in defects.repairable(batch)]),
-    ]
-    return [
-        (name, Fraction(share) / len(kinds) / len(kind))
-        for share, kinds in groups
-        for kind in kinds
-        for name in kind
-    ]
-
-
 def _copies(contract: Contract) -> list[str]:
     """The kinds of repeated rows: where all sales have one quantity, none can be in conflict."""
     return list(_COPIES)[: min(2, len(_quantities(contract)))]
@@ -138,7 +138,7 @@ def _copies(contract: Contract) -> list[str]:
 
 def _defect_of(row: str, batch: Batch, recipe: Recipe) -> Column:
     part = F.pmod(_hash(_batch_key(batch, recipe), "defect", row), F.lit(_PARTS))
-    shares = _shares(batch, recipe.dirt)
+    shares = defect_shares(batch, recipe.dirt)
     ends = [int(end * _PARTS) for end in accumulate(share for _, share in shares)]
     # Most rows have none, and need not be compared with every end.
     found = F.when(part >= ends[-1], F.lit(None).cast("string"))

@@ -137,9 +137,10 @@ def _typed(field: Field) -> Column:
             # The calendar has no year 0, which some engines count and others refuse.
             return F.when(text.rlike(_DATE) & ~text.startswith("0000"), text.try_cast(type_))
         case Text():
-            value = F.lit(None).cast(type_)
-            for allowed in field.allowed:
-                value = F.when(F.lower(text) == allowed.lower(), allowed).otherwise(value)
+            first, *others = field.allowed
+            value = F.when(F.lower(text) == first.lower(), first)
+            for other in others:
+                value = value.when(F.lower(text) == other.lower(), other)
             return value
 
 
