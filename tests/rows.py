@@ -1,7 +1,7 @@
 """Rows in, rows out: tables small enough to be read in a test."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +26,7 @@ GOOD = {
 
 
 def feed(
-    spark: SparkSession, *changes: dict[str, str | None], contract: Contract = SALES
+    spark: SparkSession, *changes: Mapping[str, str | None], contract: Contract = SALES
 ) -> DataFrame:
     """A feed of good sales, each with some of its fields changed."""
     schema = ", ".join(f"{name} string" for name in contract.names)

@@ -1,6 +1,7 @@
 """The rules of validation, each on a row or two."""
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -239,7 +240,7 @@ def test_a_contract_of_ones_own_is_all_that_has_to_change(spark: SparkSession) -
     ]
 
 
-def leave_feed(spark: SparkSession, lake: Lake, *changes: dict[str, str | None]) -> None:
+def leave_feed(spark: SparkSession, lake: Lake, *changes: Mapping[str, str | None]) -> None:
     with lake.step("generate") as left:
         lake.write(left, "feed", feed(spark, *changes), "csv")
 
