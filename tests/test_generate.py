@@ -6,6 +6,7 @@ rejected below 1 in 10,000; each is tested beside one that is slightly off and m
 
 import datetime
 import hashlib
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -22,7 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy import stats
 
-from vitrina import columns, retail
+from vitrina import columns, defects, retail
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.errors import SettingsError
 from vitrina.recipe import Dirt, Recipe
@@ -606,6 +607,89 @@ def test_impossible_dirt_is_refused(shares: tuple[str, str, str]) -> None:
 def test_a_feed_without_rows_is_refused() -> None:
     with pytest.raises(SettingsError, match="at least 1"):
         Recipe(rows=0)
+
+
+# As documented
+
+PAGE = (Path(__file__).parents[1] / "docs" / "generator.md").read_text()
+
+
+def documented(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading, without its head."""
+    section = PAGE.split(f"{heading}\n", 1)[1].split("\n#", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_documented_parameters_are_those_in_use() -> None:
+    def percent(*days: tuple[int, int]) -> str:
+        (found,) = {retail.HOLIDAYS[day] for day in days}
+        return str(found)
+
+    *most, last = map(str, retail.DISCOUNTS)
+    parameters = {
+        "sales of a customer": f"σ = {retail.ACTIVITY_SIGMA}",
+        "customers": f"{retail.SALES_PER_CUSTOMER}",
+        "home region": "each {}/{} of the one before".format(*retail.REGION_RATIO),
+        "sales at home": f"{retail.HOME_PERCENT} %",
+        "products": f"{retail.PRODUCTS:,}",
+        "popularity by rank": f"knee at {retail.POPULARITY_KNEE}",
+        "list price": f"median {retail.PRICE_MEDIAN}, σ = {retail.PRICE_SIGMA}",
+        "discounts": f"{retail.PROMOTED_PERCENT} % of them, by {', '.join(most)} or {last} %",
+        "quantity": "each {}/{} of the one before".format(*retail.QUANTITY_RATIO),
+        "Monday to Sunday": ", ".join(map(str, retail.WEEKDAYS)),
+        "January to December": ", ".join(map(str, retail.MONTHS)),
+        "15 to 31 July": f"{retail.SUMMER_LOW}",
+        "1 and 2 January": percent((1, 1), (1, 2)),
+        "21 to 23 February": percent((2, 21), (2, 22), (2, 23)),
+        "6 to 8 March": percent((3, 6), (3, 7), (3, 8)),
+        "11 November": percent((11, 11)),
+        "Black Friday": f"{retail.BLACK_FRIDAY}",
+        "18 to 30 December": percent(*[(12, day) for day in range(18, 31)]),
+        "growth": f"{retail.GROWTH_PERCENT} % a year",
+    }
+    assert [(what, given) for what, _, given, _ in documented("## The sales")] == [
+        *parameters.items()
+    ]
+    assert len(retail.HOLIDAYS) == 2 + 3 + 3 + 1 + 13
+    assert f"in {retail.ACTIVITY_CLASSES:,} classes" in PAGE
+    assert f"| `rows` | {Recipe().rows:,} |" in PAGE
+    assert f"| `seed` | {Recipe().seed} |" in PAGE
+
+
+def test_the_documented_defects_are_those_planted() -> None:
+    def in_general(kind: defects.Kind) -> list[list[str]]:
+        found = [
+            [text.replace(f"{each.field}_", "<field>_") for text in (each.name, each.label)]
+            if len(kind) > 1
+            else [each.name, each.label]
+            for each in kind
+        ]
+        return [[f"`{text}`" for text in row] for row in dict.fromkeys(map(tuple, found))]
+
+    def share(of_rows: Decimal) -> str:
+        return f"{(of_rows * 100).normalize():f} % of the rows"
+
+    dirt = Dirt()
+    for heading, of_rows, kinds in (
+        ("Unusable", dirt.invalid, defects.invalid(BATCH)),
+        ("Repairable", dirt.repairable, defects.repairable(BATCH)),
+    ):
+        table = documented(f"### {heading}: {share(of_rows)}, {len(kinds)} kinds")
+        assert [row[:2] for row in table] == [row for kind in kinds for row in in_general(kind)]
+    copies = documented(f"### Repeated: {share(dirt.duplicated)}, 2 kinds")
+    assert [row[:2] for row in copies] == [
+        ["`exact_copy`", "`collapsed`"],
+        ["`conflicting_copy`", "`conflicting_duplicate`"],
+    ]
+
+
+def test_the_documented_truth_is_a_real_one(spark: SparkSession) -> None:
+    shown = json.loads(PAGE.split("```json\n")[1].split("```")[0])
+    recipe = Recipe()
+    planted = truth(BATCH, recipe, count_defects(spark, BATCH, recipe))
+    defects_shown = {name: planted["defects"][name] for name in shown["defects"]}
+    assert shown == {**planted, "defects": defects_shown}
 
 
 # In the lake
