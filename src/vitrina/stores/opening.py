@@ -18,7 +18,9 @@ def open_postgres(settings: Settings) -> Iterator["Postgres"]:
     """PostgreSQL; the embedded server runs as long as somebody has it open.
 
     Raises:
-        StoreUnavailable: it cannot be reached or started.
+        StoreError: the address cannot be read, or the embedded server's data are not ours to
+            use.
+        StoreUnavailable: it cannot be reached or started, or does not let this user in.
     """
     from vitrina.stores.postgres import postgres
 

@@ -1,0 +1,181 @@
+"""A session with PostgreSQL: its address, its errors in our words, its statements, its lock."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.stores.postgres_tables import SCHEMA
+
+Row = tuple[Any, ...]
+
+# Chosen by chance, so as not to meet the advisory locks of others.
+_WRITER_LOCK = 7_204_518_337_291
+
+# Seconds to wait for others to be done, and how often to look.
+_PATIENCE = 600.0
+POLL = 0.1
+
+# Names are looked for in our schema alone; figures and moments read the same whatever the
+# server's defaults are; no statement waits for a lock for ever.
+_SETTINGS = {
+    "search_path": SCHEMA,
+    "DateStyle": "ISO",
+    "TimeZone": "UTC",
+    "lock_timeout": "30s",
+}
+
+
+@contextmanager
+def open_session(dsn: str) -> Iterator["Session"]:
+    """A session, open until the block ends.
+
+    Raises:
+        StoreError: the address cannot be read.
+        StoreUnavailable: nothing answers there, or it does not let this user in.
+    """
+    address = _address(dsn)
+    with translated(address):
+        connection = psycopg.connect(make_conninfo(**address), autocommit=True)
+    with closing(connection):
+        session = Session(connection, address, _PATIENCE)
+        with translated(address):
+            for name, value in _SETTINGS.items():
+                session.execute("SELECT set_config(%s, %s, false)", name, value)
+        yield session
+
+
+@dataclass(frozen=True)
+class Session:
+    connection: psycopg.Connection[Row]
+    address: Mapping[str, Any]
+    patience: float
+    """Seconds to wait for other sessions to be done."""
+
+    def execute(self, statement: str | sql.SQL | sql.Composed, *values: object) -> list[Row]:
+        query = sql.SQL(statement) if isinstance(statement, str) else statement
+        cursor = self.connection.execute(query, values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def exists(self, table: str) -> bool:
+        """Whether a table of ours is there; who may not look into the schema is refused."""
+        query = "SELECT to_regclass(%s) IS NOT NULL"
+        return self.execute(query, f"{SCHEMA}.{table}") == [(True,)]
+
+    @contextmanager
+    def alone(self, left: str) -> Iterator[None]:
+        """Keep other loads and analyses out, in this process or another, until the block ends.
+
+        Raises:
+            StoreUnavailable: another was not done in time; the text ends with `left`.
+        """
+        deadline = time.monotonic() + self.patience
+        # Asked again and again: to wait within a statement would hold a snapshot, for which
+        # the other load waits in turn.
+        while self.execute("SELECT pg_try_advisory_lock(%s)", _WRITER_LOCK) == [(False,)]:
+            if time.monotonic() > deadline:
+                others = self.execute(
+                    "SELECT a.pid, a.usename, coalesce(a.xact_start, a.backend_start) "
+                    "FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid) "
+                    "WHERE l.locktype = 'advisory' AND l.granted "
+                    "AND (l.classid::bigint << 32) + l.objid::bigint = %s",
+                    _WRITER_LOCK,
+                )
+                raise StoreUnavailable(
+                    f"another load or analysis is still running: {who(others)}; {left}"
+                )
+            time.sleep(POLL)
+        try:
+            yield
+        finally:
+            # The server unlocks by itself when the connection is gone.
+            with suppress(psycopg.OperationalError):
+                self.execute("SELECT pg_advisory_unlock(%s)", _WRITER_LOCK)
+
+
+# SQL and words
+
+
+def columns(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def each(names: Iterable[str], pattern: str, separator: str = ", ") -> sql.Composed:
+    """The pattern once for each name, which stands in it as `{0}`."""
+    return sql.SQL(separator).join(sql.SQL(pattern).format(sql.Identifier(name)) for name in names)
+
+
+def who(sessions: Iterable[Row]) -> str:
+    """Backends (pid, user, since when) in words."""
+    named = [
+        f"pid {pid} of {user}" + (f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "")
+        for pid, user, since in sessions
+    ]
+    return ", ".join(named) or "one that has just ended"
+
+
+# Addresses and errors
+
+
+def _address(dsn: str) -> dict[str, Any]:
+    """What the address says, part by part.
+
+    Raises:
+        StoreError: it cannot be read. Nothing of it is shown: a password with a stray `@` or
+            `/` ends up in other parts.
+    """
+    try:
+        address = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        address = {"port": "unreadable"}
+    if not str(address.get("port", "")).replace(",", "").isdigit() and address.get("port"):
+        raise StoreError(
+            "the address of PostgreSQL cannot be read; it looks like "
+            "postgresql://user:password@host:5432/database, with each of @ : / ? # % in the "
+            "password written as %40 %3A %2F %3F %23 %25"
+        )
+    return {"connect_timeout": 10, "application_name": "vitrina", **address}
+
+
+@contextmanager
+def translated(address: Mapping[str, Any]) -> Iterator[None]:
+    """Turn the driver's errors into ours, in one line and without the password."""
+    try:
+        yield
+    except psycopg.Error as error:
+        parts = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
+        refuse(error, error.sqlstate, " ".join(parts), address)
+
+
+def refuse(
+    error: Exception, sqlstate: str | None, text: str, address: Mapping[str, Any]
+) -> NoReturn:
+    """Raise our error for a driver's."""
+    kind = _kind(error, sqlstate)
+    text = " ".join(text.split()) or type(error).__name__
+    for secret in ("password", "sslpassword"):
+        if address.get(secret):
+            text = text.replace(address[secret], "***")
+    raise kind(f"PostgreSQL at {_place(address)}: {text}") from error
+
+
+def _place(address: Mapping[str, Any]) -> str:
+    host = address.get("host") or "localhost"
+    # A socket's folder is a place by itself; its port is only a part of a file's name.
+    return host if host.startswith("/") else f"{host}:{address.get('port', 5432)}"
+
+
+def _kind(error: Exception, sqlstate: str | None) -> type[StoreError]:
+    """Whether another try may help: the server or a lock was busy, not the request wrong."""
+    cause: type[Exception] = type(error)
+    if sqlstate is not None:
+        with suppress(KeyError):
+            cause = psycopg.errors.lookup(sqlstate)
+    passing = (psycopg.OperationalError, psycopg.InterfaceError)
+    return StoreUnavailable if issubclass(cause, passing) else StoreError

@@ -1,0 +1,169 @@
+"""How new sales take the place of the old: staged in a table that becomes `sale`'s partition.
+
+In the order of a load: drop what a killed one left, copy, wait for older readers, swap.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from vitrina.columns import arrow_schema
+from vitrina.contract import Contract
+from vitrina.errors import StoreUnavailable
+from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.stores.postgres_ledger import enter
+from vitrina.stores.postgres_session import POLL, Row, Session, refuse, who
+from vitrina.stores.postgres_tables import SCHEMA
+
+# Those who come to read while the swap waits for its lock wait behind it: so not for long.
+_LOCK_TIMEOUT = "2s"
+_PAUSE = 2.0
+
+
+def drop_leftovers(session: Session) -> None:
+    """Drop what loads that were killed have staged."""
+    for (name,) in session.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace "
+        "AND relkind = 'r' AND NOT relispartition "
+        "AND relname ~ '^sale_[0-9]{8}_[0-9a-f]{8}$'",
+        SCHEMA,
+    ):
+        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+
+
+def copy_sales(
+    session: Session, staging: str, contract: Contract, shares: Sequence[Iterable[pa.RecordBatch]]
+) -> None:
+    # Imported late: a forked child that inherits the driver hangs.
+    from adbc_driver_postgresql import dbapi as adbc
+
+    schema = arrow_schema(contract.fields)
+    stop = threading.Event()
+
+    def copy(share: Iterable[pa.RecordBatch]) -> None:
+        failures: list[Exception] = []
+
+        def stream() -> Iterator[pa.RecordBatch]:
+            try:
+                for rows in share:
+                    if stop.is_set():
+                        raise InterruptedError
+                    yield rows
+            except Exception as error:
+                # The driver would make a text of it.
+                failures.append(error)
+                raise
+
+        try:
+            with (
+                adbc.connect(make_conninfo(**session.address)) as connection,
+                connection.cursor() as cursor,
+            ):
+                rows = pa.RecordBatchReader.from_batches(schema, stream())
+                cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=SCHEMA)
+                connection.commit()
+        except adbc.Error as error:
+            if failures:
+                raise failures[0] from None
+            refuse(error, error.sqlstate, str(error), session.address)
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        try:
+            for copied in as_completed([pool.submit(copy, share) for share in shares]):
+                copied.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def wait_for_older_snapshots(session: Session, left: str) -> None:
+    """Wait until nobody in this database has a snapshot from before the staged rows.
+
+    In REPEATABLE READ such a reader could come to `sale` after the swap, and would see
+    its new partition without the rows. Who begins later sees them, so only those who are
+    there now are waited for, as CREATE INDEX CONCURRENTLY does.
+    """
+    deadline = time.monotonic() + session.patience
+    [(horizon,)] = session.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text")
+    older = _older_snapshots(session, horizon)
+    while older:
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(
+                "sale cannot be replaced while transactions that began before are open: "
+                f"{who(older.values())}; {left}"
+            )
+        time.sleep(POLL)
+        still = _older_snapshots(session, horizon)
+        older = {each: still[each] for each in older.keys() & still.keys()}
+
+
+def _older_snapshots(session: Session, horizon: str) -> dict[str, Row]:
+    """Who holds a snapshot that is older than `horizon`, by transaction."""
+    # Of whom the server tells us nothing (that takes pg_read_all_stats), every transaction
+    # counts. Vacuum, which belongs to no user, reads no sales.
+    rows = session.execute(
+        "SELECT l.virtualtransaction, a.pid, a.usename, a.xact_start "
+        "FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid) "
+        "WHERE l.locktype = 'virtualxid' AND l.virtualxid = l.virtualtransaction "
+        "AND a.datname = current_database() AND a.pid <> pg_backend_pid() "
+        "AND a.usesysid IS NOT NULL AND CASE "
+        "WHEN pg_has_role('pg_read_all_stats', 'USAGE') OR pg_has_role(a.usesysid, 'USAGE') "
+        "THEN age(a.backend_xmin) > age(%s::xid) ELSE true END",
+        horizon,
+    )
+    return {transaction: tuple(holder) for transaction, *holder in rows}
+
+
+def swap_in(
+    session: Session,
+    staging: str,
+    entry: LedgerEntry,
+    rejects: Mapping[str, int],
+    totals: Sequence[ControlTotals],
+    left: str,
+) -> None:
+    """Make the staged table the partition of `sale`, and its batch the current one."""
+    deadline = time.monotonic() + session.patience
+    while True:
+        try:
+            with session.connection.transaction():
+                session.execute("SELECT set_config('lock_timeout', %s, true)", _LOCK_TIMEOUT)
+                session.execute("LOCK TABLE sale IN ACCESS EXCLUSIVE MODE")
+                _replace_partition(session, staging)
+                enter(session, replace(entry, loaded_at=datetime.now(UTC)), rejects, totals)
+        except psycopg.errors.LockNotAvailable as error:
+            if time.monotonic() > deadline:
+                readers = session.execute(
+                    "SELECT DISTINCT a.pid, a.usename, a.xact_start "
+                    "FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid) "
+                    "WHERE l.granted AND (l.relation = 'sale'::regclass OR l.relation IN "
+                    "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'sale'::regclass))"
+                )
+                raise StoreUnavailable(
+                    f"sale cannot be replaced while it is being read: {who(readers)}; {left}"
+                ) from error
+            # Lets those who have queued behind us read.
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _replace_partition(session: Session, staging: str) -> None:
+    for schema, name in session.execute(
+        "SELECT n.nspname, c.relname FROM pg_inherits AS i "
+        "JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n "
+        "ON n.oid = c.relnamespace WHERE i.inhparent = 'sale'::regclass"
+    ):
+        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, name)))
+    # Same columns, no other partition: nothing has to be scanned.
+    session.execute(
+        sql.SQL("ALTER TABLE sale ATTACH PARTITION {} DEFAULT").format(sql.Identifier(staging))
+    )

@@ -1,0 +1,635 @@
+"""Loading, on a real server: what arrives, and what those who read meanwhile see."""
+
+import datetime
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal as Money
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tests.lakes import COLLAPSED, CONFLICTING, REJECTED, clean_lake, clean_sales, right_marts
+from tests.values import any_value
+from vitrina.columns import ColumnType, Decimal, Integer, Text, arrow_schema
+from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.errors import (
+    BatchError,
+    CorruptFile,
+    ReconciliationError,
+    StoreError,
+    StoreUnavailable,
+)
+from vitrina.ledger import ControlTotals
+from vitrina.steps import load
+from vitrina.stores import postgres_session, postgres_swap
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import postgres
+
+THIS_WEEK = Batch(datetime.date(2026, 11, 24))
+WEEK_BEFORE = Batch(datetime.date(2026, 11, 17))
+COUNT = "SELECT count(*) FROM vitrina.sale"
+
+
+def load_sales(dsn: str, root: Path, batch: Batch, *tables: pa.Table, **counts: Any) -> Lake:
+    lake = clean_lake(root, batch, *tables, counts=counts)
+    with postgres(dsn) as store:
+        load.run(lake, store, batch)
+    return lake
+
+
+def ask(dsn: str, query: LiteralString) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query).fetchall()
+
+
+def held_sales(dsn: str, contract: Contract = SALES) -> list[tuple[Any, ...]]:
+    columns = sql.SQL(", ").join(map(sql.Identifier, contract.names))
+    query = sql.SQL("SELECT {} FROM vitrina.sale ORDER BY sale_id").format(columns)
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query).fetchall()
+
+
+def rows_of(table: pa.Table) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in table.sort_by("sale_id").to_pylist()]
+
+
+def partitions(dsn: str) -> list[str]:
+    """Every table that holds sales, or held some."""
+    found = ask(
+        dsn,
+        "SELECT relname FROM pg_class WHERE relname LIKE 'sale\\_2%' AND relkind = 'r'",
+    )
+    return [name for (name,) in found]
+
+
+# What arrives
+
+
+def test_the_table_holds_exactly_the_clean_rows(database: str, tmp_path: Path) -> None:
+    sales = clean_sales(THIS_WEEK, 120_000)
+    load_sales(database, tmp_path, THIS_WEEK, sales.slice(0, 70_000), sales.slice(70_000))
+    assert held_sales(database) == rows_of(sales)
+
+
+def test_a_rerun_leaves_identical_contents(database: str, tmp_path: Path) -> None:
+    lake = load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 1_000))
+    with postgres(database) as store:
+        before = held_sales(database), store.ledger(), store.control_totals(THIS_WEEK.as_of)
+        load.run(lake, store, THIS_WEEK)
+        sales, [entry], totals = (
+            held_sales(database),
+            store.ledger(),
+            store.control_totals(THIS_WEEK.as_of),
+        )
+    assert (sales, [replace(entry, loaded_at=before[1][0].loaded_at)], totals) == before
+    assert len(partitions(database)) == 1
+
+
+def test_another_batch_takes_the_place_of_the_first(database: str, tmp_path: Path) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 500))
+    sales = clean_sales(THIS_WEEK, 300, first_id=400)
+    load_sales(database, tmp_path, THIS_WEEK, sales)
+    assert held_sales(database) == rows_of(sales)
+    with postgres(database) as store:
+        assert [(e.as_of, e.is_current) for e in store.ledger()] == [
+            (THIS_WEEK.as_of, True),
+            (WEEK_BEFORE.as_of, False),
+        ]
+
+
+def test_a_batch_without_sales_is_a_batch(database: str, tmp_path: Path) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
+    load_sales(database, tmp_path, THIS_WEEK)
+    assert held_sales(database) == []
+    with postgres(database) as store:
+        current = store.current_batch()
+    assert current is not None
+    assert (current.as_of, current.clean) == (THIS_WEEK.as_of, 0)
+    assert current.total_sales_amount == 0
+
+
+def test_the_ledger_says_what_became_of_every_row(database: str, tmp_path: Path) -> None:
+    sales = clean_sales(THIS_WEEK, 100)
+    lake = load_sales(database, tmp_path, THIS_WEEK, sales)
+    amount = sum((row["sale_amount"] for row in sales.to_pylist()), Money(0))
+    quantity = sum(sales["quantity"].to_pylist())
+    with postgres(database) as store:
+        [entry] = store.ledger()
+        assert store.current_batch() == entry
+        assert store.rejects(THIS_WEEK.as_of) == {
+            "quantity_missing": 3,
+            "conflicting_duplicate": CONFLICTING,
+            "region_unknown": 1,
+        }
+        assert store.control_totals(THIS_WEEK.as_of) == [
+            ControlTotals(engine, "sale", 100, quantity, amount)
+            for engine in ("postgresql", "spark")
+        ]
+    assert (entry.source, entry.seed, entry.repaired) == ("generated", 42, 1)
+    assert entry.rows_in == 100 + REJECTED + CONFLICTING + COLLAPSED
+    assert (entry.clean, entry.rejected, entry.collapsed) == (
+        100,
+        REJECTED + CONFLICTING,
+        COLLAPSED,
+    )
+    assert entry.total_sales_amount == amount
+    started = datetime.datetime.fromisoformat(lake.result("generate")["started"])
+    assert entry.started_at == started <= entry.loaded_at
+    assert entry.analyzed_at is None
+    assert entry.published_at is None
+    assert lake.result("load")["counts"] == {
+        "total_sales": 100,
+        "total_quantity": quantity,
+        "total_sales_amount": str(amount),
+    }
+
+
+SHOP = Contract(
+    (
+        *(replace(f, type=Integer(64)) if f.name == "quantity" else f for f in SALES.fields[:5]),
+        Field("sale_amount", Decimal(38, 5), "In a currency of many decimals"),
+        Field("region", Text(), "Where", allowed=("Nord", 'S"üd', "a,b\n", "")),
+        Field('Cashier\'s "no"', Integer(32), "Who sold", nullable=True),
+        Field("select", Text(), "A word of SQL", nullable=True, allowed=("x",)),
+        Field("delivered", SALES["sale_date"].type, "When", nullable=True),
+    ),
+    days=30,
+)
+
+
+# Of which twenty can still be summed in the field's own type.
+NARROWER: dict[str, ColumnType] = {"quantity": Integer(32), "sale_amount": Decimal(36, 5)}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {
+                field.name: any_value(NARROWER.get(field.name, field.type), nullable=field.nullable)
+                for field in SHOP.fields
+            }
+        ),
+        max_size=20,
+        unique_by=lambda row: row["sale_id"],
+    )
+)
+def test_every_value_of_any_contract_arrives_as_it_is(
+    database: str, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    batch = replace(THIS_WEEK, contract=SHOP)
+    sales = pa.Table.from_pylist(rows, arrow_schema(SHOP.fields))
+    load_sales(database, tmp_path_factory.mktemp("lake"), batch, sales)
+    assert held_sales(database, SHOP) == rows_of(sales)
+
+
+# What is not loaded
+
+
+@contextmanager
+def nothing_changes(dsn: str) -> Iterator[None]:
+    with postgres(dsn) as store:
+        before = held_sales(dsn), partitions(dsn), store.ledger()
+        yield
+        assert (held_sales(dsn), partitions(dsn), store.ledger()) == before
+
+
+@pytest.mark.parametrize(
+    ("measure", "counts"),
+    [
+        ("total_quantity", {"total_quantity": 1}),
+        ("total_sales_amount", {"total_sales_amount": "0.01"}),
+        ("total_sales", {"clean": 9, "collapsed": COLLAPSED + 1}),
+    ],
+)
+def test_rows_that_do_not_sum_to_what_clean_counted_are_not_loaded(
+    database: str, tmp_path: Path, measure: str, counts: dict[str, Any]
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
+    sales = clean_sales(THIS_WEEK, 10)
+    with nothing_changes(database), pytest.raises(ReconciliationError) as raised:
+        load_sales(database, tmp_path, THIS_WEEK, sales, **counts)
+    right = {
+        "total_sales": 10,
+        "total_quantity": sum(sales["quantity"].to_pylist()),
+        "total_sales_amount": sum(sales["sale_amount"].to_pylist()),
+    }
+    wrong = Money(next(iter(counts.values())))
+    assert (raised.value.measure, raised.value.expected, raised.value.actual) == (
+        measure,
+        wrong,
+        right[measure],
+    )
+    assert f"the lake has {wrong}, PostgreSQL has {right[measure]}" in str(raised.value)
+
+
+def test_rows_that_went_astray_on_the_way_are_noticed(database: str, tmp_path: Path) -> None:
+    with pytest.raises(ReconciliationError, match=r"rows_in does not reconcile.*19.*18"):
+        load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10), collapsed=3)
+    with postgres(database) as store:
+        assert store.ledger() == []
+
+
+def test_a_batch_that_is_not_clean_yet_is_not_loaded(database: str, tmp_path: Path) -> None:
+    with postgres(database) as store, pytest.raises(BatchError, match="vitrina generate"):
+        load.run(Lake(str(tmp_path), THIS_WEEK.as_of), store, THIS_WEEK)
+
+
+def test_one_id_twice_is_not_loaded(database: str, tmp_path: Path) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
+    sales = clean_sales(THIS_WEEK, 10)
+    with nothing_changes(database), pytest.raises(StoreError, match=r"\(sale_id\)=\(3\)"):
+        load_sales(database, tmp_path, THIS_WEEK, sales, sales.slice(2, 1))
+
+
+def test_a_file_without_a_column_of_the_contract_is_not_loaded(
+    database: str, tmp_path: Path
+) -> None:
+    lake = load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
+    contract = replace(SALES, fields=(*SALES.fields, Field("shop", Integer(32), "Which shop")))
+    load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE vitrina.sale ADD shop integer NOT NULL DEFAULT 1")
+    with (
+        postgres(database) as store,
+        nothing_changes(database),
+        pytest.raises(CorruptFile, match=r"parquet.*shop.*vitrina clean --as-of 2026-11-17"),
+    ):
+        load.run(lake, store, replace(WEEK_BEFORE, contract=contract))
+
+
+# Readers
+
+A, B = clean_sales(WEEK_BEFORE, 6_000), clean_sales(THIS_WEEK, 5_000)
+
+
+def in_background(pool: ThreadPoolExecutor, dsn: str, lake: Lake, batch: Batch) -> Any:
+    def work() -> None:
+        with postgres(dsn) as store:
+            load.run(lake, store, batch)
+
+    return pool.submit(work)
+
+
+@pytest.mark.parametrize(
+    "isolation",
+    [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ],
+    ids=lambda level: level.name,
+)
+def test_readers_see_whole_batches_only(
+    database: str, tmp_path: Path, isolation: psycopg.IsolationLevel
+) -> None:
+    lakes = [
+        (clean_lake(tmp_path, WEEK_BEFORE, A), WEEK_BEFORE),
+        (clean_lake(tmp_path, THIS_WEEK, B), THIS_WEEK),
+    ]
+    whole = {
+        (table.num_rows, sum(table["sale_amount"].to_pylist()), batch.as_of)
+        for table, (_, batch) in zip((A, B), lakes, strict=True)
+    }
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    done = threading.Event()
+
+    def read(pause: float) -> set[tuple[Any, ...]]:
+        seen = set()
+        with psycopg.connect(database) as connection:
+            connection.isolation_level = isolation
+            while not done.is_set():
+                with connection.transaction():
+                    connection.execute("SELECT 1")  # in REPEATABLE READ the snapshot is from here
+                    time.sleep(pause)
+                    # Sales and ledger in one statement, twice in one transaction.
+                    query = (
+                        "SELECT (SELECT count(*) FROM vitrina.sale), "
+                        "(SELECT sum(sale_amount) FROM vitrina.sale), "
+                        "(SELECT as_of FROM vitrina.batch WHERE is_current)"
+                    )
+                    once, again = (connection.execute(query).fetchone() for _ in range(2))
+                    assert once is not None
+                    assert once == again
+                    seen.add(once)
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read, pause) for pause in (0, 0.01, 0.1)]
+        try:
+            with postgres(database) as store:
+                for lake, batch in lakes[1:] + lakes * 2:
+                    load.run(lake, store, batch)
+        finally:
+            done.set()
+        seen = set().union(*(reader.result() for reader in readers))
+    if isolation is psycopg.IsolationLevel.REPEATABLE_READ:
+        # Whose snapshot is from between staging and swap sees the new sales and the old ledger.
+        seen, whole = ({row[:2] for row in rows} for rows in (seen, whole))
+    assert seen == whole
+
+
+def test_a_reader_from_before_who_comes_late_sees_a_whole_batch(
+    database: str, tmp_path: Path
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    lake = clean_lake(tmp_path, THIS_WEEK, B)
+    with psycopg.connect(database) as reader, ThreadPoolExecutor() as pool:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT 1")
+        loading = in_background(pool, database, lake, THIS_WEEK)
+        while len(partitions(database)) < 2:
+            time.sleep(0.01)
+        time.sleep(0.7)
+        assert not loading.done()
+        assert reader.execute(COUNT).fetchone() == (A.num_rows,)
+        reader.commit()
+        loading.result(timeout=30)
+        assert reader.execute(COUNT).fetchone() == (B.num_rows,)
+
+
+def test_a_reader_who_begins_while_the_load_waits_sees_a_whole_batch(
+    database: str, tmp_path: Path
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    lake = clean_lake(tmp_path, THIS_WEEK, B)
+    with (
+        psycopg.connect(database) as early,
+        psycopg.connect(database) as late,
+        ThreadPoolExecutor() as pool,
+    ):
+        for reader in (early, late):
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        early.execute("SELECT 1")
+        loading = in_background(pool, database, lake, THIS_WEEK)
+        while len(partitions(database)) < 2:
+            time.sleep(0.01)
+        time.sleep(0.7)
+        late.execute("SELECT 1")
+        early.commit()
+        # Nobody waits for the late one, who has not touched `sale` yet.
+        loading.result(timeout=30)
+        assert late.execute(COUNT).fetchone() == (B.num_rows,)
+
+
+@pytest.mark.parametrize("first", ["SELECT 1", COUNT])
+def test_a_reader_who_never_ends_is_named(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: LiteralString
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
+    monkeypatch.setattr(postgres_swap, "_LOCK_TIMEOUT", "100ms")
+    with psycopg.connect(database) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute(first)
+        with nothing_changes(database), pytest.raises(StoreUnavailable) as raised:
+            load_sales(database, tmp_path, THIS_WEEK, B)
+        user = reader.info.user
+        assert f"pid {reader.info.backend_pid} of {user} since 20" in str(raised.value)
+        assert "PostgreSQL shows what it showed before" in str(raised.value)
+
+
+def test_new_readers_are_let_through_while_the_swap_waits_for_an_old_one(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    monkeypatch.setattr(postgres_swap, "_LOCK_TIMEOUT", "300ms")
+    monkeypatch.setattr(postgres_swap, "_PAUSE", 0.3)
+    lake = clean_lake(tmp_path, THIS_WEEK, B)
+    with psycopg.connect(database) as old, ThreadPoolExecutor() as pool:
+        old.execute(COUNT)  # and keeps its lock
+        loading = in_background(pool, database, lake, THIS_WEEK)
+        waits = []
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            began = time.monotonic()
+            assert ask(database, COUNT) == [(A.num_rows,)]
+            waits.append(time.monotonic() - began)
+        assert not loading.done()
+        old.commit()
+        loading.result(timeout=30)
+    # One at least came while the swap waited, and none waited for long.
+    assert 0.1 < max(waits) < 1.5
+    assert ask(database, COUNT) == [(B.num_rows,)]
+
+
+def test_what_others_built_on_the_table_survives(database: str, tmp_path: Path) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    role = sql.Identifier(f"analyst_{time.time_ns()}")
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {}").format(role))
+        owner.execute(sql.SQL("GRANT USAGE ON SCHEMA vitrina TO {}").format(role))
+        owner.execute(sql.SQL("GRANT SELECT ON vitrina.sale TO {}").format(role))
+        owner.execute("COMMENT ON TABLE vitrina.sale IS 'ours'")
+        owner.execute("CREATE VIEW amounts AS SELECT sum(sale_amount) AS a FROM vitrina.sale")
+        owner.execute("CREATE MATERIALIZED VIEW counts AS SELECT count(*) FROM vitrina.sale")
+        owner.execute("PREPARE counting AS SELECT count(*) FROM vitrina.sale")
+        before = owner.execute("SELECT 'vitrina.sale'::regclass::oid").fetchall()
+        load_sales(database, tmp_path, THIS_WEEK, B)
+        assert owner.execute("SELECT 'vitrina.sale'::regclass::oid").fetchall() == before
+        assert owner.execute("EXECUTE counting").fetchall() == [(B.num_rows,)]
+        owner.execute("REFRESH MATERIALIZED VIEW counts")
+        assert owner.execute("SELECT * FROM counts").fetchall() == [(B.num_rows,)]
+        assert owner.execute("SELECT a FROM amounts").fetchall() == [
+            (sum(B["sale_amount"].to_pylist()),)
+        ]
+        comment = owner.execute("SELECT obj_description('vitrina.sale'::regclass)").fetchall()
+        assert comment == [("ours",)]
+        owner.execute(sql.SQL("SET ROLE {}").format(role))
+        assert owner.execute(COUNT).fetchall() == [(B.num_rows,)]
+        owner.execute("RESET ROLE")
+        owner.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        owner.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_a_role_with_no_more_than_the_documented_rights_can_load_and_analyze(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"loader_{time.time_ns()}"
+    role = sql.Identifier(name)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+        owner.execute("CREATE SCHEMA vitrina")
+        owner.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA vitrina TO {}").format(role))
+        loader = make_conninfo(database, user=name)
+        load_sales(loader, tmp_path, THIS_WEEK, B)
+        with postgres(loader) as store:
+            store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, B))
+        # Without pg_read_all_stats it cannot tell an idle transaction from a reader's.
+        monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
+        owner.execute("BEGIN")
+        owner.execute("SELECT 1")
+        with pytest.raises(StoreUnavailable, match=f"pid {owner.info.backend_pid} of"):
+            load_sales(loader, tmp_path, THIS_WEEK, B)
+        owner.execute("ROLLBACK")
+        owner.execute(sql.SQL("GRANT pg_read_all_stats TO {}").format(role))
+        owner.execute("BEGIN")
+        owner.execute("SELECT 1")
+        load_sales(loader, tmp_path, THIS_WEEK, B)
+        owner.execute("ROLLBACK")
+        owner.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        owner.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+# Two at once, and killed ones
+
+
+def test_of_two_loads_at_once_the_second_waits(database: str, tmp_path: Path) -> None:
+    lakes = [
+        (clean_lake(tmp_path, WEEK_BEFORE, A), WEEK_BEFORE),
+        (clean_lake(tmp_path, THIS_WEEK, B), THIS_WEEK),
+    ]
+    with ThreadPoolExecutor() as pool:
+        for loading in [in_background(pool, database, *each) for each in lakes * 2]:
+            loading.result()
+    with postgres(database) as store:
+        current = store.current_batch()
+    assert current is not None
+    assert held_sales(database) == rows_of(
+        {WEEK_BEFORE.as_of: A, THIS_WEEK.as_of: B}[current.as_of]
+    )
+    assert len(partitions(database)) == 1
+
+
+def test_a_load_that_waits_too_long_for_another_says_so(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    lake = clean_lake(tmp_path, THIS_WEEK, B)
+    with psycopg.connect(database) as reader, ThreadPoolExecutor() as pool:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute(COUNT)
+        loading = in_background(pool, database, lake, THIS_WEEK)
+        while len(partitions(database)) < 2:
+            time.sleep(0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(postgres_session, "_PATIENCE", 0.2)
+            with pytest.raises(StoreUnavailable, match=r"another load .* pid \d+ of"):
+                load_sales(database, tmp_path / "other", THIS_WEEK, B)
+        reader.commit()
+        loading.result(timeout=30)
+
+
+# Loads the batch; its rows come to a halt before the last, as does the copying.
+HALF_A_LOAD = """
+import sys, datetime, time
+from vitrina.contract import Batch
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import postgres
+from vitrina.steps import load
+
+def slow(share):
+    for n, rows in enumerate(share):
+        yield rows
+        print(n, flush=True)
+        if n == 1:
+            time.sleep(600)
+
+shares = load.shares
+load.shares = lambda *arguments: [slow(share) for share in shares(*arguments)]
+batch = Batch(datetime.date(2026, 11, 24))
+with postgres(sys.argv[1]) as store:
+    load.run(Lake(sys.argv[2], batch.as_of), store, batch)
+"""
+
+
+def test_a_load_that_is_killed_leaves_nothing_that_the_next_does_not_remove(
+    database: str, tmp_path: Path
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    sales = clean_sales(THIS_WEEK, 300_000)
+    lake = clean_lake(tmp_path, THIS_WEEK, sales)
+    with subprocess.Popen(
+        [sys.executable, "-c", HALF_A_LOAD, database, tmp_path],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as half:
+        assert half.stdout is not None
+        while half.stdout.readline().strip() != "1":
+            assert half.poll() is None
+        half.send_signal(signal.SIGKILL)
+    assert ask(database, COUNT) == [(A.num_rows,)]
+    assert len(partitions(database)) == 2
+    with postgres(database) as store:
+        load.run(lake, store, THIS_WEEK)
+    assert len(partitions(database)) == 1
+    assert ask(database, COUNT) == [(300_000,)]
+
+
+def test_a_server_that_goes_away_while_rows_are_copied_is_worth_another_try(
+    database: str, tmp_path: Path
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    sales = clean_sales(THIS_WEEK, 100_000)
+    lake = clean_lake(tmp_path, THIS_WEEK, sales)
+
+    def interrupted(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield next(rows)
+        with psycopg.connect(database, autocommit=True) as killer:
+            killer.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        time.sleep(0.5)
+        yield from rows
+
+    [first, second] = load.shares(lake, lake.dataset("clean", "clean"), THIS_WEEK)
+    none = ControlTotals("spark", "sale", 0, 0, Money(0))
+    with postgres(database) as store:
+        entry = replace(store.ledger()[0], as_of=THIS_WEEK.as_of)
+        with pytest.raises(StoreUnavailable):
+            store.replace_sales(THIS_WEEK, entry, {}, none, [interrupted(first), second])
+    with postgres(database) as store:
+        load.run(lake, store, THIS_WEEK)
+    assert len(partitions(database)) == 1
+    assert ask(database, COUNT) == [(100_000,)]
+
+
+MEASURED_LOAD = """
+import sys, datetime, resource
+from pathlib import Path
+from vitrina.contract import Batch
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import postgres
+from vitrina.steps import load
+from adbc_driver_postgresql import dbapi
+
+def peak():
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Not ru_maxrss, which Linux hands down from the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+batch = Batch(datetime.date(2026, 11, 24))
+with postgres(sys.argv[1]) as store:
+    before = peak()
+    load.run(Lake(sys.argv[2], batch.as_of), store, batch)
+    print(peak() - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_batch(database: str, tmp_path: Path) -> None:
+    def growth(rows: int) -> int:
+        clean_lake(tmp_path / str(rows), THIS_WEEK, clean_sales(THIS_WEEK, rows))
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED_LOAD, database, tmp_path / str(rows)],
+            env={"PYTHONPATH": ":".join(sys.path)},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return int(done.stdout)
+
+    # The rows that come on top take more than 70 MB.
+    assert growth(2_000_000) < growth(500_000) + 40_000_000

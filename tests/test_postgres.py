@@ -1,0 +1,563 @@
+"""The store on a real server: its tables, marts, ledger and queries, and how it refuses."""
+
+import datetime
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal as Money
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.values import any_value
+from vitrina.columns import arrow_schema
+from vitrina.contract import SALES, Batch
+from vitrina.errors import BatchError, ReconciliationError, StoreError, StoreUnavailable
+from vitrina.ledger import ControlTotals
+from vitrina.marts import Mart, marts
+from vitrina.steps import load
+from vitrina.stores import postgres_session
+from vitrina.stores.postgres import Postgres, postgres
+
+BATCH = Batch(datetime.date(2026, 11, 24))
+LATER = Batch(datetime.date(2026, 12, 1))
+MARTS = {mart.name: mart for mart in marts(SALES)}
+SOLD = clean_sales(BATCH, 3_000)
+PASSWORD = "s3cret"  # noqa: S105
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Postgres]:
+    with postgres(database) as store:
+        yield store
+
+
+@pytest.fixture
+def loaded(store: Postgres, tmp_path: Path) -> Postgres:
+    load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
+    return store
+
+
+def shown(store: Postgres) -> dict[str, list[dict[str, Any]]]:
+    return {name: store.read_mart(mart).to_pylist() for name, mart in MARTS.items()}
+
+
+# Tables
+
+
+def test_tables_are_created_once_and_then_left_alone(store: Postgres) -> None:
+    store.create_tables(SALES)
+    query = "SELECT relname, oid FROM pg_class WHERE relnamespace = 'vitrina'::regnamespace"
+    before = store.query(query)
+    store.create_tables(SALES)
+    assert store.query(query) == before
+    names = {name for name, _ in before[1]}
+    assert {"sale", "batch", "batch_reject", "control_total", *MARTS} <= names
+
+
+def test_columns_say_what_they_hold(store: Postgres) -> None:
+    store.create_tables(SALES)
+    assert store.query("SELECT col_description('sale'::regclass, 6)") == (
+        ("col_description",),
+        [("Money received: quantity × the product's price",)],
+    )
+
+
+def test_many_may_create_the_tables_at_once(database: str) -> None:
+    together = threading.Barrier(4)
+
+    def create() -> None:
+        with postgres(database) as store:
+            together.wait()
+            store.create_tables(SALES)
+
+    with ThreadPoolExecutor(4) as pool:
+        for created in [pool.submit(create) for _ in range(4)]:
+            created.result()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            "ALTER TABLE sale ALTER sale_amount TYPE numeric(14,3)",
+            (
+                r"^vitrina.sale: column sale_amount is numeric\(14,3\) NOT NULL there, and the "
+                r"contract needs it numeric\(12,2\) NOT NULL; alter it, or rename it \(ALTER TABLE "
+                r"vitrina.sale RENAME TO …\) and the next load creates it anew$"
+            ),
+        ),
+        ("ALTER TABLE sale DROP region", "region is absent there, .* needs it text NOT NULL"),
+        ("ALTER TABLE sale ADD shop text", "shop is text there, .* needs it absent"),
+        ("ALTER TABLE sale ALTER region DROP NOT NULL", "region is text there"),
+        ("ALTER TABLE sales_by_region DROP share", "sales_by_region: column share is absent"),
+        ("ALTER TABLE batch ALTER seed TYPE integer", "batch: column seed is integer there"),
+        (
+            "DROP TABLE sale; CREATE TABLE sale (sale_id bigint)",
+            "sale is an ordinary table, and a partitioned table is needed",
+        ),
+        (
+            "DROP TABLE sales_by_region; CREATE VIEW sales_by_region AS SELECT 1 AS region",
+            "sales_by_region is a view, and an ordinary table is needed",
+        ),
+    ],
+)
+def test_a_table_of_another_shape_is_not_touched(
+    database: str, store: Postgres, change: LiteralString, complaint: str
+) -> None:
+    store.create_tables(SALES)
+    with psycopg.connect(database) as connection:
+        connection.execute("SET search_path = vitrina")
+        connection.execute(change)
+    with pytest.raises(StoreError, match=complaint):
+        store.create_tables(SALES)
+
+
+# Marts
+
+
+def test_marts_are_read_as_they_were_handed_over(loaded: Postgres) -> None:
+    new = right_marts(BATCH, SOLD)
+    loaded.replace_marts(BATCH, new)
+    for name, mart in MARTS.items():
+        read = loaded.read_mart(mart)
+        assert read.schema == arrow_schema(mart.columns)
+        assert read == new[name].sort_by([(key, "ascending") for key in mart.key])
+
+
+def test_a_rerun_leaves_identical_marts_and_totals(loaded: Postgres) -> None:
+    first = loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    before = shown(loaded), loaded.control_totals(BATCH.as_of)
+    assert loaded.replace_marts(BATCH, right_marts(BATCH, SOLD)) == first
+    assert (shown(loaded), loaded.control_totals(BATCH.as_of)) == before
+
+
+def test_the_ledger_has_the_totals_of_every_table(loaded: Postgres) -> None:
+    totals = loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    amount = sum(SOLD["sale_amount"].to_pylist())
+    quantity = sum(SOLD["quantity"].to_pylist())
+    assert totals == [
+        ControlTotals("postgresql", "sale", 3_000, quantity, amount),
+        ControlTotals("postgresql", "sales_by_region_product", 3_000, quantity, amount),
+        ControlTotals("postgresql", "sales_by_region", 3_000, quantity, amount),
+        ControlTotals("postgresql", "sales_by_product", 3_000, quantity, amount),
+        ControlTotals("postgresql", "sales_by_day", 3_000, None, amount),
+    ]
+    recorded = loaded.control_totals(BATCH.as_of)
+    assert {each for each in recorded if each.engine == "postgresql"} == set(totals)
+    current = loaded.current_batch()
+    assert current is not None
+    assert current.analyzed_at is not None
+    assert current.analyzed_at > current.loaded_at
+
+
+def changed(table: pa.Table, row: int, measure: str, by: Any) -> pa.Table:
+    rows = table.to_pylist()
+    rows[row][measure] += by
+    return pa.Table.from_pylist(rows, table.schema)
+
+
+@contextmanager
+def nothing_changes(store: Postgres) -> Iterator[None]:
+    before = shown(store), store.ledger(), store.control_totals(BATCH.as_of)
+    yield
+    assert (shown(store), store.ledger(), store.control_totals(BATCH.as_of)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [(name, measure) for name, mart in MARTS.items() for measure in mart.totals],
+)
+def test_a_figure_that_differs_from_sql_keeps_the_old_marts(
+    loaded: Postgres, name: str, measure: str
+) -> None:
+    right = right_marts(BATCH, SOLD)
+    loaded.replace_marts(BATCH, right)
+    by = Money("0.01") if measure == "total_sales_amount" else 1
+    wrong = {**right, name: changed(right[name], 2, measure, by)}
+    row = right[name].to_pylist()[2]
+    with nothing_changes(loaded), pytest.raises(ReconciliationError) as raised:
+        loaded.replace_marts(BATCH, wrong)
+    error = raised.value
+    assert (error.mart, error.measure) == (name, measure)
+    assert (error.expected, error.actual) == (row[measure], row[measure] + by)
+    where = ", ".join(f"{key} {row[key]}" for key in MARTS[name].key)
+    assert str(error) == (
+        f"{name}.{measure} for {where} does not reconcile: SQL over sale has {row[measure]}, "
+        f"the mart has {row[measure] + by}; PostgreSQL shows the marts that it showed before"
+    )
+
+
+def test_errors_that_cancel_out_are_found(loaded: Postgres) -> None:
+    right = right_marts(BATCH, SOLD)
+    swapped = changed(right["sales_by_region"], 0, "total_sales_amount", 5)
+    swapped = changed(swapped, 1, "total_sales_amount", -5)
+    with nothing_changes(loaded), pytest.raises(ReconciliationError, match="sales_by_region"):
+        loaded.replace_marts(BATCH, {**right, "sales_by_region": swapped})
+
+
+def test_a_row_too_few_or_too_many_is_found(loaded: Postgres) -> None:
+    right = right_marts(BATCH, SOLD)
+    by_day = right["sales_by_day"].sort_by([("sale_date", "ascending"), ("region", "ascending")])
+    with (
+        nothing_changes(loaded),
+        pytest.raises(ReconciliationError, match=r"sale_date 2025-11-24.*the mart has no such row"),
+    ):
+        loaded.replace_marts(BATCH, {**right, "sales_by_day": by_day.slice(1)})
+    elsewhere = replace_value(by_day.slice(0, 1), "region", "Atlantis")
+    more = pa.concat_tables([by_day, elsewhere])
+    with (
+        nothing_changes(loaded),
+        pytest.raises(ReconciliationError, match=r"Atlantis.*SQL over sale has no such row"),
+    ):
+        loaded.replace_marts(BATCH, {**right, "sales_by_day": more})
+    twice = pa.concat_tables([by_day, by_day.slice(0, 1)])
+    with nothing_changes(loaded), pytest.raises(StoreError, match=r"duplicate key .*sales_by_day"):
+        loaded.replace_marts(BATCH, {**right, "sales_by_day": twice})
+
+
+def test_a_row_of_zeros_is_a_day_without_sales(loaded: Postgres) -> None:
+    right = right_marts(BATCH, SOLD)
+    zeros = right["sales_by_day"].slice(0, 1)
+    for name, nothing in [
+        ("region", "Nowhere"),
+        ("total_sales", 0),
+        ("total_sales_amount", Money()),
+    ]:
+        zeros = replace_value(zeros, name, nothing)
+    dense = pa.concat_tables([right["sales_by_day"], zeros])
+    loaded.replace_marts(BATCH, {**right, "sales_by_day": dense})
+    assert loaded.read_mart(MARTS["sales_by_day"]).num_rows == dense.num_rows
+
+
+def replace_value(table: pa.Table, name: str, value: Any) -> pa.Table:
+    rows = [{**row, name: value} for row in table.to_pylist()]
+    return pa.Table.from_pylist(rows, table.schema)
+
+
+def test_marts_of_a_batch_that_is_not_loaded_are_refused(store: Postgres, tmp_path: Path) -> None:
+    store.create_tables(SALES)
+    command = "run: vitrina load --as-of 2026-12-01"
+    with pytest.raises(BatchError, match=f"sale holds no batch, not 2026-12-01; {command}"):
+        store.replace_marts(LATER, right_marts(BATCH, SOLD))
+    load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
+    with pytest.raises(BatchError, match=f"sale holds batch 2026-11-24, not .*; {command}"):
+        store.replace_marts(LATER, right_marts(BATCH, SOLD))
+
+
+def test_marts_keep_their_grants_and_views_and_readers_see_all_or_none(
+    database: str, loaded: Postgres, tmp_path: Path
+) -> None:
+    loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    with psycopg.connect(database) as connection:
+        connection.execute("GRANT SELECT ON vitrina.sales_by_day TO public")
+        connection.execute("CREATE VIEW days AS SELECT * FROM vitrina.sales_by_day")
+    fewer = clean_sales(LATER, 1_000)
+    done = threading.Event()
+
+    def read(isolation: psycopg.IsolationLevel) -> set[tuple[Any, ...]]:
+        seen = set()
+        with psycopg.connect(database) as connection:
+            connection.isolation_level = isolation
+            while not done.is_set():
+                with connection.transaction():
+                    connection.execute("SELECT 1")
+                    time.sleep(0.01)
+                    seen |= set(
+                        connection.execute(
+                            "SELECT (SELECT sum(total_sales) FROM vitrina.sales_by_region), "
+                            "(SELECT sum(total_sales) FROM days)"
+                        )
+                    )
+        return seen
+
+    levels = [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ]
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read, level) for level in levels]
+        try:
+            for batch, sales in [(LATER, fewer), (BATCH, SOLD), (LATER, fewer)]:
+                load.run(clean_lake(tmp_path, batch, sales), loaded, batch)
+                loaded.replace_marts(batch, right_marts(batch, sales))
+        finally:
+            done.set()
+        seen = set().union(*(reader.result() for reader in readers))
+    assert seen == {(3_000, 3_000), (1_000, 1_000)}
+    granted = loaded.query("SELECT has_table_privilege('pg_monitor', 'sales_by_day', 'SELECT')")
+    assert granted[1] == [(True,)]
+
+
+def test_a_new_load_takes_back_what_was_analyzed_and_published(
+    loaded: Postgres, tmp_path: Path
+) -> None:
+    published = ControlTotals("clickhouse", "sales_by_region", 1, 1, Money(1))
+    loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    loaded.record_totals(BATCH.as_of, [published])
+    [entry] = loaded.ledger()
+    assert entry.published_at is not None
+    assert published in loaded.control_totals(BATCH.as_of)
+
+    loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    [entry] = loaded.ledger()
+    assert (entry.analyzed_at is not None, entry.published_at) == (True, None)
+    assert published not in loaded.control_totals(BATCH.as_of)
+
+    load.run(clean_lake(tmp_path, BATCH, SOLD), loaded, BATCH)
+    [entry] = loaded.ledger()
+    assert (entry.analyzed_at, entry.published_at) == (None, None)
+    assert {each.table for each in loaded.control_totals(BATCH.as_of)} == {"sale"}
+
+
+def test_totals_are_replaced_when_they_are_recorded_again(loaded: Postgres) -> None:
+    for count in (1, 2):
+        totals = ControlTotals("clickhouse", "sales_by_day", count, None, Money(count))
+        loaded.record_totals(BATCH.as_of, [totals])
+        of_clickhouse = [
+            each for each in loaded.control_totals(BATCH.as_of) if each.engine == "clickhouse"
+        ]
+        assert of_clickhouse == [totals]
+
+
+def test_totals_of_an_unknown_batch_are_refused(loaded: Postgres) -> None:
+    with pytest.raises(BatchError, match="2026-12-01 is not in the ledger; run: vitrina load"):
+        loaded.record_totals(LATER.as_of, [])
+
+
+def rows_without_sales(mart: Mart) -> st.SearchStrategy[pa.Table]:
+    """Rows that no sale speaks against: zeros in the totals, anything elsewhere."""
+    schema = arrow_schema(mart.columns)
+    row = st.fixed_dictionaries(
+        {
+            column.name: st.just(0)
+            if column.name in mart.totals
+            else any_value(column.type, nullable=column.nullable)
+            for column in mart.columns
+        }
+    )
+    rows = st.lists(row, max_size=5, unique_by=lambda row: tuple(row[key] for key in mart.key))
+    return rows.map(lambda rows: pa.Table.from_pylist(rows, schema))
+
+
+@pytest.fixture
+def loaded_nothing(store: Postgres, tmp_path: Path) -> Postgres:
+    load.run(clean_lake(tmp_path, BATCH), store, BATCH)
+    return store
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(new=st.fixed_dictionaries({name: rows_without_sales(mart) for name, mart in MARTS.items()}))
+def test_every_value_of_a_mart_is_read_as_it_was_written(
+    loaded_nothing: Postgres, new: dict[str, pa.Table]
+) -> None:
+    loaded_nothing.replace_marts(BATCH, new)
+    for name, mart in MARTS.items():
+        # The order of texts is PostgreSQL's, by their bytes, which is also Arrow's.
+        order = [(key, "ascending") for key in mart.key]
+        assert loaded_nothing.read_mart(mart) == new[name].sort_by(order)
+
+
+# Queries
+
+
+def test_before_the_first_load_the_ledger_is_empty(store: Postgres) -> None:
+    assert store.ledger() == []
+    assert store.current_batch() is None
+    assert store.rejects(BATCH.as_of) == {}
+    assert store.control_totals(BATCH.as_of) == []
+
+
+def test_a_query_gives_names_and_rows(loaded: Postgres) -> None:
+    assert loaded.query("SELECT count(*) AS sales, '100%' AS share FROM sale;") == (
+        ("sales", "share"),
+        [(3_000, "100%")],
+    )
+    assert loaded.query("SELECT 1 WHERE false")[1] == []
+    assert loaded.query("SHOW transaction_read_only") == (("transaction_read_only",), [("on",)])
+    assert loaded.query("SET TimeZone = 'UTC'") == ((), [])
+    assert loaded.query("") == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("DELETE FROM sale", "cannot execute DELETE in a read-only transaction"),
+        ("COMMIT; DELETE FROM sale", "cannot insert multiple commands"),
+        ("SELEC 1", 'syntax error at or near "SELEC"'),
+        ("SELECT * FROM nothing", 'relation "nothing" does not exist'),
+        ("COPY sale TO STDOUT", 'cannot copy from partitioned table "sale"'),
+    ],
+)
+def test_a_query_that_cannot_be_answered_is_refused_in_one_line(
+    loaded: Postgres, statement: str, complaint: str
+) -> None:
+    with pytest.raises(StoreError, match=complaint) as raised:
+        loaded.query(statement)
+    assert "\n" not in str(raised.value)
+    assert loaded.query("SELECT count(*) FROM sale")[1] == [(3_000,)]
+
+
+def test_a_copy_is_no_query_and_ends_the_connection(store: Postgres) -> None:
+    with pytest.raises(StoreError, match="COPY is not a query; read rows with SELECT") as raised:
+        store.query("COPY (SELECT 1) TO STDOUT")
+    assert not raised.value.transient
+    with pytest.raises(StoreUnavailable):
+        store.query("SELECT 1")
+
+
+def test_a_transaction_that_a_query_ends_stays_ended(loaded: Postgres) -> None:
+    loaded.query("COMMIT")
+    assert loaded.query("SELECT count(*) FROM sale")[1] == [(3_000,)]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://vitrina:s3cret@127.0.0.1:1/vitrina",
+        "host=127.0.0.1 port=1 user=vitrina password=s3cret",
+        "postgresql://vitrina:s3cret@no-such-host.invalid/vitrina",
+        "postgresql://vitrina:100%25s3cret@127.0.0.1:1/vitrina",
+    ],
+)
+def test_a_server_that_does_not_answer_is_worth_another_try(dsn: str) -> None:
+    with pytest.raises(StoreUnavailable) as raised, postgres(dsn):
+        pass
+    assert "s3cret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://vitrina:s3cret/x@127.0.0.1:1/vitrina",
+        "postgresql://vitrina:s3cret%@127.0.0.1:1/vitrina",
+        "postgresql://vitrina:s3cret@host?sslmod=s3cret",
+        "password=s3cret host",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_shown(dsn: str) -> None:
+    with pytest.raises(StoreError, match="looks like postgresql://") as raised, postgres(dsn):
+        pass
+    assert "s3cret" not in str(raised.value)
+    assert not raised.value.transient
+
+
+def test_a_role_that_is_not_let_in_is_refused(database: str) -> None:
+    dsn = make_conninfo(database, user="nobody_at_all", password=PASSWORD)
+    with (
+        pytest.raises(StoreUnavailable, match='role "nobody_at_all" does not exist') as raised,
+        postgres(dsn),
+    ):
+        pass
+    assert PASSWORD not in str(raised.value)
+
+
+def test_a_password_is_cut_out_of_what_the_server_says(database: str) -> None:
+    with (
+        postgres(make_conninfo(database, password=PASSWORD)) as store,
+        pytest.raises(StoreError, match=r'relation "\*\*\*" does not exist') as raised,
+    ):
+        store.query(f"SELECT * FROM {PASSWORD}")
+    assert PASSWORD not in str(raised.value)
+
+
+def test_an_error_says_at_which_server_it_was(database: str, store: Postgres) -> None:
+    socket = conninfo_to_dict(database)["host"]
+    with pytest.raises(StoreError, match=f"^PostgreSQL at {socket}: division by zero$"):
+        store.query("SELECT 1 / 0")
+    with (
+        pytest.raises(StoreUnavailable, match=r"^PostgreSQL at 127\.0\.0\.1:1: "),
+        postgres("postgresql://127.0.0.1:1/vitrina"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("rights", [(), ("USAGE ON SCHEMA vitrina",)])
+def test_a_role_without_rights_is_refused(
+    database: str, loaded: Postgres, rights: Sequence[LiteralString]
+) -> None:
+    name = f"guest_{time.time_ns()}"
+    role = sql.Identifier(name)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+        for right in rights:
+            owner.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(right), role))
+        with postgres(make_conninfo(database, user=name)) as guest:
+            attempts: list[Callable[[], object]] = [
+                lambda: guest.read_mart(MARTS["sales_by_region"]),
+                lambda: guest.query("SELECT * FROM vitrina.sale"),
+                lambda: guest.replace_marts(BATCH, right_marts(BATCH, SOLD)),
+                guest.ledger,
+                lambda: guest.rejects(BATCH.as_of),
+                lambda: guest.control_totals(BATCH.as_of),
+            ]
+            for attempt in attempts:
+                # Who may not look into the schema finds nothing by a name without it.
+                with pytest.raises(StoreError, match=r"permission denied|does not exist") as raised:
+                    attempt()
+                assert not raised.value.transient
+        owner.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        owner.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_whatever_is_asked_of_a_server_that_is_gone_is_worth_another_try(
+    database: str, tmp_path: Path
+) -> None:
+    new = right_marts(BATCH, SOLD)
+    lake = clean_lake(tmp_path, BATCH, SOLD)
+    attempts: dict[str, Callable[[Postgres], object]] = {
+        "create_tables": lambda store: store.create_tables(SALES),
+        "load": lambda store: load.run(lake, store, BATCH),
+        "replace_marts": lambda store: store.replace_marts(BATCH, new),
+        "read_mart": lambda store: store.read_mart(MARTS["sales_by_day"]),
+        "current_batch": lambda store: store.current_batch(),
+        "ledger": lambda store: store.ledger(),
+        "rejects": lambda store: store.rejects(BATCH.as_of),
+        "control_totals": lambda store: store.control_totals(BATCH.as_of),
+        "record_totals": lambda store: store.record_totals(BATCH.as_of, []),
+        "query": lambda store: store.query("SELECT 1"),
+    }
+    for attempt in attempts.values():
+        with postgres(database) as store:
+            with psycopg.connect(database, autocommit=True) as killer:
+                killer.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    attempt(store)
+
+
+def test_a_statement_that_takes_too_long_is_worth_another_try(database: str) -> None:
+    dsn = make_conninfo(database, options="-c statement_timeout=200ms")
+    with postgres(dsn) as store, pytest.raises(StoreUnavailable, match="statement timeout"):
+        store.query("SELECT pg_sleep(5)")
+
+
+def test_a_lock_that_is_not_let_go_is_worth_another_try(
+    database: str, loaded: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgres_session._SETTINGS, "lock_timeout", "100ms")  # noqa: SLF001
+    with psycopg.connect(database) as other, postgres(database) as store:
+        other.execute("LOCK TABLE vitrina.sales_by_day")
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            store.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    assert loaded.current_batch() is not None
+
+
+def test_the_server_knows_who_we_are(database: str) -> None:
+    with postgres(database) as store:
+        assert store.query("SHOW application_name")[1] == [("vitrina",)]
+    assert "application_name" not in conninfo_to_dict(database)
