@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark lint format lock upgrade check-lock clean set-up set-up-dev set-up-spark
+.PHONY: help run test test-spark lint format lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # The set-ups share environments, and their order is the order they are named in.
 .NOTPARALLEL:
 
@@ -49,7 +49,7 @@ check-lock: set-up-dev ## check that the pins are fresh and have wheels on every
 	@$(PYTHON_OF_VENV) scripts/lock.py --check
 
 clean: ## remove the environments and caches; the data stay
-	@rm -rf .venv .venv-spark .venv.lock .venv-spark.lock .uv-cache
+	@rm -rf .venv .venv-spark .venv-airflow .venv*.lock .uv-cache
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find src dags tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -d data ]; then echo "data/ stays: rm -r data removes the lake and the stores"; fi
@@ -62,3 +62,6 @@ set-up-dev:
 
 set-up-spark:
 	@$(SET_UP) spark
+
+set-up-airflow:
+	@$(SET_UP) airflow

@@ -27,10 +27,19 @@ FILES: dict[str, list[str]] = {
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "-c", "uv.txt"],
     "run": ["pyproject.toml", "--all-extras", "-c", "dev.txt"],
     "spark": ["--group", "spark-server", "-c", "dev.txt", "-c", "build.txt"],
+    # The images of deploy/. Airflow's cannot follow all of dev.txt: its accounts come from
+    # Flask-AppBuilder, which wants an older python-dateutil.
+    "airflow": ["pyproject.toml", "--extra", "airflow", "--group", "airflow-server"],
+    "spark-image": ["--group", "spark", "-c", "spark.txt"],
 }
 
 # Spark is published as source only; it is Python around jars, and builds anywhere.
-SOURCE_ONLY = {"dev": "pyspark-client", "spark": "pyspark"}
+SOURCE_ONLY = {
+    "dev": "pyspark-client",
+    "spark": "pyspark",
+    "airflow": "pyspark-client",
+    "spark-image": "pyspark",
+}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = (
     "x86_64-manylinux_2_28",
@@ -38,6 +47,9 @@ PLATFORMS = (
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
 )
+# What the images of deploy/ are made of.
+IMAGE_PYTHON = "3.12"
+IMAGE_PLATFORMS = PLATFORMS[:2]
 
 
 def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -130,7 +142,10 @@ def main() -> None:
         for name in FILES:
             compile_file(name, FOLDER, upgrade=options.upgrade)
         return
-    targets = list(product(("dev", "spark"), PYTHONS, PLATFORMS))
+    targets = [
+        *product(("dev", "spark"), PYTHONS, PLATFORMS),
+        *product(("airflow", "spark-image"), (IMAGE_PYTHON,), IMAGE_PLATFORMS),
+    ]
     with ThreadPoolExecutor(max_workers=8) as pool:  # most of it is waiting
         problems = [problem for problem in pool.map(missing_wheels, targets) if problem]
     problems += stale_files()

@@ -1,8 +1,9 @@
 """Make the environments that the make targets run in; run by the system's Python alone.
 
-    set_up.py run     .venv        all that a run takes
-    set_up.py dev     .venv        and what tests and checks take
-    set_up.py spark   .venv-spark  Apache Spark, for a test server
+    set_up.py run      .venv          all that a run takes
+    set_up.py dev      .venv          and what tests and checks take
+    set_up.py spark    .venv-spark    Apache Spark, for a test server
+    set_up.py airflow  .venv-airflow  what Airflow's image has, for a test
 
 Each call brings an environment to the state that the requirements describe, whatever
 state it finds: nothing to do takes a tenth of a second; one that was interrupted, copied
@@ -24,7 +25,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-FOLDERS = {"run": ".venv", "dev": ".venv", "spark": ".venv-spark"}
+FOLDERS = {"run": ".venv", "dev": ".venv", "spark": ".venv-spark", "airflow": ".venv-airflow"}
+# Environments that the one with uv must precede.
+BESIDE_DEV = ("spark", "airflow")
 # A set that is installed when a larger one is.
 PART_OF = {"run": "dev"}
 
@@ -210,7 +213,7 @@ def main() -> None:
         getattr(sys.implementation, "_multiarch", "")
     ):
         sys.exit("The embedded engine and stores have wheels for Linux with glibc and for macOS.")
-    for name in ["dev", "spark"] if sys.argv[1] == "spark" else [sys.argv[1]]:
+    for name in ["dev", sys.argv[1]] if sys.argv[1] in BESIDE_DEV else [sys.argv[1]]:
         try:
             with only_one(FOLDERS[name]):
                 set_up(name)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lock import pins
+from lock import FILES, pins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -44,6 +44,12 @@ def declared(name: str) -> list[Requirement]:
         "run": [*project["dependencies"], *extras],
         "dev": [*project["dependencies"], *extras, *group("dev")],
         "spark": [*group("spark-server")],
+        "airflow": [
+            *project["dependencies"],
+            *project["optional-dependencies"]["airflow"],
+            *group("airflow-server"),
+        ],
+        "spark-image": [*group("spark")],
     }[name]
     return [Requirement(entry) for entry in entries]
 
@@ -52,7 +58,7 @@ def pinned(name: str) -> list[Requirement]:
     return [Requirement(line) for line in pins(REQUIREMENTS[name])]
 
 
-@pytest.mark.parametrize("name", ["uv", "build", "run", "dev", "spark"])
+@pytest.mark.parametrize("name", FILES)
 def test_every_declared_dependency_is_pinned_within_its_bounds(name: str) -> None:
     versions: dict[str, set[str]] = {}
     for pin in pinned(name):
@@ -64,7 +70,7 @@ def test_every_declared_dependency_is_pinned_within_its_bounds(name: str) -> Non
         assert all(wanted.specifier.contains(version) for version in found), (wanted, found)
 
 
-@pytest.mark.parametrize("name", ["uv", "build", "run", "dev", "spark"])
+@pytest.mark.parametrize("name", FILES)
 def test_every_pin_is_exact_and_hashed_and_names_no_host(name: str) -> None:
     text = REQUIREMENTS[name]
     assert "://" not in text
@@ -75,6 +81,31 @@ def test_every_pin_is_exact_and_hashed_and_names_no_host(name: str) -> None:
 
 def test_what_runs_is_what_is_tested() -> None:
     assert set(pins(REQUIREMENTS["run"])) <= set(pins(REQUIREMENTS["dev"]))
+
+
+def test_an_image_has_what_is_tested() -> None:
+    tested = {*pinned("dev"), *pinned("spark")}
+    versions: dict[str, set[str]] = {}
+    for pin in tested:
+        versions.setdefault(pin.name, set()).add(str(pin.specifier))
+    for name in ("airflow", "spark-image"):
+        others = {
+            str(pin)
+            for pin in pinned(name)
+            if pin.name in versions and str(pin.specifier) not in versions[pin.name]
+        }
+        # What Flask-AppBuilder wants it to be.
+        assert others <= {"python-dateutil==2.9.0.post0"}, name
+
+
+def test_no_image_has_an_embedded_engine_or_store() -> None:
+    embedded = {
+        Requirement(e).name for e in PROJECT["project"]["optional-dependencies"]["embedded"]
+    }
+    for name in ("airflow", "spark-image"):
+        names = {pin.name for pin in pinned(name)}
+        assert not names & {*embedded, "chdb-core"}, name
+    assert "pyspark" not in {pin.name for pin in pinned("airflow")}
 
 
 def test_pip_installs_the_uv_that_installs_the_rest() -> None:
@@ -95,7 +126,9 @@ def test_the_package_and_its_metadata_state_one_version() -> None:
 
 def test_every_direct_dependency_is_explained() -> None:
     text = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
-    names = {entry.name for file in ("build", "dev", "spark") for entry in declared(file)}
+    names = {
+        entry.name for file in ("build", "dev", "spark", "airflow") for entry in declared(file)
+    }
     missing = sorted(name for name in names if f"`{name}`" not in text)
     assert not missing
 
