@@ -93,11 +93,12 @@ TEXTS: dict[str, Text] = {
     "page.no_import_before": Text("no earlier import to compare", "сравнить пока не с чем"),
     "page.change_up": Text("up by {change}", "рост на {change}"),
     "page.change_down": Text("down by {change}", "спад на {change}"),
+    "page.change_up_little": Text("up by less than {change}", "рост менее чем на {change}"),
+    "page.change_down_little": Text("down by less than {change}", "спад менее чем на {change}"),
     "page.change_none": Text("unchanged", "без изменений"),
     "page.newest": Text("newest import: {import_date}", "последний импорт: {import_date}"),
     "page.lowest_day": Text("lowest day", "самый низкий день"),
     "page.highest_day": Text("highest day", "самый высокий день"),
-    "page.source": Text("Source: {source}", "Источник: {source}"),
     "page.exact": Text(
         "Every figure is that of the marts in ClickHouse, to the cent.",
         "Все показатели совпадают с витринами в ClickHouse до копейки.",
