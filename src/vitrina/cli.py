@@ -7,12 +7,12 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -25,7 +25,10 @@ from vitrina import __version__
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.pipeline import STEPS, Run, Step
 from vitrina.recipe import Recipe
-from vitrina.settings import load_settings
+from vitrina.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from vitrina.dashboard.texts import Language
 
 app = typer.Typer(
     name="vitrina",
@@ -162,6 +165,56 @@ def status(as_json: AsJson = False) -> None:
         out.print(render_ledger(entries))
 
 
+@app.command(epilog="Example: vitrina dashboard --lang ru --out sales.html")
+def dashboard(
+    lang: Annotated[
+        Literal["en", "ru"], typer.Option(help="The language of the page: English or Russian.")
+    ] = "en",
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write it; dashboard.html (dashboard.ru.html) in VITRINA_HOME, "
+            "unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve it on 127.0.0.1 instead, anew when a batch lands."),
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to serve at; 0 takes a free one.")
+    ] = 8765,
+    as_json: AsJson = False,
+) -> None:
+    """Write the dashboard of the newest import: one HTML file that needs no network."""
+    from vitrina.contract import SALES
+    from vitrina.dashboard.texts import Language
+
+    settings, language = load_settings(), Language(lang)
+    if serve:
+        if to is not None:
+            raise SettingsError("--serve writes no file; leave out --serve or --out")
+        _serve(settings, language, port, as_json)
+        return
+    from vitrina.dashboard.figures import read_figures
+    from vitrina.dashboard.html import render, write
+    from vitrina.stores.opening import open_clickhouse
+
+    name = "dashboard.html" if language is Language.en else f"dashboard.{lang}.html"
+    file = (settings.folder / name if to is None else to.expanduser()).absolute()
+    with _busy("reading the import"), open_clickhouse(settings) as store:
+        figures = read_figures(store)
+    with _busy("drawing the page"):
+        write(render(figures, SALES, language), file)
+    if as_json:
+        _print_json({"file": str(file), "import_date": figures.import_date, "language": lang})
+    else:
+        out.print(str(file), markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command(epilog='Example: vitrina sql postgres "SELECT * FROM sales_by_region"')
 def sql(
     store: Annotated[Store, typer.Argument(help="Which store to ask.")],
@@ -183,6 +236,26 @@ def sql(
         _print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:
         _print_rows(names, rows)
+
+
+def _serve(settings: Settings, language: "Language", port: int, as_json: bool) -> None:
+    """Serve the dashboard until Ctrl-C."""
+    from threading import Event
+
+    from vitrina.contract import SALES
+    from vitrina.dashboard.serve import serving
+
+    with ExitStack() as opened:
+        with _busy("drawing the page"):
+            server = opened.enter_context(serving(settings, SALES, language, port))
+        if as_json:
+            _print_json({"url": server.url})
+        else:
+            out.print(server.url, markup=False, highlight=False)
+        sys.stdout.flush()
+        err.print("The page renews itself when a batch lands. Ctrl-C ends this.")
+        with suppress(KeyboardInterrupt):
+            Event().wait()
 
 
 def _one_step(

@@ -290,7 +290,7 @@ def embedded_clickhouse(folder: Path, *, patience: float = 60) -> Iterator[str]:
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f"{folder.name}.lock").open("a+")
+        lock = lock_of(folder).open("a+")
     except OSError as error:
         raise SettingsError(f"ClickHouse cannot use {folder}: {error}") from error
     with lock:
@@ -300,6 +300,11 @@ def embedded_clickhouse(folder: Path, *, patience: float = 60) -> Iterator[str]:
         finally:
             # Closing would not do where a forked child has inherited the file.
             fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def lock_of(folder: Path) -> Path:
+    """The file that is locked, and written to, by whoever has the folder open."""
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _wait_for(lock: TextIO, folder: Path, patience: float) -> None:

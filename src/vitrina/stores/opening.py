@@ -49,3 +49,16 @@ def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
         return
     with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as store:
         yield store
+
+
+def last_opened(settings: Settings) -> int | None:
+    """A number that changes whenever somebody opens the embedded ClickHouse; None for a server.
+
+    To look whether it may have new rows without opening it, since only one process can.
+    """
+    if settings.clickhouse_dsn is not None:
+        return None
+    from vitrina.stores.clickhouse import lock_of
+
+    lock = lock_of(settings.folder / "clickhouse")
+    return lock.stat().st_mtime_ns if lock.exists() else 0
