@@ -155,10 +155,19 @@ def test_the_ledger_has_the_totals_of_every_table(loaded: Postgres) -> None:
     ]
     recorded = loaded.control_totals(BATCH.as_of)
     assert {each for each in recorded if each.engine == "postgresql"} == set(totals)
+    assert [(each.table, each.engine) for each in recorded] == sorted(
+        (each.table, each.engine) for each in recorded
+    )
     current = loaded.current_batch()
     assert current is not None
     assert current.analyzed_at is not None
     assert current.analyzed_at > current.loaded_at
+
+
+def test_the_planner_knows_the_marts(database: str, loaded: Postgres) -> None:
+    loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    known = "SELECT DISTINCT tablename FROM pg_stats WHERE tablename = ANY(ARRAY{}) ORDER BY 1"
+    assert loaded.query(known.format(list(MARTS)))[1] == [(name,) for name in sorted(MARTS)]
 
 
 def changed(table: pa.Table, row: int, measure: str, by: Any) -> pa.Table:
@@ -202,7 +211,10 @@ def test_errors_that_cancel_out_are_found(loaded: Postgres) -> None:
     right = right_marts(BATCH, SOLD)
     swapped = changed(right["sales_by_region"], 0, "total_sales_amount", 5)
     swapped = changed(swapped, 1, "total_sales_amount", -5)
-    with nothing_changes(loaded), pytest.raises(ReconciliationError, match="sales_by_region"):
+    regions = [row["region"] for row in swapped.to_pylist()[:2]]
+    # Of rows that differ the first is named.
+    first = f"sales_by_region.total_sales_amount for region {min(regions)} "
+    with nothing_changes(loaded), pytest.raises(ReconciliationError, match=first):
         loaded.replace_marts(BATCH, {**right, "sales_by_region": swapped})
 
 
@@ -315,6 +327,44 @@ def test_a_new_load_takes_back_what_was_analyzed_and_published(
     [entry] = loaded.ledger()
     assert (entry.analyzed_at, entry.published_at) == (None, None)
     assert {each.table for each in loaded.control_totals(BATCH.as_of)} == {"sale"}
+
+
+def test_marts_wait_for_a_load_that_is_under_way(
+    database: str, loaded: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.2)
+    with (
+        nothing_changes(loaded),
+        postgres_session.open_session(database) as other,
+        other.alone("nothing is left"),
+        postgres(database) as store,
+        pytest.raises(StoreUnavailable, match=f"pid {other.connection.info.backend_pid} of"),
+    ):
+        store.replace_marts(BATCH, right_marts(BATCH, SOLD))
+
+
+def test_no_default_of_the_server_changes_what_is_read(database: str, tmp_path: Path) -> None:
+    defaults = {"DateStyle": "German, DMY", "TimeZone": "Asia/Tokyo", "search_path": "public"}
+    with psycopg.connect(database, autocommit=True) as owner:
+        for name, value in defaults.items():
+            query = "ALTER DATABASE {} SET {} = {}"
+            names = map(sql.Identifier, (owner.info.dbname, name))
+            owner.execute(sql.SQL(query).format(*names, value))
+    right = right_marts(BATCH, SOLD)
+    with postgres(database) as store:
+        load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
+        store.replace_marts(BATCH, right)
+        by_day = MARTS["sales_by_day"]
+        order = [(key, "ascending") for key in by_day.key]
+        assert store.read_mart(by_day) == right[by_day.name].sort_by(order)
+        [entry] = store.ledger()
+        assert entry.loaded_at.utcoffset() == datetime.timedelta()
+
+
+def test_one_batch_only_is_current(database: str, loaded: Postgres, tmp_path: Path) -> None:
+    load.run(clean_lake(tmp_path, LATER, SOLD), loaded, LATER)
+    with psycopg.connect(database) as owner, pytest.raises(psycopg.errors.ExclusionViolation):
+        owner.execute("UPDATE vitrina.batch SET is_current = true")
 
 
 def test_totals_are_replaced_when_they_are_recorded_again(loaded: Postgres) -> None:
@@ -463,9 +513,10 @@ def test_a_role_that_is_not_let_in_is_refused(database: str) -> None:
     assert PASSWORD not in str(raised.value)
 
 
-def test_a_password_is_cut_out_of_what_the_server_says(database: str) -> None:
+@pytest.mark.parametrize("kind", ["password", "sslpassword"])
+def test_a_password_is_cut_out_of_what_the_server_says(database: str, kind: str) -> None:
     with (
-        postgres(make_conninfo(database, password=PASSWORD)) as store,
+        postgres(make_conninfo(database, **{kind: PASSWORD})) as store,
         pytest.raises(StoreError, match=r'relation "\*\*\*" does not exist') as raised,
     ):
         store.query(f"SELECT * FROM {PASSWORD}")

@@ -25,7 +25,7 @@ def enter(
     session.execute("UPDATE batch SET is_current = false WHERE is_current")
     # Its rejects and totals go with it.
     session.execute("DELETE FROM batch WHERE as_of = %s", entry.as_of)
-    current = replace(entry, analyzed_at=None, published_at=None, is_current=True)
+    current = replace(entry, is_current=True)
     session.execute(
         sql.SQL("INSERT INTO batch ({}) VALUES ({})").format(
             columns(ENTRY), sql.SQL(", ").join([sql.Placeholder()] * len(ENTRY))
