@@ -1,14 +1,19 @@
 """A Spark session: of the embedded engine (Sail, in this process) or of a Spark cluster."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from vitrina.errors import StoreUnavailable
 from vitrina.settings import Settings, configure_embedded_engine
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_DEFAULT_PORT = 15002
+_REACH_SECONDS = 10
 
 # Imports of engines stay inside the functions: a forked child that inherits a started
 # engine hangs, and a command that needs none should not wait for one.
@@ -22,6 +27,7 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
         StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
     """
     if settings.spark_remote is not None:
+        _reach(settings.spark_remote)
         with _session(settings.spark_remote) as session:
             yield session
         return
@@ -39,6 +45,22 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
         server.stop()
 
 
+def _reach(remote: str) -> None:
+    """Find out whether anybody listens, since the client itself would ask for ten minutes."""
+    address = urlsplit(remote)
+    try:
+        port = address.port or _DEFAULT_PORT
+        socket.create_connection((address.hostname or "", port), _REACH_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise StoreUnavailable(f"Spark does not answer at {_shown(remote)}: {error}") from error
+
+
+def _shown(remote: str) -> str:
+    """The address without its parameters, one of which may be a token."""
+    address = urlsplit(remote)
+    return f"{address.scheme}://{address.netloc}"
+
+
 @contextmanager
 def _session(remote: str) -> Iterator["SparkSession"]:
     from pyspark.errors import PySparkException
@@ -49,7 +71,7 @@ def _session(remote: str) -> Iterator["SparkSession"]:
         session.conf.set("spark.sql.session.timeZone", "UTC")
         session.conf.set("spark.sql.ansi.enabled", "true")
     except PySparkException as error:
-        raise StoreUnavailable(f"Spark does not answer at {remote}: {error}") from error
+        raise StoreUnavailable(f"Spark does not answer at {_shown(remote)}: {error}") from error
     try:
         yield session
     finally:

@@ -46,21 +46,16 @@ def render(summary: Summary, program: str) -> RenderableType:
         _steps(summary),
         _rejects(summary),
         reconciliation(summary["as_of"], [ControlTotals(**t) for t in summary["reconciliation"]]),
-        _line(f"\nThe lake: {summary['lake']}\nLook for yourself:"),
+        Text(f"\nThe lake: {summary['lake']}\nLook for yourself:"),
         *[
-            _line(f"  {program} {command}", "bold")
+            Text(f"  {program} {command}", "bold")
             for command in (
-                'sql postgres "SELECT * FROM sales_by_region ORDER BY sales_rank"',
+                'sql postgres "SELECT * FROM sales_by_region"',
                 'sql clickhouse "SELECT * FROM batch ORDER BY import_date"',
                 "status",
             )
         ],
     )
-
-
-def _line(text: str, style: str = "") -> Text:
-    """A line that no terminal breaks: paths and commands are there to be copied."""
-    return Text(text, style, no_wrap=True, overflow="ignore")
 
 
 def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:

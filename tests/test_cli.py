@@ -1,0 +1,247 @@
+"""The command line as a user meets it: a process, its output, its exit code."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from vitrina.cli import app
+from vitrina.pipeline import STEPS
+from vitrina.stores.embedded_postgres import data_home
+
+AS_OF = "2026-11-24"
+ROWS = 5_000
+DOCS = Path(__file__).parents[1] / "docs"
+VITRINA = Path(sys.executable).with_name("vitrina")
+COMMANDS = typer.main.get_group(app).commands
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Ended]
+
+
+def call_in(home: Path) -> Call:
+    def call(*arguments: str, **environment: str) -> Ended:
+        ended = subprocess.run(
+            [VITRINA, *arguments],
+            env=os.environ | {"VITRINA_HOME": str(home)} | environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
+    """`vitrina` in a folder where nothing has been done yet."""
+    home = tmp_path_factory.mktemp("empty")
+    yield call_in(home)
+    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
+    """`vitrina` where one batch was run, and how that ended."""
+    home = tmp_path_factory.mktemp("папка с пробелами")
+    vitrina = call_in(home)
+    yield vitrina, vitrina("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
+    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def vitrina(journey: tuple[Call, Ended]) -> Call:
+    return journey[0]
+
+
+def test_a_run_ends_with_a_summary_that_adds_up(journey: tuple[Call, Ended]) -> None:
+    _, ended = journey
+    assert ended.code == 0, ended.err
+    summary = ended.json
+    counts = {name: step["counts"] for name, step in summary["steps"].items()}
+    assert list(counts) == [step.name for step in STEPS]
+    assert counts["generate"]["rows"] == ROWS
+    assert counts["validate"]["rows_in"] == counts["generate"]["feed_rows"]
+    assert counts["clean"]["rows_in"] == counts["validate"]["valid"]
+    assert counts["load"]["total_sales"] == counts["clean"]["clean"]
+    assert sum(summary["rejects"].values()) >= counts["validate"]["rejected"]
+    assert counts["publish"] == counts["analyze"]
+    engines = {each["engine"] for each in summary["reconciliation"]}
+    assert engines == {"spark", "postgresql", "clickhouse"}
+    assert {each["total_sales"] for each in summary["reconciliation"]} == {counts["clean"]["clean"]}
+    assert {each["total_sales_amount"] for each in summary["reconciliation"]} == {
+        counts["clean"]["total_sales_amount"]
+    }
+
+
+def test_progress_goes_to_stderr_a_line_for_each_step(journey: tuple[Call, Ended]) -> None:
+    _, ended = journey
+    told = [line.split()[1] for line in ended.err.splitlines() if line.startswith("✓")]
+    assert told == [step.name for step in STEPS]
+
+
+def test_the_steps_one_by_one_give_what_the_run_gave(journey: tuple[Call, Ended]) -> None:
+    vitrina, ended = journey
+    counts = {name: step["counts"] for name, step in ended.json["steps"].items()}
+    recipe = ("--rows", str(ROWS))
+    for step in STEPS:
+        again = vitrina(
+            step.name, "--as-of", AS_OF, "--json", *(recipe if step.name == "generate" else ())
+        )
+        assert again.code == 0, again.err
+        assert again.json == {"as_of": AS_OF, "step": step.name, **counts[step.name]}
+
+
+def test_the_summary_is_of_the_batch_that_postgresql_holds(vitrina: Call) -> None:
+    shown = vitrina("summary")
+    assert shown.code == 0, shown.err
+    for part in (f"Batch {AS_OF}", "Rejects by reason", f"Reconciliation of {AS_OF}"):
+        assert part in shown.out
+    assert "NO" not in shown.out.split()
+    assert vitrina("summary", "--as-of", AS_OF).out == shown.out
+
+
+def test_the_summary_names_commands_that_work(vitrina: Call) -> None:
+    shown = vitrina("summary").out
+    commands = [line.strip() for line in shown.splitlines() if line.startswith(f"  {VITRINA}")]
+    assert len(commands) == 3
+    for command in commands:
+        words = command.split('"')
+        ended = vitrina(*words[0].split()[1:], *words[1:2])
+        assert ended.code == 0, ended.err
+
+
+def test_the_status_is_the_ledger_with_a_verdict_on_each_import(vitrina: Call) -> None:
+    (entry,) = vitrina("status", "--json").json
+    assert entry["as_of"] == AS_OF
+    assert entry["is_current"]
+    assert entry["rows_in"] == entry["clean"] + entry["rejected"] + entry["collapsed"]
+    assert {each["engine"] for each in entry["reconciliation"]} == {
+        "spark",
+        "postgresql",
+        "clickhouse",
+    }
+    shown = vitrina("status", COLUMNS="80").out
+    (line,) = [line for line in shown.splitlines() if line.startswith(AS_OF)]
+    assert f"{entry['clean']:,}" in line
+    assert line.split()[-1] == "✓"
+
+
+@pytest.mark.parametrize("store", ["postgres", "clickhouse"])
+def test_both_stores_answer_queries_with_the_same_figures(vitrina: Call, store: str) -> None:
+    query = (
+        "SELECT region, total_sales, total_sales_amount, average_sale_amount, share, sales_rank "
+        "FROM sales_by_region ORDER BY sales_rank"
+    )
+    ended = vitrina("sql", store, query, "--json")
+    assert ended.code == 0, ended.err
+    assert [row["sales_rank"] for row in ended.json] == [1, 2, 3, 4]
+    assert ended.json == vitrina("sql", "postgres", query, "--json").json
+    table = vitrina("sql", store, query)
+    assert ended.json[0]["total_sales_amount"] in table.out
+    assert "4 rows" in table.err
+
+
+@pytest.mark.parametrize("store", ["postgres", "clickhouse"])
+def test_a_query_shows_brackets_and_missing_values_as_they_are(vitrina: Call, store: str) -> None:
+    ended = vitrina("sql", store, "SELECT '[red]x' AS a, NULL AS b")
+    assert "[red]x" in ended.out
+    assert "None" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("store", "table"), [("postgres", "vitrina.sale"), ("clickhouse", "sales_by_region")]
+)
+def test_a_query_cannot_change_anything(vitrina: Call, store: str, table: str) -> None:
+    before = vitrina("sql", store, f"SELECT count(*) AS n FROM {table}", "--json").json
+    for change in (f"DELETE FROM {table} WHERE 1 = 1", f"DROP TABLE {table}"):
+        refused = vitrina("sql", store, change)
+        assert refused.code == 1
+        assert_one_line(refused)
+    assert vitrina("sql", store, f"SELECT count(*) AS n FROM {table}", "--json").json == before
+
+
+def assert_one_line(refused: Ended) -> None:
+    assert refused.out == ""
+    (line,) = refused.err.splitlines()
+    assert line.startswith("error: ")
+    assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "complaint"),
+    [
+        (("run", "--rows", "0"), {}, "greater than or equal to 1; see: "),
+        (("run", "--seed", "-1"), {}, "greater than or equal to 0"),
+        (("run", "--as-of", "24.11.2026"), {}, "24.11.2026 is not a date; write it as 2026-11-24"),
+        (("validate", "--as-of", "2026-11-24"), {}, "run: vitrina generate --as-of 2026-11-24"),
+        (("load", "--as-of", "2026-11-24"), {}, "run: vitrina "),
+        (("publish", "--as-of", "2026-11-24"), {}, "run: vitrina "),
+        (("summary",), {}, "no batch has been loaded yet; run: vitrina run"),
+        (("polish",), {}, "No such command 'polish'"),
+        (("sql", "oracle", "SELECT 1"), {}, "oracle"),
+        (("sql", "postgres", "SELECT nothing"), {}, "nothing"),
+        (("status",), {"VITRINA_HOUSE": "x"}, "did you mean VITRINA_HOME?"),
+        (("status",), {"VITRINA_POSTGRES_DSN": "postgresql://u:hunter2@127.0.0.1:1/db"}, "127.0"),
+        (
+            ("generate", "--rows", "1"),
+            {"VITRINA_SPARK_REMOTE": "sc://127.0.0.1:1"},
+            "Spark does not answer at sc://127.0.0.1:1",
+        ),
+    ],
+)
+def test_a_mistake_of_the_users_is_one_line_and_exit_code_1(
+    empty: Call, arguments: tuple[str, ...], environment: dict[str, str], complaint: str
+) -> None:
+    refused = empty(*arguments, **environment)
+    assert refused.code == 1
+    assert_one_line(refused)
+    assert complaint in refused.err
+    assert "hunter2" not in refused.err
+
+
+def test_before_the_first_batch_the_status_says_what_to_run(empty: Call) -> None:
+    shown = empty("status")
+    assert shown.code == 0
+    assert f"run: {VITRINA} run" in shown.out
+    assert empty("status", "--json").json == []
+
+
+def test_without_a_command_the_help_is_shown(empty: Call) -> None:
+    shown = empty()
+    assert "Usage: vitrina" in shown.out
+    assert "error" not in shown.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_ends_with_an_example_and_is_documented(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert f"Example: vitrina {name}" in str(command.epilog)
+    documented = (DOCS / "cli.md").read_text()
+    assert f"`vitrina {name}" in documented
+    for parameter in command.params:
+        option = parameter.opts[0]
+        if option.startswith("--") and option not in {"--help", "--json"}:
+            assert option in documented
