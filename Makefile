@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark lint format lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run test test-spark lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # The set-ups share environments, and their order is the order they are named in.
 .NOTPARALLEL:
 
@@ -38,6 +38,9 @@ lint: set-up-dev ## check style and types
 format: set-up-dev ## put the code into the common form
 	@.venv/bin/ruff check --fix-only --quiet
 	@.venv/bin/ruff format
+
+grafana: set-up-dev ## write the files that Grafana provisions: dashboards and alerts
+	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana deploy/grafana
 
 lock: set-up-dev ## pin what pyproject.toml asks for; what is pinned stays while it fits
 	@$(PYTHON_OF_VENV) scripts/lock.py

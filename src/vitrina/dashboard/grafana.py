@@ -57,7 +57,8 @@ _FAINT = "50"
 _NOTHING = "–"
 _TABLE_FORMAT = 1
 
-# Width (of 24) and height of each panel.
+# Of the grid, and width and height of each panel on it.
+_WIDTH = 24
 _SIZES = {
     "total_sales_amount": (5, 6),
     "total_sales": (5, 6),
@@ -159,25 +160,32 @@ def sales_dashboard(language: Language) -> dict[str, Any]:
     )
     for variable in CHOICES:
         built.with_variable(_variable(variable, language))
+    below = 0
     for section in SECTIONS:
-        built.with_row(dashboard.Row(text(f"section.{section}", language)))
+        heading = models.GridPos(x=0, y=below, w=_WIDTH, h=1)
+        built.with_row(dashboard.Row(text(f"section.{section}", language)).grid_pos(heading))
+        x, y, below = 0, below + 1, below + 1
         for panel in PANELS:
-            if panel.section == section:
-                built.with_panel(_panel(panel, language))
+            if panel.section != section:
+                continue
+            width, height = _SIZES[panel.id]
+            if x + width > _WIDTH:
+                x, y = 0, below
+            place = models.GridPos(x=x, y=y, w=width, h=height)
+            built.with_panel(_panel(panel, language).grid_pos(place))
+            x, below = x + width, max(below, y + height)
     return _plain(built.build())
 
 
 def alert_rules() -> dict[str, Any]:
     """The alert rules, as Grafana's provisioning reads them from a file.
 
-    There `$` starts a variable of the environment, so a `$` that is meant is written twice.
+    In titles and labels a `$` would start a variable of the environment. Models and annotations
+    are taken as they stand: written twice there, a `$` would stay twice.
     """
     rules = [_alert_rule(alert) for alert in ALERTS]
     group = {"orgId": 1, "name": "vitrina", "folder": ALERT_FOLDER, "interval": "5m"}
-    document: dict[str, Any] = _doubled_dollars(
-        {"apiVersion": 1, "groups": [group | {"rules": rules}]}
-    )
-    return document
+    return {"apiVersion": 1, "groups": [group | {"rules": rules}]}
 
 
 def files() -> dict[str, str]:
@@ -217,13 +225,12 @@ def _variable(variable: Variable, language: Language) -> dashboard.QueryVariable
 
 def _panel(panel: Panel, language: Language) -> _Drawing:
     drawing = _DRAWINGS[panel.kind](panel, language)
-    width, height = _SIZES[panel.id]
     unit, decimals = _unit(panel.value, language)
     if panel.kind in _WITH_AXES and panel.unit == "money":
         unit, decimals = "short", None
-    drawing.id(panel_id(panel.id)).title(text(panel.title, language)).description(
-        text(panel.question, language)
-    ).datasource(_data_source()).span(width).height(height).unit(unit).no_value(_NOTHING)
+    drawing.id(panel_id(panel.id)).title(text(panel.title, language))
+    drawing.description(text(panel.question, language)).datasource(_data_source())
+    drawing.unit(unit).no_value(_NOTHING)
     if decimals is not None:
         drawing.decimals(decimals)
     for ref_id in _queries(panel):
@@ -572,11 +579,12 @@ def _reasons() -> Sequence[str]:
 
 def _alert_rule(alert: Alert) -> dict[str, Any]:
     count = "{{ $values.A.Value }}"
+    shown_in, panel = DASHBOARDS[Language.en], panel_id(alert.panel)
     annotations = {
         "summary": text(alert.summary, Language.en).replace("{count}", count),
         "summary_ru": text(alert.summary, Language.ru).replace("{count}", count),
-        "__dashboardUid__": DASHBOARDS[Language.en],
-        "__panelId__": str(panel_id(alert.panel)),
+        "__dashboardUid__": shown_in,
+        "__panelId__": str(panel),
     }
     above_nothing = expr.ExprTypeThresholdConditions().evaluator(
         expr.ExprTypeThresholdConditionsEvaluator().type("gt").params([0])
@@ -610,19 +618,11 @@ def _alert_rule(alert: Alert) -> dict[str, Any]:
         .labels({"severity": alert.severity, "service": "vitrina"})
         .annotations(annotations)
     )
-    # What the folder and the group say of it, in the file that is read they are said once.
-    said_above = ("folderUID", "orgID", "ruleGroup")
-    return {name: part for name, part in _plain(rule.build()).items() if name not in said_above}
-
-
-def _doubled_dollars(part: Any) -> Any:
-    if isinstance(part, str):
-        return part.replace("$", "$$")
-    if isinstance(part, dict):
-        return {name: _doubled_dollars(each) for name, each in part.items()}
-    if isinstance(part, list):
-        return [_doubled_dollars(each) for each in part]
-    return part
+    document = _plain(rule.build())
+    # In a file the group says these once, for all of its rules.
+    for name in ("folderUID", "orgID", "ruleGroup"):
+        del document[name]
+    return document | {"dashboardUid": shown_in, "panelId": panel}
 
 
 def _plain(built: object) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""The files that Grafana provisions, as they are in the repository."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from vitrina.dashboard.grafana import panel_id
+from vitrina.dashboard.panels import PANELS
+from vitrina.dashboard.texts import Language
+
+DEPLOY = Path(__file__).parents[1] / "deploy" / "grafana"
+PANEL_IDS = [panel.id for panel in PANELS]
+
+
+def written(path: str) -> Any:
+    return json.loads((DEPLOY / path).read_text(encoding="utf-8"))
+
+
+def dashboard(language: Language = Language.en) -> dict[str, Any]:
+    document: dict[str, Any] = written(f"dashboards/sales.{language}.json")
+    return document
+
+
+def drawn(language: Language = Language.en) -> dict[str, dict[str, Any]]:
+    """The panels of a dashboard that show figures, by the ids that `panels.py` gives them."""
+    panels = {each["id"]: each for each in dashboard(language)["panels"] if each["type"] != "row"}
+    return {name: panels[panel_id(name)] for name in PANEL_IDS}
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    (group,) = written("provisioning/alerting/vitrina.json")["groups"]
+    return {rule["uid"]: rule for rule in group["rules"]}
+
+
+def provisioned(path: str) -> Any:
+    return yaml.safe_load((DEPLOY / "provisioning" / path).read_text())

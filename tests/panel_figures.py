@@ -1,0 +1,253 @@
+"""What every panel must show, worked out by DuckDB over the same marts and in plain Python.
+
+DuckDB adds up and orders; what is divided is divided here, as exact decimals rounded half
+away from zero. Nothing is taken from `panels.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from typing import Any
+
+import duckdb
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a reader has chosen; an empty tuple stands for all."""
+
+    import_date: date
+    regions: tuple[str, ...] = ()
+    products: tuple[int, ...] = ()
+    first_day: date = date(1970, 1, 1)
+    last_day: date = date(2100, 1, 1)
+
+
+def divided(amount: Decimal | int | None, by: Decimal | int | None, places: int) -> Decimal | None:
+    if amount is None or not by:
+        return None
+    with localcontext(prec=80):
+        exact = Decimal(amount) / Decimal(by)
+        return exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+
+
+def change(now: Decimal | int | None, before: Decimal | int | None) -> Decimal | None:
+    return None if now is None or before is None else divided(now - before, before, 6)
+
+
+class Figures:
+    """The panels' rows, over tables named like the marts in a DuckDB database."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, today: date) -> None:
+        self._database = database
+        self._today = today
+
+    def of(self, panel: str, choice: Choice) -> list[Row]:
+        work: Callable[[Choice], list[Row]] = getattr(self, panel)
+        return work(choice)
+
+    def rows(self, sql: str, choice: Choice, /, **more: object) -> list[Row]:
+        """`$import_date`, `region_chosen(region)` and the like stand for the choice."""
+        for name, column, values in (
+            ("region_chosen", "region", choice.regions),
+            ("product_chosen", "product_id", choice.products),
+        ):
+            listed = ", ".join("'" + str(each).replace("'", "''") + "'" for each in values)
+            sql = sql.replace(name, f"{column} IN ({listed})" if values else "true")
+        sql = sql.replace("day_chosen", "sale_date BETWEEN $first_day AND $last_day")
+        known = {
+            "import_date": choice.import_date,
+            "first_day": choice.first_day,
+            "last_day": choice.last_day,
+        } | more
+        used = {name: each for name, each in known.items() if f"${name}" in sql}
+        return self._database.execute(sql, used).fetchall()
+
+    def before(self, choice: Choice) -> date | None:
+        ((day,),) = self.rows(
+            "SELECT max(import_date) FROM batch WHERE import_date < $import_date", choice
+        )
+        found: date | None = day
+        return found
+
+    def totals(self, choice: Choice, day: date | None) -> tuple[int | None, Decimal | None]:
+        ((count, sales, amount),) = self.rows(
+            "SELECT count(*), sum(total_sales), sum(total_sales_amount)"
+            " FROM sales_by_region_product"
+            " WHERE import_date = $day AND region_chosen AND product_chosen",
+            choice,
+            day=day,
+        )
+        return (sales, amount) if count else (None, None)
+
+    # One method a panel
+
+    def total_sales_amount(self, choice: Choice) -> list[Row]:
+        now = self.totals(choice, choice.import_date)[1] or Decimal(0)
+        before = self.totals(choice, self.before(choice))[1]
+        return [(now, before, change(now, before))]
+
+    def total_sales(self, choice: Choice) -> list[Row]:
+        now = self.totals(choice, choice.import_date)[0] or 0
+        before = self.totals(choice, self.before(choice))[0]
+        return [(now, before, change(now, before))]
+
+    def average_sale_amount(self, choice: Choice) -> list[Row]:
+        (sales, amount), (sales_before, amount_before) = (
+            self.totals(choice, day) for day in (choice.import_date, self.before(choice))
+        )
+        now, before = divided(amount, sales, 2), divided(amount_before, sales_before, 2)
+        return [(now, before, change(now, before))]
+
+    def rejected_share(self, choice: Choice) -> list[Row]:
+        counts = {
+            day: (rejected, rows_in)
+            for day, rejected, rows_in in self.rows(
+                "SELECT import_date, rejected, rows_in FROM batch", choice
+            )
+        }
+        rejected, rows_in = counts[choice.import_date]
+        before = self.before(choice)
+        if before is None:
+            return [(divided(rejected, rows_in, 6), None, None)]
+        rejected_before, rows_before = counts[before]
+        return [
+            (
+                divided(rejected, rows_in, 6),
+                divided(rejected_before, rows_before, 6),
+                # Of the exact shares, not of the rounded ones.
+                change(rejected * rows_before, rejected_before * rows_in),
+            )
+        ]
+
+    def import_age(self, choice: Choice) -> list[Row]:
+        ((newest,),) = self.rows("SELECT max(import_date) FROM batch", choice)
+        return [((self._today - newest).days, newest)]
+
+    def days(self, choice: Choice) -> list[Row]:
+        return self.rows(
+            "SELECT sale_date, sum(total_sales), sum(total_sales_amount) FROM sales_by_day"
+            " WHERE import_date = $import_date AND region_chosen AND day_chosen"
+            " GROUP BY ALL ORDER BY sale_date",
+            choice,
+        )
+
+    def average_gauge(self, choice: Choice) -> list[Row]:
+        days = self.days(choice)
+        averages = [each for _, n, money in days if (each := divided(money, n, 2)) is not None]
+        sales, amount = sum(row[1] for row in days), sum(row[2] for row in days)
+        ends = (min(averages), max(averages)) if averages else (None, None)
+        return [(divided(amount, sales, 2), *ends)]
+
+    def amount_by_day_region(self, choice: Choice) -> list[Row]:
+        return self.rows(
+            "SELECT sale_date, region, total_sales_amount, moving_average_7_days"
+            " FROM sales_by_day"
+            " WHERE import_date = $import_date AND region_chosen AND day_chosen"
+            " ORDER BY sale_date, region",
+            choice,
+        )
+
+    def amount_by_day(self, choice: Choice) -> list[Row]:
+        return [(day, amount, sales) for day, sales, amount in self.days(choice)]
+
+    def average_by_day(self, choice: Choice) -> list[Row]:
+        return [(day, divided(money, sales, 2), sales) for day, sales, money in self.days(choice)]
+
+    def region_lead(self, choice: Choice) -> list[Row]:
+        by_day: dict[date, list[tuple[Decimal, str]]] = {}
+        for day, region, _, average in self.amount_by_day_region(choice):
+            if average is not None and average > 0:
+                by_day.setdefault(day, []).append((average, region))
+        leads = []
+        for day, places in by_day.items():
+            first, *others = sorted(places, key=lambda place: (-place[0], place[1]))
+            lead = first[0] - others[0][0] if others else None
+            leads.append((day, first[1], first[0], lead))
+        return leads
+
+    def weekday_month(self, choice: Choice) -> list[Row]:
+        cells: dict[tuple[date, int], list[Decimal]] = {}
+        for day, _, amount in self.days(choice):
+            cells.setdefault((day.replace(day=1), day.isoweekday()), []).append(amount)
+        return [
+            (month, weekday, len(days), sum(days), divided(sum(days), len(days), 2))
+            for (month, weekday), days in sorted(cells.items())
+        ]
+
+    def day_region(self, choice: Choice) -> list[Row]:
+        return [row[:3] for row in self.amount_by_day_region(choice)]
+
+    def sales_by_region(self, choice: Choice) -> list[Row]:
+        rows = self.rows(
+            "SELECT region, sum(total_sales), sum(total_sales_amount)"
+            " FROM sales_by_region_product"
+            " WHERE import_date = $import_date AND region_chosen AND product_chosen"
+            " GROUP BY region ORDER BY 3 DESC, region",
+            choice,
+        )
+        whole = sum(row[2] for row in rows)
+        return [
+            (region, sales, amount, divided(amount, sales, 2), divided(amount, whole, 6))
+            for region, sales, amount in rows
+        ]
+
+    def ranked(self, choice: Choice) -> list[Row]:
+        """Rank, product, amount, share, running share, class, sales, units, average."""
+        rows = self.rows(
+            "SELECT product_id, sum(total_sales_amount), sum(total_sales), sum(total_quantity)"
+            " FROM sales_by_region_product"
+            " WHERE import_date = $import_date AND region_chosen"
+            " GROUP BY product_id ORDER BY 2 DESC, product_id",
+            choice,
+        )
+        whole, above, ranked = sum(row[1] for row in rows), Decimal(0), []
+        for rank, (product, amount, sales, units) in enumerate(rows, 1):
+            class_ = "A" if above < whole * 80 / 100 else "B" if above < whole * 95 / 100 else "C"
+            above += amount
+            shares = divided(amount, whole, 6), divided(above, whole, 6)
+            average = divided(amount, sales, 2)
+            ranked.append((rank, product, amount, *shares, class_, sales, units, average))
+        return ranked
+
+    def pareto(self, choice: Choice) -> list[Row]:
+        return [(row[0], row[1], row[2], row[4], row[5]) for row in self.ranked(choice)]
+
+    def top_products(self, choice: Choice) -> list[Row]:
+        chosen: Sequence[int] = choice.products
+        return [row for row in self.ranked(choice) if not chosen or row[1] in chosen][:20]
+
+    def rejects_by_reason(self, choice: Choice) -> list[Row]:
+        return self.rows(
+            "SELECT import_date, reason, rejected_rows FROM rejects_by_reason ORDER BY ALL", choice
+        )
+
+    def imports(self, choice: Choice) -> list[Row]:
+        rows = self.rows(
+            "SELECT import_date, total_sales_amount, rows_in, clean, rejected, collapsed"
+            " FROM batch ORDER BY import_date",
+            choice,
+        )
+        return [(*row, divided(row[4], row[2], 6)) for row in rows]
+
+    def control_totals(self, choice: Choice) -> list[Row]:
+        rows = self.rows(
+            "SELECT table_name, engine, total_sales, total_quantity, total_sales_amount"
+            " FROM control_totals WHERE import_date = $import_date ORDER BY 1, 2",
+            choice,
+        )
+        (right,) = (row[2:] for row in rows if row[:2] == ("sale", "spark"))
+        return [
+            (
+                *row,
+                int(
+                    row[2] == right[0]
+                    and (row[3] is None or row[3] == right[1])
+                    and row[4] == right[2]
+                ),
+            )
+            for row in rows
+        ]

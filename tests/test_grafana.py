@@ -1,0 +1,508 @@
+"""Grafana: its files, what its queries answer through the plugin, its alerts and its user."""
+
+import configparser
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal as Money
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import clickhouse_connect
+import duckdb
+import pyarrow as pa
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+from jsonschema import Draft7Validator
+from pyspark.sql import SparkSession
+
+from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
+from tests.grafana_plugin import ALL, Chosen, View, rendered
+from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
+from tests.panel_figures import Choice, Figures
+from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
+from vitrina.contract import SALES, Batch
+from vitrina.dashboard.grafana import (
+    ALERT_FOLDER,
+    DASHBOARDS,
+    DATA_SOURCE,
+    PLUGIN,
+    PLUGIN_VERSION,
+    files,
+    main,
+)
+from vitrina.dashboard.panels import PANELS, UNITS
+from vitrina.dashboard.texts import Language, text
+from vitrina.marts import marts
+from vitrina.recipe import Dirt, Recipe
+from vitrina.steps import analyze, clean, generate, load, publish, validate
+from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import postgres
+
+SCHEMAS = Path(__file__).parent / "grafana_schema"
+AS_OF = date(2026, 11, 24)
+WEEK_BEFORE = AS_OF - timedelta(days=7)
+AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
+QUOTED = ("O'Neill's", "L'Île", 'say "no"', "a, (b) -- c")
+
+
+# Its files
+
+
+def test_the_generated_files_are_fresh(tmp_path: Path) -> None:
+    main(tmp_path)
+    for path in files():
+        assert (DEPLOY / path).read_text() == (tmp_path / path).read_text(), "run: make grafana"
+
+
+def test_every_file_that_looks_generated_is() -> None:
+    assert {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.json")} == set(files())
+
+
+def test_the_names_that_others_hold_on_to_never_change() -> None:
+    assert [dashboard(language)["uid"] for language in Language] == [
+        "vitrina-sales-en",
+        "vitrina-sales-ru",
+    ]
+    assert list(rules()) == [
+        "vitrina-import-late",
+        "vitrina-rejected-share",
+        "vitrina-not-reconciled",
+    ]
+    (source,) = provisioned("datasources/vitrina.yaml")["datasources"]
+    assert source["uid"] == DATA_SOURCE == "vitrina-clickhouse"
+    assert (source["type"], source["jsonData"]["version"]) == (PLUGIN, PLUGIN_VERSION)
+    (provider,) = provisioned("dashboards/vitrina.yaml")["providers"]
+    assert provider["folderUid"] == "vitrina"
+    # Rules are put into a folder by its title; the dashboards' own could then exist twice.
+    assert provider["folder"] != ALERT_FOLDER
+
+
+@pytest.mark.parametrize("language", Language)
+def test_every_panel_is_drawn_in_words_of_the_language(language: Language) -> None:
+    for panel in PANELS:
+        shown = drawn(language)[panel.id]
+        assert shown["title"] == text(panel.title, language)
+        assert shown["description"] == text(panel.question, language)
+    sections = [each["title"] for each in dashboard(language)["panels"] if each["type"] == "row"]
+    assert sections == [
+        text(f"section.{name}", language) for name in dict.fromkeys(p.section for p in PANELS)
+    ]
+
+
+def test_panels_neither_overlap_nor_stick_out() -> None:
+    taken: set[tuple[int, int]] = set()
+    for each in dashboard()["panels"]:
+        place = each["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, each["title"]
+        taken |= cells
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_dashboards_differ_in_nothing_but_words(language: Language) -> None:
+    queries = [each["targets"] for each in drawn(language).values()]
+    assert queries == [each["targets"] for each in drawn().values()]
+
+
+def test_whatever_asks_asks_clickhouse() -> None:
+    reference = {"type": PLUGIN, "uid": DATA_SOURCE}
+    for each in drawn().values():
+        assert each["datasource"] == reference
+        for target in each["targets"]:
+            assert target["datasource"] == reference
+            assert (target["editorType"], target["format"]) == ("sql", 1)
+    for variable in dashboard()["templating"]["list"]:
+        assert variable["datasource"] == reference
+
+
+def test_every_column_has_a_name_in_words_where_it_is_shown() -> None:
+    for panel in PANELS:
+        shown = drawn(Language.ru)[panel.id]
+        if any(each["id"] == "groupingToMatrix" for each in shown.get("transformations", [])):
+            continue
+        named = {
+            each["matcher"]["options"]: each["properties"][0]["value"]
+            for each in shown["fieldConfig"]["overrides"]
+            if each["properties"][0]["id"] == "displayName"
+        }
+        assert named == {name: text(f"column.{name}", Language.ru) for name in panel.columns}
+
+
+def test_rows_become_columns_by_names_that_the_query_has() -> None:
+    for panel in PANELS:
+        steps = drawn()[panel.id].get("transformations", [])
+        for step in steps:
+            if step["id"] == "groupingToMatrix":
+                fields = (step["options"][f"{name}Field"] for name in ("column", "row", "value"))
+                assert set(fields) <= set(panel.columns)
+        renamed = [step["options"]["renameByName"] for step in steps if step["id"] == "organize"]
+        for before, after in itertools.pairwise(renamed):
+            # What the first has renamed, the second must leave alone.
+            assert not set(before.values()) & set(after)
+
+
+# Schemas
+
+
+def errors(document: Any, schema: str, definition: str) -> list[str]:
+    declared = json.loads((SCHEMAS / f"{schema}.json").read_text())
+    validator = Draft7Validator({**declared, "$ref": f"#/definitions/{definition}"})
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_dashboard_is_as_grafana_has_it(language: Language) -> None:
+    assert errors(dashboard(language), "dashboard", "Dashboard") == []
+    for each in dashboard(language)["panels"]:
+        kind = each["type"].replace("-", "")
+        if kind == "row":
+            continue
+        assert errors(each, "dashboard", "Panel") == []
+        assert errors(each["options"], kind, "Options") == []
+        custom = each["fieldConfig"]["defaults"].get("custom")
+        if custom is not None:
+            assert errors(custom, kind, "FieldConfig") == []
+
+
+def test_the_schema_notices_what_is_wrong() -> None:
+    document = dashboard()
+    document["panels"][1]["gridPos"]["w"] = "wide"
+    assert errors(document, "dashboard", "Dashboard")
+
+
+def test_the_alert_rules_are_as_grafana_has_them() -> None:
+    document = written("provisioning/alerting/vitrina.json")
+    (group,) = document["groups"]
+    assert (document["apiVersion"], group["folder"]) == (1, ALERT_FOLDER)
+    for rule in group["rules"]:
+        of_file = {"dashboardUid": rule.pop("dashboardUid"), "panelId": rule.pop("panelId")}
+        # What the API wants in each rule, the file has in the group.
+        rule |= {"folderUID": "any", "orgID": group["orgId"], "ruleGroup": group["name"]}
+        assert errors(rule, "alerting", "Rule") == []
+        assert of_file["dashboardUid"] == DASHBOARDS[Language.en]
+        assert of_file["panelId"] in {each["id"] for each in drawn().values()}
+
+
+def test_no_dollar_is_taken_for_a_variable_of_the_environment() -> None:
+    """Grafana expands `$…` in what it provisions, but not in models and annotations."""
+    for rule in rules().values():
+        for query in rule["data"]:
+            del query["model"]
+        assert "$$" not in str(rule.pop("annotations"))
+        assert "$" not in str(rule)
+
+
+# A real batch, and one before it
+
+
+@dataclass(frozen=True)
+class Published:
+    """The folder of a ClickHouse that two imports were published to."""
+
+    folder: Path
+    figures: Figures
+
+
+@pytest.fixture(scope="module")
+def published(
+    spark: SparkSession, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Published]:
+    home = tmp_path_factory.mktemp("grafana")
+    with (
+        postgres(postgres_server) as target,
+        # A process has one ClickHouse at a time, so it is closed before the tests open it.
+        embedded_clickhouse(home / "clickhouse") as dsn,
+        clickhouse(dsn) as window,
+    ):
+        for day, recipe in (
+            (WEEK_BEFORE, Recipe(6_000, 7, Dirt(Money("0.02"), Money("0.01"), Money("0.01")))),
+            (AS_OF, Recipe(8_000, 11)),
+        ):
+            lake, batch = Lake(str(home / "lake"), day), Batch(day)
+            generate.run(spark, lake, batch, recipe)
+            validate.run(spark, lake, batch, Money(1))
+            clean.run(spark, lake, batch)
+            load.run(lake, target, batch)
+            analyze.run(spark, lake, target, batch)
+            publish.run(lake, target, window, batch)
+        database = duckdb.connect()
+        for name, rows in contents(window).items():
+            database.register(name, rows)
+    with closing(database):
+        yield Published(home / "clickhouse", Figures(database, AS_OF + timedelta(days=2)))
+
+
+@pytest.fixture
+def shown(published: Published) -> Iterator[ClickHouse]:
+    with embedded_clickhouse(published.folder) as dsn, clickhouse(dsn) as store:
+        yield store
+
+
+_DAY = Column("import_date", Date(), "")
+_COUNT = Integer(64)
+_AMOUNT = Column("total_sales_amount", Decimal(22, 2), "")
+LEDGER = {
+    "batch": (
+        _DAY,
+        _AMOUNT,
+        *(Column(name, _COUNT, "") for name in ("rows_in", "clean", "rejected", "collapsed")),
+    ),
+    "control_totals": (
+        _DAY,
+        Column("engine", Text(), ""),
+        Column("table_name", Text(), ""),
+        Column("total_sales", _COUNT, ""),
+        Column("total_quantity", _COUNT, "", nullable=True),
+        _AMOUNT,
+    ),
+    "rejects_by_reason": (_DAY, Column("reason", Text(), ""), Column("rejected_rows", _COUNT, "")),
+}
+
+
+def contents(store: ClickHouse) -> dict[str, pa.Table]:
+    """The tables of ClickHouse with their exact types."""
+    tables = {mart.name: (_DAY, *mart.columns) for mart in marts(SALES)} | LEDGER
+    found = {}
+    for name, columns in tables.items():
+        listed = ", ".join(column.name for column in columns)
+        names, rows = store.query(f"SELECT {listed} FROM {name}")
+        found[name] = pa.Table.from_pylist(
+            [dict(zip(names, row, strict=True)) for row in rows], arrow_schema(columns)
+        )
+    return found
+
+
+def view(choice: Choice, options: Sequence[str] = SALES.regions) -> View:
+    """The dashboard on which a reader has chosen this."""
+    regions = list(choice.regions) or [ALL]
+    products = [str(product) for product in choice.products] or [ALL]
+    return View(
+        {
+            "import_date": Chosen(choice.import_date.isoformat()),
+            "region": Chosen(regions, options),
+            "product": Chosen(products),
+        },
+        choice.first_day,
+        choice.last_day,
+    )
+
+
+CHOICES = {
+    "everything": Choice(AS_OF),
+    "one region": Choice(AS_OF, ("North",)),
+    "regions and products": Choice(AS_OF, ("East", "South"), (982, 156, 28, 1887, 58)),
+    "a product": Choice(AS_OF, (), (982,)),
+    "a few days": Choice(AS_OF, (), (), date(2026, 10, 30), date(2026, 11, 12)),
+    "the first import": Choice(WEEK_BEFORE, ("West", "South"), (), date(2026, 1, 31)),
+    "nothing there": Choice(AS_OF, ("Nowhere",), (0,), date(1999, 1, 1), date(1999, 1, 2)),
+}
+
+
+def asked(store: ClickHouse, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """What ClickHouse answers, as if it were the day after tomorrow of the newest import."""
+    return store.query(re.sub(r"now\([^)]*\)", NOW, sql))
+
+
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES.keys())
+def test_every_panel_shows_what_duckdb_computes(
+    shown: ClickHouse, published: Published, choice: Choice
+) -> None:
+    for panel in PANELS:
+        for target in drawn()[panel.id]["targets"]:
+            columns, rows = asked(shown, rendered(target["rawSql"], view(choice)))
+            # chDB's driver names no column of no rows.
+            assert columns == (panel.columns if rows else ()), panel.id
+            assert rows == published.figures.of(panel.id, choice), panel.id
+
+
+def test_the_choices_show_something(published: Published) -> None:
+    for name, choice in CHOICES.items():
+        if name != "nothing there":
+            empty = [panel for panel in PANEL_IDS if not published.figures.of(panel, choice)]
+            assert empty == []
+
+
+def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
+    """The plugin has a converter for each; what it has none for arrives as text."""
+    drawable = {
+        "money": r"Decimal\(",
+        "share": r"Decimal\(",
+        "count": r"U?Int\d+",
+        "rank": r"U?Int\d+",
+        "number": r"U?Int\d+",
+        "days": r"U?Int\d+",
+        "flag": r"U?Int8",
+        "date": r"Date",
+        "text": r"(LowCardinality\()?String",
+    }
+    for panel in PANELS:
+        sql = rendered(drawn()[panel.id]["targets"][0]["rawSql"], view(CHOICES["everything"]))
+        _, types = shown.query(f"DESCRIBE ({sql})")
+        for name, type_ in (row[:2] for row in types):
+            bare = re.sub(r"^Nullable\((.*)\)$", r"\1", type_)
+            assert re.match(drawable[UNITS[name]], bare), (panel.id, name, type_)
+
+
+def test_variables_offer_what_the_import_has(shown: ClickHouse, published: Published) -> None:
+    variables = {each["name"]: each for each in dashboard()["templating"]["list"]}
+    offered = {
+        name: [
+            str(row[0])
+            for row in shown.query(
+                rendered(each["query"]["rawSql"], view(CHOICES["the first import"]))
+            )[1]
+        ]
+        for name, each in variables.items()
+    }
+    first = Choice(WEEK_BEFORE)
+    assert offered["import_date"] == [AS_OF.isoformat(), WEEK_BEFORE.isoformat()]
+    assert offered["region"] == sorted(SALES.regions)
+    assert offered["product"] == [str(row[1]) for row in published.figures.ranked(first)]
+    # The newest import unless chosen, so nothing may be chosen in the file.
+    assert variables["import_date"].get("current") is None
+    assert not variables["import_date"].get("multi")
+    for name in ("region", "product"):
+        assert variables[name]["multi"]
+        assert variables[name]["includeAll"]
+        assert variables[name]["current"]["value"] == [ALL]
+
+
+def test_panels_over_days_follow_the_time_range() -> None:
+    for panel in PANELS:
+        sql = drawn()[panel.id]["targets"][0]["rawSql"]
+        assert ("$__dateFilter(sale_date)" in sql) == ("sales_by_day" in sql)
+
+
+# Values with a quote in them
+
+
+@pytest.fixture
+def quoted(tmp_path: Path) -> Iterator[ClickHouse]:
+    """An import whose regions have names that would break out of a careless quotation."""
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for mart in (BY_REGION_PRODUCT, BY_REGION, BY_DAY):
+            rows = [{"region": name, "moving_average_7_days": Money(1)} for name in QUOTED]
+            store.stage(mart, AS_OF, AT, mart_table(mart, *rows))
+            store.replace_import(mart, AS_OF)
+        yield store
+
+
+def test_a_region_is_found_whatever_its_name_has_in_it(quoted: ClickHouse) -> None:
+    for chosen in (*((name,) for name in QUOTED), QUOTED[:2], QUOTED[1:]):
+        choice = view(Choice(AS_OF, chosen, (3,)), QUOTED)
+        for panel in ("sales_by_region", "day_region"):
+            _, rows = quoted.query(rendered(drawn()[panel]["targets"][0]["rawSql"], choice))
+            assert {name for row in rows for name in row if name in QUOTED} == set(chosen)
+    offered = dashboard()["templating"]["list"][1]["query"]["rawSql"]
+    _, rows = quoted.query(rendered(offered, view(Choice(AS_OF))))
+    assert {row[0] for row in rows} == set(QUOTED)
+
+
+def test_a_choice_cannot_smuggle_a_condition_in(quoted: ClickHouse) -> None:
+    smuggled = Choice(AS_OF, ("') OR true OR region IN ('",))
+    sql = drawn()["sales_by_region"]["targets"][0]["rawSql"]
+    assert quoted.query(rendered(sql, view(smuggled)))[1] == []
+
+
+# Its user
+
+
+def profile() -> tuple[dict[str, str], ElementTree.Element]:
+    """The settings of the user's profile, and the user."""
+    root = ElementTree.parse(DEPLOY / "clickhouse" / "grafana.xml").getroot()  # noqa: S314
+    found = root.find("profiles/grafana")
+    user = root.find("users/grafana")
+    assert found is not None
+    assert user is not None
+    settings = {each.tag: each.text or "" for each in found if each.tag != "constraints"}
+    allowed = root.findall("profiles/grafana/constraints/*/changeable_in_readonly/..")
+    assert [each.tag for each in allowed] == ["max_execution_time"]
+    return settings, user
+
+
+@pytest.fixture
+def reader(published: Published) -> Iterator[Any]:
+    """ClickHouse as the profile's settings leave it."""
+    settings, _ = profile()
+    with (
+        embedded_clickhouse(published.folder) as dsn,
+        closing(clickhouse_connect.get_client(dsn=dsn, tz_mode="aware")) as client,
+    ):
+        client.database = "vitrina"
+        known = {row[0] for row in client.query("SELECT name FROM system.settings").result_rows}
+        assert set(settings) <= known
+        for name, each in settings.items():
+            if name != "readonly":
+                client.set_client_setting(name, each)
+        client.set_client_setting("readonly", settings["readonly"])
+        yield client
+
+
+def test_every_panel_and_alert_keeps_within_the_limits(reader: Any) -> None:
+    queries = [target["rawSql"] for each in drawn().values() for target in each["targets"]]
+    queries += [rule["data"][0]["model"]["rawSql"] for rule in rules().values()]
+    for sql in queries:
+        assert reader.query(rendered(sql, view(CHOICES["everything"]))).result_rows
+
+
+@pytest.mark.parametrize(
+    ("sql", "refused"),
+    [
+        ("INSERT INTO batch SELECT * FROM batch", "READONLY"),
+        ("DROP TABLE batch", "READONLY"),
+        ("SELECT number FROM numbers(100001)", "TOO_MANY_ROWS"),
+        ("SELECT count() FROM numbers(100000001)", "TOO_MANY_ROWS"),
+        ("SELECT groupArray(number) FROM numbers(1e8)", "MEMORY_LIMIT_EXCEEDED"),
+        ("SELECT 1 SETTINGS max_result_rows = 0", "READONLY"),
+    ],
+)
+def test_the_user_can_neither_write_nor_ask_for_too_much(
+    reader: Any, sql: str, refused: str
+) -> None:
+    with pytest.raises(DatabaseError, match=refused):
+        reader.query(sql)
+
+
+def test_the_users_password_is_in_no_file() -> None:
+    _, user = profile()
+    password = user.find("password")
+    assert password is not None
+    assert password.attrib == {"from_env": "CLICKHOUSE_GRAFANA_PASSWORD"}
+    assert not password.text
+    assert [each.text for each in user.findall("grants/query")] == ["GRANT SELECT ON vitrina.*"]
+    (source,) = provisioned("datasources/vitrina.yaml")["datasources"]
+    assert source["secureJsonData"] == {"password": "$CLICKHOUSE_GRAFANA_PASSWORD"}
+    assert source["jsonData"]["username"] == user.tag
+
+
+def test_the_plugin_may_set_the_time_that_it_asks_for() -> None:
+    """Its driver asks for the time left and five seconds more."""
+    root = ElementTree.parse(DEPLOY / "clickhouse" / "grafana.xml").getroot()  # noqa: S314
+    longest = int(root.findtext("profiles/grafana/constraints/max_execution_time/max") or 0)
+    (source,) = provisioned("datasources/vitrina.yaml")["datasources"]
+    for name in ("queryTimeout", "dialTimeout"):
+        assert int(source["jsonData"][name]) + 5 <= longest
+
+
+def test_nobody_gets_in_without_a_password() -> None:
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(DEPLOY / "grafana.ini")
+    assert not settings.getboolean("auth.anonymous", "enabled")
+    assert not settings.getboolean("users", "allow_sign_up")
+    assert not settings.getboolean("public_dashboards", "enabled")
+    assert settings["security"]["admin_password"] == "$__env{GRAFANA_ADMIN_PASSWORD}"  # noqa: S105
+    assert settings["plugins"]["preinstall_sync"] == f"{PLUGIN}@{PLUGIN_VERSION}"
