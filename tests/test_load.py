@@ -159,6 +159,14 @@ def test_the_ledger_says_what_became_of_every_row(database: str, tmp_path: Path)
     }
 
 
+def test_a_batch_was_started_with_its_feed(tmp_path: Path) -> None:
+    lake = clean_lake(tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 1))
+    results = {step: dict(lake.result(step)) for step in ("generate", "validate", "clean")}
+    results["generate"]["started"] = "2026-11-24T12:45:00+03:00"
+    entry = load.ledger_entry(THIS_WEEK, results)
+    assert entry.started_at == datetime.datetime(2026, 11, 24, 9, 45, tzinfo=datetime.UTC)
+
+
 SHOP = Contract(
     (
         *(replace(f, type=Integer(64)) if f.name == "quantity" else f for f in SALES.fields[:5]),

@@ -1,6 +1,7 @@
 """The store on a real server: its tables, marts, ledger and queries, and how it refuses."""
 
 import datetime
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -466,6 +467,48 @@ def test_a_copy_is_no_query_and_ends_the_connection(store: Postgres) -> None:
 def test_a_transaction_that_a_query_ends_stays_ended(loaded: Postgres) -> None:
     loaded.query("COMMIT")
     assert loaded.query("SELECT count(*) FROM sale")[1] == [(3_000,)]
+
+
+def test_the_queries_of_the_documentation_are_answered(loaded: Postgres) -> None:
+    loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
+    page = Path(__file__).parents[1] / "docs" / "postgresql.md"
+    blocks = re.findall(r"```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    current, disagreements = [block for block in blocks if block.startswith("SELECT")]
+    [(as_of, loaded_at, analyzed_at, published_at)] = loaded.query(current)[1]
+    assert (as_of, published_at) == (BATCH.as_of, None)
+    assert loaded_at < analyzed_at
+    assert loaded.query(disagreements)[1] == []
+    loaded.record_totals(
+        BATCH.as_of, [ControlTotals("clickhouse", "sales_by_region", 1, None, Money(1))]
+    )
+    assert loaded.query(disagreements)[1] == [(BATCH.as_of, "sales_by_region")]
+
+
+def test_the_roles_of_the_documentation_can_load_and_read(database: str, tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "postgresql.md"
+    [roles] = re.findall(
+        r"```sql\n(CREATE SCHEMA.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
+    loader, reader = (f"{name}_{time.time_ns()}" for name in ("loader", "reader"))
+    roles = re.sub(r"\bloader\b", loader, re.sub(r"\breader\b", reader, roles))
+    before, after = roles.split("-- after the first load\n")
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(before.encode())
+        with postgres(make_conninfo(database, user=loader)) as store:
+            load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
+            owner.execute(after.encode())
+            load.run(clean_lake(tmp_path, LATER, SOLD), store, LATER)
+            store.replace_marts(LATER, right_marts(BATCH, SOLD))
+        owner.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(reader)))
+        for table in ("sale", "batch", "sales_by_day"):
+            count = owner.execute(
+                sql.SQL("SELECT count(*) > 0 FROM vitrina.{}").format(sql.Identifier(table))
+            )
+            assert count.fetchone() == (True,)
+        owner.execute("RESET ROLE")
+        for name in (loader, reader):
+            owner.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+            owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 # Refusals

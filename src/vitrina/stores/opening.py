@@ -39,6 +39,8 @@ def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
     """ClickHouse; the embedded one belongs to one process at a time.
 
     Raises:
+        SettingsError: the address cannot be read, or the embedded engine cannot use the folder.
+        StoreError: the server refuses the user, or to create the database.
         StoreUnavailable: it cannot be reached, or another process has it open.
     """
     from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
