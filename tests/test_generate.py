@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -433,6 +434,28 @@ DEFECTS = {
     "exact_copy",
     "conflicting_copy",
 }
+
+
+@pytest.mark.parametrize(
+    ("changes", "left_out"),
+    [
+        ({}, set()),
+        ({"quantity": {"minimum": 0}}, {"quantity_zero"}),
+        ({"quantity": {"minimum": None}}, {"quantity_zero", "quantity_negative"}),
+        ({"quantity": {"maximum": None}}, {"quantity_too_large"}),
+        ({"quantity": {"maximum": 1}}, {"conflicting_copy"}),
+        ({"sale_amount": {"minimum": Decimal(0)}}, {"sale_amount_zero"}),
+        ({"sale_amount": {"minimum": None}}, {"sale_amount_zero", "sale_amount_negative"}),
+        ({"region": {"allowed": ("1", "2")}}, {"region_case"}),
+        ({"region": {"allowed": ("Straße", "Nord")}}, {"region_case"}),
+    ],
+)
+def test_what_a_contract_allows_is_no_defect(
+    changes: dict[str, dict[str, Any]], left_out: set[str]
+) -> None:
+    shares = dict(generate.defect_shares(Batch(AS_OF, Contract(changed(**changes))), FILTHY))
+    assert set(shares) == DEFECTS - left_out
+    assert sum(shares.values()) == Fraction("0.9")
 
 
 @pytest.mark.parametrize("batch", [BATCH, OTHER_BATCH], ids=["ours", "another contract"])
