@@ -1,0 +1,211 @@
+"""The six steps together: whatever happens to a run, running it again gives the same figures."""
+
+import datetime
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal as Money
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from vitrina.columns import Decimal, Integer, Text
+from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.errors import BatchError
+from vitrina.marts import marts
+from vitrina.pipeline import STEPS, Run
+from vitrina.recipe import Dirt, Recipe
+from vitrina.settings import Settings, load_settings
+from vitrina.steps import analyze, clean, generate, validate
+from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.lake import Lake
+
+AS_OF = datetime.date(2026, 11, 24)
+WEEK_BEFORE = AS_OF - datetime.timedelta(days=7)
+RECIPE = Recipe(rows=3_000, dirt=Dirt(Money("0.03"), Money("0.02"), Money("0.02")))
+VITRINA = Path(sys.executable).with_name("vitrina")
+# What differs from one run to the next.
+MOMENTS = {"started_at", "loaded_at", "analyzed_at", "published_at", "imported_at"}
+
+ELSEWHERE = Contract(
+    (
+        *(
+            replace(field, allowed=("Süd", "Nord-Ost", "L'Ouest"))
+            if field.name == "region"
+            else replace(field, maximum=4)
+            if field.name == "quantity"
+            else replace(field, type=Decimal(9, 3), minimum=Money("0.001"), maximum=Money(99_999))
+            if field.name == "sale_amount"
+            else field
+            for field in SALES.fields
+        ),
+        Field("channel", Text(), "Where the order came from", allowed=("web", "shop")),
+        Field("cashier", Integer(32), "Who sold it", minimum=1, maximum=20),
+    ),
+    days=60,
+)
+
+Contents = dict[str, Counter[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Settings]:
+    """Settings of embedded stores that hold nothing yet."""
+    yield Settings(
+        home=tmp_path, spark_remote=load_settings().spark_remote, max_rejected_share=Money("0.1")
+    )
+    shutil.rmtree(data_home(tmp_path / "postgres"), ignore_errors=True)
+
+
+def run(
+    settings: Settings,
+    *steps: str,
+    as_of: datetime.date = AS_OF,
+    recipe: Recipe = RECIPE,
+    contract: Contract = SALES,
+) -> None:
+    """Run these steps of the batch; all of them, unless some are named."""
+    with Run(settings, as_of, recipe, contract) as under_way:
+        for step in STEPS:
+            if not steps or step.name in steps:
+                under_way.step(step)
+
+
+def contents(
+    settings: Settings, as_of: datetime.date = AS_OF, contract: Contract = SALES
+) -> Contents:
+    """Every row of the batch in the lake, in PostgreSQL and in ClickHouse, by its table."""
+    found: Contents = {}
+    with Run(settings, as_of, RECIPE, contract) as there:
+        for step in ("generate", "validate", "clean"):
+            for name in there.lake.result(step)["datasets"]:
+                rows = there.lake.read(there.spark, there.lake.dataset(step, name))
+                found[f"lake.{step}.{name}"] = Counter(
+                    tuple(map(str, row)) for row in rows.select(sorted(rows.columns)).collect()
+                )
+        tables = [mart.name for mart in marts(contract)]
+        for table in ("sale", *tables):
+            found[f"postgres.{table}"] = counted(*there.postgres.query(f"SELECT * FROM {table}"))
+        for table in (*tables, "control_totals", "rejects_by_reason", "batch"):
+            query = f"SELECT * FROM {table} WHERE import_date = '{as_of}'"
+            found[f"clickhouse.{table}"] = counted(*there.clickhouse.query(query))
+    return found
+
+
+def counted(names: Any, rows: Any) -> Counter[tuple[Any, ...]]:
+    kept = [place for place, name in enumerate(names) if name not in MOMENTS]
+    return Counter(tuple(row[place] for place in kept) for row in rows)
+
+
+def test_running_any_step_again_leaves_what_was_there(home: Settings) -> None:
+    run(home)
+    before = contents(home)
+    assert all(before.values())
+    for first, step in enumerate(STEPS):
+        # Later steps too, since what they were made from is replaced.
+        run(home, *(each.name for each in STEPS[first:]))
+        assert contents(home) == before, step.name
+
+
+def test_a_step_done_again_is_forgotten_by_none_but_the_later_ones(home: Settings) -> None:
+    run(home, "generate", "validate", "clean")
+    run(home, "validate")
+    lake = Lake(home.lake_root, AS_OF)
+    assert lake.result("generate")
+    with pytest.raises(BatchError, match="run: vitrina clean"):
+        lake.result("clean")
+
+
+def test_a_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(
+    home: Settings,
+) -> None:
+    run(home, as_of=WEEK_BEFORE)
+    earlier = contents(home, WEEK_BEFORE)
+    run(home)
+    both = contents(home, WEEK_BEFORE)
+    for table, rows in earlier.items():
+        if table.startswith("postgres"):
+            assert both[table] == contents(home)[table] != rows
+        else:
+            assert both[table] == rows, table
+
+
+def test_another_contract_goes_all_the_way(home: Settings) -> None:
+    recipe = replace(RECIPE, rows=600)
+    run(home, recipe=recipe, contract=ELSEWHERE)
+    found = contents(home, contract=ELSEWHERE)
+    regions = {row[0] for row in found["postgres.sales_by_region"]}
+    assert regions == {"Süd", "Nord-Ost", "L'Ouest"}
+    days = {row[0] for row in found["clickhouse.sales_by_day"] if isinstance(row[0], datetime.date)}
+    assert len(days) <= 60
+    sales = found["postgres.sale"].total()
+    assert sales == found["lake.clean.clean"].total() > 500
+    with Run(home, AS_OF, recipe, ELSEWHERE) as there:
+        for table in ("sales_by_region", "sales_by_product", "sales_by_day"):
+            query = f"SELECT sum(total_sales), sum(total_sales_amount) FROM {table}"
+            _, in_postgres = there.postgres.query(query)
+            _, in_clickhouse = there.clickhouse.query(query)
+            assert in_postgres[0] == in_clickhouse[0]
+            assert in_postgres[0][0] == sales
+
+
+def test_no_figure_depends_on_how_the_feed_was_cut_into_partitions(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    batch = Batch(AS_OF)
+    found, files = [], set()
+    for partitions in (1, 5):
+        lake = Lake(str(tmp_path / str(partitions)), AS_OF)
+        with lake.step("generate") as left:
+            feed = generate.feed(spark, batch, RECIPE, partitions).drop("defect")
+            lake.write(left, "feed", feed.repartition(partitions), "csv")
+            files.add(len(left.datasets["feed"].files))
+        validated = validate.run(spark, lake, batch, Money("0.1"))
+        cleaned = clean.run(spark, lake, batch)
+        sales = lake.read(spark, lake.dataset("clean", "clean"))
+        figures = {
+            mart.name: sorted(map(str, rows.collect()))
+            for mart, rows in analyze.mart_rows(sales, batch).items()
+        }
+        found.append((validated, cleaned, figures))
+    assert len(files) == 2
+    assert found[0] == found[1]
+
+
+def test_a_run_killed_in_any_step_leaves_nothing_that_the_next_one_stumbles_over(
+    home: Settings,
+) -> None:
+    command = [str(VITRINA), "run", "--rows", str(RECIPE.rows), "--as-of", AS_OF.isoformat()]
+    environment = os.environ | {"VITRINA_HOME": str(home.home)}
+    for ended in range(len(STEPS)):
+        run = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert run.stderr is not None
+        told = 0
+        while told < ended:
+            told += run.stderr.readline().startswith("✓")
+        time.sleep(0.15)
+        os.kill(run.pid, signal.SIGKILL)
+        run.communicate()
+    again = subprocess.run(
+        [*command, "--json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    after_kills = contents(home)
+    shutil.rmtree(home.lake_root)
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert contents(home) == after_kills
