@@ -145,15 +145,16 @@ def _typed(field: Field) -> Column:
 
 
 # Casts differ between engines in what they let pass (exponents, signs, white space, surplus
-# decimals that they round away), so the text's form is checked first.
-_INTEGER = "^-?[0-9]+$"
-_NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
-_DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+# decimals that they round away), so the text's form is checked first. To the very end: a `$`
+# is on some engines already true before a last line separator.
+_INTEGER = r"^-?[0-9]+\z"
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 
 
 def _surplus(scale: int) -> str:
     """More decimals than the type keeps."""
-    return rf"\.[0-9]{{{scale + 1},}}$"
+    return rf"\.[0-9]{{{scale + 1},}}\z"
 
 
 def _fits(field: Field, batch: Batch) -> Column:
@@ -194,7 +195,7 @@ def _reasons(field: Field, batch: Batch) -> list[Rule]:
                 ("too_many_decimals", number & surplus),
             ]
             # The limits hold for such a number as well: its surplus digits are cut off.
-            cut = rf"(\.[0-9]{{{scale}}})[0-9]+$" if scale else r"()\.[0-9]+$"
+            cut = rf"(\.[0-9]{{{scale}}})[0-9]+\z" if scale else r"()\.[0-9]+\z"
             kept = F.regexp_replace(text, cut, "$1")
             value = F.coalesce(value, F.when(number, kept.try_cast(spark_type(field.type))))
             rules += _beyond_type(number & value.isNull(), text)
