@@ -12,7 +12,7 @@ Change = dict[str, str | None]
 
 _NBSP, _EM_SPACE, _BOM = "\u00a0", "\u2003", "\ufeff"
 
-NOTHING = (None, "", " ", "\t", _NBSP, f" {_NBSP}\t ")
+NOTHING = (None, "", " ", "\t", "\n", "\r", _NBSP, f" {_NBSP}\t\r\n")
 
 # Not quite a number, a date, a region; or one after all.
 NUMBERS = (
@@ -21,7 +21,7 @@ NUMBERS = (
     *("n/a", "TRUE", "½", "³", "٣", "５", f"{_EM_SPACE}5", f"{_BOM}5", "\v5", "5\f", "5\\n"),
     # What some engines take for the end of a line, before which the text may end.
     *("5\u2028", "5\u2029", "5\x85", "5\n\u2028", "5\n5"),
-    *('"5"', '""', "'5'", f"{_NBSP} 5\t", "5.0", "-0", "007"),
+    *('"5"', '""', "'5'", f"{_NBSP} 5\t", "\r\n5\r\n", "5.0", "-0", "007"),
 )
 DATES = (
     *("2026-02-29", "2026-02-30", "2026-04-31", "2026-13-01", "2026-00-10", "2026-01-00"),
@@ -48,6 +48,7 @@ AMOUNTS = (
     *("12", "012.3", "12.34", "12.345", "12.340", "12.3450000", "-12.34", "-12.345"),
     *("9999999999.99", "9999999999.990", "9999999999.999", "10000000000", "10000000000.001"),
     *("0.0" + "1" * 60, "9" * 60, "1" * 60 + ".125", "-" + "9" * 60 + ".999", "0" * 60 + "1.50"),
+    *("1,000.000", "1e3.5555", ".125", "12.34.567"),
 )
 
 ODD_TEXTS = {
@@ -75,11 +76,12 @@ def _in(region: str, *changes: Mapping[str, str]) -> Iterable[Change]:
 
 
 _ROUND_FIGURES: list[Change] = [
-    # A share of half a millionth rounds up; the best product alone is everything but that.
+    # Shares that end in half a millionth, one of which a float would round down.
     *_in(
         "East",
-        {"product_id": "2147483647", "sale_amount": "19999.99", "sale_date": "2026-03-02"},
+        {"product_id": "2147483647", "sale_amount": "19997.50", "sale_date": "2026-03-02"},
         {"product_id": "10", "sale_amount": "0.01", "sale_date": "2026-03-02"},
+        {"product_id": "11", "sale_amount": "2.49", "sale_date": "2026-03-02"},
     ),
     # Above the second are exactly 80 % of the region's amount, above the last 95 %; two tie.
     *_in(
@@ -89,13 +91,14 @@ _ROUND_FIGURES: list[Change] = [
         {"product_id": "10", "sale_amount": "5.0", "sale_date": "2026-05-05"},
         {"product_id": "9", "sale_amount": "5", "sale_date": "2026-05-05"},
     ),
-    # A change of minus half a millionth; half a cent on average; the ends of the first week.
+    # A change of minus half a millionth; half a cent on average, which a float would round
+    # down; the ends of the first week.
     *_in(
         "North",
         {"product_id": "77", "sale_amount": "20000.00", "sale_date": "2026-07-01"},
         {"product_id": "77", "sale_amount": "19999.99", "sale_date": "2026-07-08"},
-        {"product_id": "78", "sale_amount": "0.01", "sale_date": "2026-07-15"},
-        {"product_id": "78", "sale_amount": "0.02", "sale_date": "2026-07-15"},
+        {"product_id": "78", "sale_amount": "0.14", "sale_date": "2026-07-15"},
+        {"product_id": "78", "sale_amount": "0.15", "sale_date": "2026-07-15"},
         {"product_id": "79", "sale_amount": "0.04", "sale_date": "2025-11-24"},
         {"product_id": "79", "sale_amount": "0.05", "sale_date": "2025-11-30"},
         {"product_id": "79", "sale_amount": "0.06", "sale_date": "2025-12-01"},
@@ -129,6 +132,24 @@ _COPIES: list[Change] = [
     # A rejected row is in conflict with none.
     {"sale_id": "900005", "quantity": "11"},
     {"sale_id": "900005", "quantity": "10"},
+    # Each field outweighs the next.
+    {"sale_id": "900006", "customer_id": "1", "product_id": "9"},
+    {"sale_id": "900006", "customer_id": "2", "product_id": "1"},
+    {"sale_id": "900007", "product_id": "1", "quantity": "9"},
+    {"sale_id": "900007", "product_id": "2", "quantity": "1"},
+    {"sale_id": "900008", "quantity": "1", "sale_date": "2026-11-22"},
+    {"sale_id": "900008", "quantity": "2", "sale_date": "2026-11-21"},
+    {"sale_id": "900009", "sale_date": "2026-11-20", "sale_amount": "5.00"},
+    {"sale_id": "900009", "sale_date": "2026-11-21", "sale_amount": "4.00"},
+    {"sale_id": "900010", "sale_amount": "4.00", "region": "West"},
+    {"sale_id": "900010", "sale_amount": "5.00", "region": "East"},
+]
+
+# So many that they do not fall into the right order by chance.
+_COPIES_BUT_FOR_REGION: list[Change] = [
+    {"sale_id": str(sale_id), "region": region}
+    for sale_id in range(900_011, 900_020)
+    for region in ("South", "West", "East", "North")
 ]
 
 
@@ -136,4 +157,5 @@ def odd_feed() -> list[Change]:
     """All of the above; each row that is not about its id has one of its own."""
     odd = [{name: text} for name, texts in ODD_TEXTS.items() for text in texts]
     numbered = enumerate([*odd, *_ALL_WRONG, *_ROUND_FIGURES], start=10_000)
-    return [{"sale_id": str(number), **change} for number, change in numbered] + _COPIES
+    own = [{"sale_id": str(number), **change} for number, change in numbered]
+    return own + _COPIES + _COPIES_BUT_FOR_REGION
