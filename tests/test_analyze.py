@@ -76,6 +76,14 @@ def test_totals_and_average_receipt_are_per_region_and_product(spark: SparkSessi
     assert set(rows) == {("North", 1), ("North", 2), ("West", 1)}
 
 
+def test_a_sum_has_every_cent_where_a_float_would_lose_some(spark: SparkSession) -> None:
+    one = sales(spark, [sale(1, "9999999999.99")])
+    many = one.crossJoin(spark.range(20_000).select(F.col("id").alias("place")))
+    for mart_, frame in mart_rows(many.select(*SALES.names), BATCH).items():
+        sold = frame.where("total_sales > 0").collect()
+        assert [row.total_sales_amount for row in sold] == [D("199999999999800.00")], mart_.name
+
+
 def test_rank_and_running_share_follow_the_amount_then_the_product(spark: SparkSession) -> None:
     rows = mart(
         spark,

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from tests.rows import AS_OF, BATCH, GOOD, collected, feed, sales
 from vitrina.contract import SALES
+from vitrina.errors import BatchError
 from vitrina.steps import clean, validate
 from vitrina.steps.clean import conflicts, number_repeated, one_row_per_sale
 from vitrina.stores.lake import Lake
@@ -122,6 +123,37 @@ def test_the_step_counts_rows_and_control_totals(spark: SparkSession, tmp_path: 
     assert [row.asDict() for row in kept] == [
         {**GOOD, **other, "reasons": ["conflicting_duplicate"]}
     ]
+
+
+def test_a_batch_without_a_valid_row_sums_up_to_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path), AS_OF)
+    with lake.step("generate") as left:
+        lake.write(left, "feed", feed(spark, {"quantity": "0"}), "csv")
+    validate.run(spark, lake, BATCH, Decimal(1))
+    assert clean.run(spark, lake, BATCH) == {
+        "rows_in": 0,
+        "clean": 0,
+        "collapsed": 0,
+        "conflicting": 0,
+        "total_quantity": 0,
+        "total_sales_amount": "0",
+    }
+
+
+def test_rows_that_go_astray_stop_the_batch(spark: SparkSession, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), AS_OF)
+    with lake.step("generate") as left:
+        lake.write(left, "feed", feed(spark, {}, {}), "csv")
+    validate.run(spark, lake, BATCH, Decimal(1))
+    counted = lake.result("validate")
+    counted["counts"]["valid"] += 1
+    lake.document("validate", "step.json", counted)
+    with pytest.raises(BatchError, match="of 3 valid rows 1 are clean, 1 collapsed, 0 in conflict"):
+        clean.run(spark, lake, BATCH)
+    with pytest.raises(BatchError, match="clean has left nothing"):
+        lake.result("clean")
 
 
 @pytest.mark.parametrize("repeated", [True, False])

@@ -277,6 +277,17 @@ def test_the_report_counts_rows_and_reasons_and_shows_five_examples(
     assert examples["region_missing"] == [{**GOOD, **both}]
 
 
+def test_what_is_counted_comes_most_frequent_first_then_by_name(
+    spark: SparkSession, lake: Lake
+) -> None:
+    leave_feed(spark, lake, {"region": "?"}, {"quantity": "0"}, {"sale_id": None}, {"sale_id": ""})
+    assert list(run(spark, lake)["reasons"].items()) == [
+        ("sale_id_missing", 2),
+        ("quantity_below_minimum", 1),
+        ("region_unknown", 1),
+    ]
+
+
 def test_spaces_quotes_and_commas_come_through_the_feed_as_they_are(
     spark: SparkSession, lake: Lake
 ) -> None:
