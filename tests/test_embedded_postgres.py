@@ -303,7 +303,7 @@ def test_ordinary_user_keeps_the_data_in_the_folder() -> None:
         )
     except PermissionError:
         pytest.skip("the installed PostgreSQL is out of the reach of other users")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="Мои 'проекты' ") as name:
         folder = Path(name)
         os.chown(folder, daemon, -1)
         with client(folder, AS_DAEMON + CLIENT):
