@@ -630,6 +630,11 @@ def test_impossible_dirt_is_refused(shares: tuple[str, str, str]) -> None:
         Dirt(*map(Decimal, shares))
 
 
+def test_a_feed_may_be_nothing_but_dirt() -> None:
+    dirt = Dirt(Decimal("0.5"), Decimal("0.3"), Decimal("0.2"))
+    assert sum(share for _, share in generate.defect_shares(BATCH, dirt)) == 1
+
+
 def test_a_feed_without_rows_is_refused() -> None:
     with pytest.raises(SettingsError, match="at least 1"):
         Recipe(rows=0)
@@ -662,7 +667,9 @@ def test_the_documented_parameters_are_those_in_use() -> None:
         "popularity by rank": f"knee at {retail.POPULARITY_KNEE}",
         "list price": f"median {retail.PRICE_MEDIAN}, σ = {retail.PRICE_SIGMA}",
         "discounts": f"{retail.PROMOTED_PERCENT} % of them, by {', '.join(most)} or {last} %",
-        "quantity": "each {}/{} of the one before".format(*retail.QUANTITY_RATIO),
+        "quantity": "each {}/{} of the one before, {} values at most".format(
+            *retail.QUANTITY_RATIO, retail.QUANTITY_VALUES
+        ),
         "Monday to Sunday": ", ".join(map(str, retail.WEEKDAYS)),
         "January to December": ", ".join(map(str, retail.MONTHS)),
         "15 to 31 July": f"{retail.SUMMER_LOW}",

@@ -129,3 +129,8 @@ def test_popularity_is_steeper_beyond_the_knee() -> None:
     assert weights[0] / weights[99] == pytest.approx(100)
     assert weights[199] / weights[1_999] == pytest.approx(10**1.5)
     assert retail.popularity_weights(3) == weights[:3]
+
+
+def test_the_first_quantity_and_the_first_region_are_the_most_frequent() -> None:
+    assert retail.quantity_weights(3) == [25, 10, 4]
+    assert retail.region_weights(3) == [100, 70, 49]

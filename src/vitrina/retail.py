@@ -140,7 +140,7 @@ def prices(products: int, scale: int, lowest: int, highest: int) -> list[int]:
 
 def quantity_weights(values: int) -> list[int]:
     """How often each quantity occurs, from the smallest: a truncated geometric distribution."""
-    return _geometric(min(values, QUANTITY_VALUES), QUANTITY_RATIO)
+    return _geometric(values, QUANTITY_RATIO)
 
 
 def region_weights(regions: int) -> list[int]:
