@@ -84,6 +84,15 @@ def test_a_sum_has_every_cent_where_a_float_would_lose_some(spark: SparkSession)
         assert [row.total_sales_amount for row in sold] == [D("199999999999800.00")], mart_.name
 
 
+def test_a_share_is_rounded_half_up_where_a_float_would_not_be(spark: SparkSession) -> None:
+    rows = [sale(1, "2.49"), sale(2, "19997.51", region="West")]
+    for name in ("sales_by_region", "sales_by_product"):
+        assert {row.share for row in mart(spark, name, rows).values()} == {
+            D("0.000125"),
+            D("0.999876"),
+        }
+
+
 def test_rank_and_running_share_follow_the_amount_then_the_product(spark: SparkSession) -> None:
     rows = mart(
         spark,
