@@ -10,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,8 +26,13 @@ def conf() -> dict[str, int | str]:
             sys.exit(f"{name}={text}: it must be a whole number, such as {name}=1000000")
         if text:
             given[name.lower()] = int(text)
+    if given.get("rows") == 0:
+        sys.exit("ROWS=0: a batch has at least one sale")
     if as_of := os.environ.get("AS_OF", "").strip():
-        given["as_of"] = as_of
+        try:
+            given["as_of"] = date.fromisoformat(as_of).isoformat()
+        except ValueError:
+            sys.exit(f"AS_OF={as_of}: it must be a date, such as AS_OF=2026-11-24")
     return given
 
 

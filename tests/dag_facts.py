@@ -1,0 +1,103 @@
+"""What Airflow finds in `dags/sales.py`, written to a file as JSON.
+
+A process of its own: Airflow sets itself up for one home when it is imported, and what
+parsing a file imports can be seen only once.
+"""
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import Context
+from airflow.sdk.execution_time.context import set_current_context
+from airflow.serialization.serialized_objects import DagSerialization
+
+FILE = Path(__file__).parents[1] / "dags" / "sales.py"
+HEAVY = (
+    *("pyspark", "pysail", "pyarrow", "pandas", "psycopg", "adbc_driver_manager", "chdb"),
+    *("clickhouse_connect", "vitrina.steps.", "vitrina.stores."),
+)
+
+
+def parsed() -> Any:
+    bag = DagBag(FILE.parent)
+    if bag.import_errors:
+        sys.exit(str(bag.import_errors))
+    return bag.dags
+
+
+def serialized(dag: Any) -> str:
+    return json.dumps(DagSerialization.to_dict(dag), sort_keys=True, default=str)
+
+
+def dates(batch_date: Any) -> dict[str, str]:
+    """The batch of runs that were started differently."""
+    late = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)
+    queued = SimpleNamespace(run_after=datetime(2026, 12, 1, 9, 45, tzinfo=UTC))
+    contexts: dict[str, Any] = {
+        "by parameter": {"params": {"as_of": "2025-01-31"}, "logical_date": late},
+        "by logical date": {"params": {"as_of": None}, "logical_date": late},
+        "by an asset": {"params": {"as_of": None}, "logical_date": None},
+    }
+    found = {}
+    for name, context in contexts.items():
+        with set_current_context(cast("Context", {**context, "dag_run": queued})):
+            found[name] = batch_date()
+    return found
+
+
+def errors(run_step: Any) -> dict[str, str]:
+    """What a task raises, by what is wrong."""
+    unreachable = {"VITRINA_POSTGRES_DSN": "postgresql://127.0.0.1:1/vitrina"}
+    wrong = {
+        "nothing generated": ("validate", {}),
+        "no PostgreSQL": ("load", unreachable),
+    }
+    found = {}
+    for name, (step, environment) in wrong.items():
+        os.environ.update(VITRINA_HOME=os.environ["AIRFLOW_HOME"], **environment)
+        try:
+            run_step(step, "2026-11-24")
+        except Exception as error:  # noqa: BLE001 - whichever it is, it is reported
+            found[name] = type(error).__name__
+    return found
+
+
+def main() -> None:
+    before = set(sys.modules)
+    started = time.perf_counter()
+    dags = parsed()
+    seconds = time.perf_counter() - started
+    imported = set(sys.modules) - before
+    (dag,) = dags.values()
+    file = sys.modules[dag.get_task("generate_data").python_callable.__module__]
+    facts = {
+        "dag": DagSerialization.to_dict(dag)["dag"],
+        "same when parsed again": serialized(dag) == serialized(parsed()["sales"]),
+        "seconds": seconds,
+        "heavy imports": sorted(name for name in imported if name.startswith(HEAVY)),
+        "dates": dates(file.batch_date),
+        "errors": errors(file.run_step),
+        "after": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
+        "outlets": {task.task_id: [each.name for each in task.outlets] for task in dag.tasks},
+        "retries": {task.task_id: task.retries for task in dag.tasks},
+        "docs": {task.task_id: task.doc_md for task in dag.tasks},
+        "timeouts": {task.task_id: task.execution_timeout.total_seconds() for task in dag.tasks},
+        "backoff": {task.task_id: bool(task.retry_exponential_backoff) for task in dag.tasks},
+        "parameters": {
+            name: {"default": dag.params[name], **dag.params.get_param(name).serialize()}
+            for name in dag.params
+        },
+    }
+    # Airflow logs to stdout.
+    Path(sys.argv[1]).write_text(json.dumps(facts, default=str))
+
+
+if __name__ == "__main__":
+    main()

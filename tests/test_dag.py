@@ -1,0 +1,172 @@
+"""The DAG as Airflow reads it, and as `make run` runs it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitrina.contract import SALES
+from vitrina.marts import marts
+from vitrina.stores.embedded_postgres import data_home
+
+ROOT = Path(__file__).parents[1]
+TASKS = [
+    "generate_data",
+    "validate_data",
+    "clean_data",
+    "load_to_postgresql",
+    "run_analytics",
+    "publish_to_clickhouse",
+]
+MARTS = [mart.name for mart in marts(SALES)]
+AS_OF = "2026-11-24"
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `dag_facts.py` finds."""
+    home = tmp_path_factory.mktemp("airflow")
+    found = home / "facts.json"
+    subprocess.run(
+        [sys.executable, ROOT / "tests" / "dag_facts.py", found],
+        env=os.environ | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        check=True,
+        capture_output=True,
+    )
+    facts: dict[str, Any] = json.loads(found.read_text())
+    return facts
+
+
+def test_it_runs_on_tuesdays_at_1245_in_moscow_one_at_a_time(facts: dict[str, Any]) -> None:
+    dag = facts["dag"]
+    assert dag["timetable"]["__type"].endswith("CronTriggerTimetable")
+    when = dag["timetable"]["__var"]
+    assert (when["expression"], when["timezone"]) == ("45 12 * * 2", "Europe/Moscow")
+    assert dag["catchup"] is False
+    assert dag["max_active_runs"] == 1
+
+
+def test_six_tasks_follow_one_another(facts: dict[str, Any]) -> None:
+    followers = [[after] for after in TASKS[1:]] + [[]]
+    assert facts["after"] == dict(zip(TASKS, followers, strict=True))
+
+
+def test_every_task_is_documented_retried_later_and_later_and_stopped_in_time(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["dag"]["doc_md"].strip()
+    for task in TASKS:
+        assert facts["docs"][task]
+        assert facts["retries"][task] >= 2
+        assert facts["backoff"][task]
+        assert 0 < facts["timeouts"][task] <= facts["dag"]["dagrun_timeout"]
+
+
+def test_tables_written_are_assets(facts: dict[str, Any]) -> None:
+    outlets = facts["outlets"]
+    assert outlets["load_to_postgresql"] == ["postgresql.sale"]
+    assert outlets["run_analytics"] == [f"postgresql.{name}" for name in MARTS]
+    assert outlets["publish_to_clickhouse"] == [
+        f"clickhouse.{name}" for name in (*MARTS, "control_totals", "rejects_by_reason", "batch")
+    ]
+
+
+def test_parameters_have_descriptions_bounds_and_defaults(facts: dict[str, Any]) -> None:
+    parameters = facts["parameters"]
+    assert {name: each["default"] for name, each in parameters.items()} == {
+        "rows": 1_000_000,
+        "seed": 42,
+        "as_of": None,
+    }
+    assert all(each["description"] for each in parameters.values())
+    for name, minimum in (("rows", 1), ("seed", 0)):
+        schema = parameters[name]["schema"]
+        assert schema["type"] == "integer"
+        assert schema["minimum"] == minimum
+        assert schema["maximum"] > 1_000_000
+    assert parameters["as_of"]["schema"]["format"] == "date"
+
+
+def test_parsing_imports_neither_spark_nor_a_store(facts: dict[str, Any]) -> None:
+    assert facts["heavy imports"] == []
+
+
+def test_parsing_again_gives_the_same_dag(facts: dict[str, Any]) -> None:
+    assert facts["same when parsed again"]
+
+
+def test_the_batch_is_the_parameter_else_the_logical_date_else_when_it_was_queued(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["dates"] == {
+        "by parameter": "2025-01-31",
+        # 22:30 of the day before in London.
+        "by logical date": "2026-11-24",
+        "by an asset": "2026-12-01",
+    }
+
+
+def test_only_what_may_pass_is_tried_again(facts: dict[str, Any]) -> None:
+    assert facts["errors"] == {
+        "nothing generated": "AirflowFailException",
+        "no PostgreSQL": "StoreUnavailable",
+    }
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("make run")
+    yield home
+    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
+def make_run(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `make run` does once everything is set up."""
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "run_dag.py"],
+        env=os.environ | {"VITRINA_HOME": str(home), "COLUMNS": "100"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_whole_dag_ends_with_a_summary_twice_in_a_row(home: Path) -> None:
+    shown = []
+    for _ in range(2):
+        ended = make_run(home, ROWS="2000", AS_OF=AS_OF)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        for part in (f"Batch {AS_OF}", "Rejects by reason", f"Reconciliation of {AS_OF}"):
+            assert part in ended.stdout
+        summary = ended.stdout[ended.stdout.index("Reconciliation") :]
+        assert "NO" not in summary.split()
+        shown.append([line for line in summary.splitlines() if line.startswith("sale")])
+    assert len(shown[0]) == 2 + 2 * len(MARTS)
+    assert shown[0] == shown[1]
+
+
+def test_a_batch_that_is_too_bad_fails_at_once_and_says_why(home: Path) -> None:
+    ended = make_run(home, ROWS="2000", AS_OF=AS_OF, VITRINA_MAX_REJECTED_SHARE="0.0001")
+    assert ended.returncode != 0
+    said = ended.stdout + ended.stderr
+    assert "VITRINA_MAX_REJECTED_SHARE allows" in said
+    assert "UP_FOR_RETRY" not in said.upper()
+    assert "load 2026-11-24" not in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ROWS", "many"), ("ROWS", "0"), ("SEED", "-1"), ("AS_OF", "24.11")]
+)
+def test_a_batch_that_cannot_be_is_refused_in_one_line(
+    home: Path, variable: str, value: str
+) -> None:
+    ended = make_run(home, **{variable: value})
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"{variable}={value}: ")
