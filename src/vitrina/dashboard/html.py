@@ -98,7 +98,9 @@ def _frame(panel: Panel, language: Language) -> str:
             keys = '<p class="keys"></p>' if panel.kind in _KEYED else ""
             body = (
                 f"{keys}"
-                f'<div class="chart" role="img" aria-label="{title}. {heard}"></div>'
+                f'<div class="chart" role="img" aria-label="{title}. {heard}">'
+                # Vega gives what it draws into a role and names of its own.
+                '<div class="drawing" aria-hidden="true"></div></div>'
                 '<p class="empty" hidden></p>'
                 f"<details><summary>{escape(text('page.table', language))}"
                 f'<span class="unseen">: {title}</span></summary>{table}</details>'
@@ -146,7 +148,9 @@ def _data(
 
 def _regions(figures: Figures, contract: Contract) -> list[str]:
     """The regions that have a row, those of the contract in its order."""
-    found = set(figures.tables["days"]["region"]) | set(figures.tables["cells"]["region"])
+    found = {
+        region for name in ("days", "cells") for region in figures.tables[name].get("region", ())
+    }
     known = [region for region in contract.regions if region in found]
     return known + sorted(found.difference(known))
 

@@ -99,8 +99,9 @@ def serving(
         stopped.set()
         server.shutdown()
         server.server_close()
-        watch.join()
         answer.join()
+        # It may be waiting for a store that is busy: nothing is lost by leaving it there.
+        watch.join(timeout=2)
 
 
 def _watch(refresh: Callable[[], bool], stopped: threading.Event, every: float) -> None:

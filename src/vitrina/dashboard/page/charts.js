@@ -168,7 +168,7 @@ const showTip = (_, event, __, values) => {
 const views = new Map();
 
 const newView = async (panel, tables) => {
-  const place = document.querySelector(`#${panel.id} .chart`);
+  const place = document.querySelector(`#${panel.id} .drawing`);
   const chart = data.charts[panel.id];
   for (const source of chart.data) {
     if (source.name in tables) source.values = tables[source.name];

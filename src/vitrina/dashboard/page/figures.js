@@ -7,7 +7,8 @@ const read = (column, value) => {
 };
 const rowsOf = (name) => {
   const table = Object.entries(data.tables[name]);
-  const count = table[0][1].length;
+  // What has no rows has no columns either.
+  const count = table[0]?.[1].length ?? 0;
   return Array.from({ length: count }, (_, at) =>
     Object.fromEntries(table.map(([column, values]) => [column, read(column, values[at])])),
   );

@@ -312,13 +312,14 @@ const setUpTheme = () => {
 };
 
 const showImport = () => {
-  const first = days[0]?.sale_date;
-  const last = days.at(-1)?.sale_date;
-  find("summary").textContent = say("page.summary", {
-    first_day: shown("import_date", first),
-    last_day: shown("import_date", last),
-    import_date: shown("import_date", data.import_date),
-  });
+  const import_date = shown("import_date", data.import_date);
+  find("summary").textContent = days.length
+    ? say("page.summary", {
+        first_day: shown("import_date", days[0].sale_date),
+        last_day: shown("import_date", days.at(-1).sale_date),
+        import_date,
+      })
+    : say("page.newest", { import_date });
 };
 
 // A served page looks whether a batch has landed since, and shows it with the same choice.

@@ -1,0 +1,761 @@
+"""The HTML page of a real batch: in a browser, on paper, for a screen reader, and served."""
+
+import http.client
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP
+from decimal import Decimal as Money
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from psycopg.conninfo import make_conninfo
+from pyspark.sql import SparkSession
+
+from tests.browsers import drawn, launched, opened
+from tests.rows import AS_OF
+from vitrina.contract import SALES, Batch
+from vitrina.dashboard.figures import Figures, read_figures
+from vitrina.dashboard.html import render, write
+from vitrina.dashboard.panels import PANELS, UNITS, Kind, Panel
+from vitrina.dashboard.placeholders import Selection, Variable, literal
+from vitrina.dashboard.serve import serving
+from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
+from vitrina.errors import BatchError, SettingsError
+from vitrina.ledger import LedgerEntry
+from vitrina.recipe import Recipe
+from vitrina.settings import Settings
+from vitrina.steps import analyze, clean, generate, load, publish, validate
+from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import Postgres, postgres
+
+WEEK_BEFORE = AS_OF - timedelta(days=7)
+DOCS = Path(__file__).parents[1] / "docs"
+VITRINA = Path(sys.executable).with_name("vitrina")
+PANEL = {panel.id: panel for panel in PANELS}
+DRAWN = [panel for panel in PANELS if panel.kind not in (Kind.stat, Kind.gauge, Kind.table)]
+LANGUAGES = list(Language)
+
+Row = tuple[Any, ...]
+Answers = dict[str, list[Row]]
+"""The rows of each panel, by its id."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Two imports, and what ClickHouse answers to the panels' own SQL."""
+
+    home: Path
+    figures: Figures
+    first_alone: Figures
+    """One import, of which no row was rejected."""
+    thirty: Figures
+    answers: Mapping[Selection, Answers]
+
+
+@pytest.fixture(scope="module")
+def published(
+    spark: SparkSession, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
+    home = tmp_path_factory.mktemp("dashboard")
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute("CREATE DATABASE dashboard")
+    with (
+        postgres(make_conninfo(postgres_server, dbname="dashboard")) as source,
+        embedded_clickhouse(home / "clickhouse") as dsn,
+        clickhouse(dsn) as store,
+    ):
+        for day, recipe in ((WEEK_BEFORE, Recipe(3_000, 7)), (AS_OF, Recipe(4_000, 11))):
+            run_batch(spark, Lake(str(home / "lake"), day), source, store, Batch(day), recipe)
+        figures = read_figures(store)
+        answers = {choice: ask(store, choice) for choice in choices(store)}
+        first_alone, thirty = other_ledgers(store, source)
+    # The tests that follow find both imports and no other.
+    with embedded_clickhouse(home / "clickhouse") as dsn, clickhouse(dsn) as store:
+        for day, _ in store.imports():
+            if day not in (WEEK_BEFORE, AS_OF):
+                store.withdraw(day)
+    return Published(home, figures, first_alone, thirty, answers)
+
+
+def run_batch(
+    spark: SparkSession,
+    lake: Lake,
+    source: Postgres,
+    store: ClickHouse,
+    batch: Batch,
+    recipe: Recipe,
+) -> None:
+    generate.run(spark, lake, batch, recipe)
+    validate.run(spark, lake, batch, Money(1))
+    clean.run(spark, lake, batch)
+    load.run(lake, source, batch)
+    analyze.run(spark, lake, source, batch)
+    publish.run(lake, source, store, batch)
+
+
+def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Figures, Figures]:
+    """One import without rejects; then thirty with, the marts being those of the newest."""
+    moment = datetime(2026, 11, 24, 12, 50, tzinfo=UTC)
+    entry, totals = source.current_batch(), source.control_totals(AS_OF)
+    assert entry is not None
+    store.record_batch(replace(entry, as_of=WEEK_BEFORE), moment, totals, {})
+    store.withdraw(WEEK_BEFORE)
+    store.record_batch(replace(entry, rejected=0), moment, totals, {})
+    rejects = {"quantity_above_maximum": 40, "region_unknown": 7}
+    alone = read_figures(store)
+    for week in range(30):
+        day = AS_OF - timedelta(weeks=week)
+        amount = entry.total_sales_amount + 100 * week
+        listed = replace(entry, as_of=day, total_sales_amount=amount)
+        store.record_batch(listed, moment, totals, {name: n + week for name, n in rejects.items()})
+    return alone, read_figures(store)
+
+
+def choices(store: ClickHouse) -> list[Selection]:
+    """Everything; regions; a product; both; and a product that a region has not sold."""
+    best, unsold = store.query(
+        "SELECT argMax(product_id, total_sales), argMaxIf(product_id, total_sales, product_id NOT"
+        f" IN (SELECT product_id FROM sales_by_region_product WHERE import_date = '{AS_OF}'"
+        " AND region = 'West'))"
+        f" FROM sales_by_product WHERE import_date = '{AS_OF}'"
+    )[1][0]
+    return [
+        Selection(AS_OF),
+        Selection(AS_OF, ("West",)),
+        Selection(AS_OF, ("North", "South"), (best,)),
+        Selection(AS_OF, (), (best, unsold)),
+        Selection(AS_OF, ("West",), (unsold,)),
+    ]
+
+
+def ask(store: ClickHouse, choice: Selection) -> Answers:
+    return {panel.id: store.query(literal(panel.sql, choice))[1] for panel in PANELS}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright, launched(playwright) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pages(published: Published, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The addresses of the pages, as files."""
+    folder = tmp_path_factory.mktemp("pages")
+    contents = {
+        "en": render(published.figures, SALES, Language.en),
+        "ru": render(published.figures, SALES, Language.ru),
+        "alone": render(published.first_alone, SALES, Language.en),
+        "thirty": render(published.thirty, SALES, Language.ru),
+    }
+    for name, page in contents.items():
+        write(page, folder / f"{name}.html")
+    return {name: (folder / f"{name}.html").as_uri() for name in contents}
+
+
+def chosen(choice: Selection) -> str:
+    """What the page's address says of a choice."""
+    parts = [f"region={each}" for each in choice.regions]
+    return "#" + "&".join(parts + [f"product={each}" for each in choice.products])
+
+
+# Figures in words, as the English page writes them
+
+
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"]
+_WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+
+def day_said(day: date) -> str:
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+_COLUMN_SAID: dict[str, Callable[[Any], str]] = {
+    "weekday": lambda number: _WEEKDAYS[number - 1],
+    "month": lambda day: f"{_MONTHS[day.month - 1]} {day.year}",
+    "sale_date": lambda day: f"{_WEEKDAYS[day.weekday()]}, {day_said(day)}",
+    "reason": lambda name: reason(name, Language.en),
+}
+_UNIT_SAID: dict[str, Callable[[Any], str]] = {
+    "money": "{:,.2f}".format,
+    "share": lambda share: f"{(share * 100).quantize(Money('0.01'), ROUND_HALF_UP):,}%",
+    "count": "{:,}".format,
+    "rank": "{:,}".format,
+    "days": "{:,}".format,
+    "number": str,
+    "date": day_said,
+    "flag": lambda flag: "yes" if flag else "no",
+    "text": lambda name: value(name, Language.en),
+}
+
+
+def said(column: str, figure: Any) -> str:
+    """A figure as the English page writes it."""
+    if figure is None:
+        return "–"
+    return (_COLUMN_SAID.get(column) or _UNIT_SAID[UNITS[column]])(figure)
+
+
+def cells(page: Page, panel: Panel) -> list[list[str]]:
+    """What the table of a panel says, opened where it is folded away."""
+    found: list[list[str]] = page.evaluate(
+        """async (id) => {
+            const article = document.getElementById(id);
+            const folded = article.querySelector("details");
+            if (folded && !folded.open) {
+                const shown = new Promise((done) => folded.addEventListener("toggle", done));
+                folded.open = true;
+                await shown;
+            }
+            return [...article.querySelectorAll("tbody tr")].map(
+                (row) => [...row.cells].map((cell) => cell.textContent));
+        }""",
+        panel.id,
+    )
+    return found
+
+
+def figure(page: Page, panel: str) -> str:
+    return page.inner_text(f"#{panel} .figure")
+
+
+# The page as it is
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_panel_is_drawn_from_one_file_and_without_a_complaint(
+    pages: dict[str, str], browser: Browser, language: Language, record_property: Any
+) -> None:
+    with opened(browser, pages[language]) as seen:
+        assert seen.complaints == []
+        record_property("milliseconds_until_drawn", seen.milliseconds)
+        print(f"\n{language}: drawn after {seen.milliseconds:.0f} ms")
+        # The bound is that of a machine with much else to do.
+        assert seen.milliseconds < 10_000
+        page = seen.page
+        assert page.get_attribute("html", "lang") == language
+        for panel in PANELS:
+            title = page.inner_text(f"#{panel.id} h3")
+            assert title == text(panel.title, language)
+            assert page.inner_text(f"#{panel.id} .question") == text(panel.question, language)
+        for panel in DRAWN:
+            marks = page.locator(f"#{panel.id} .chart svg .mark-group path").count()
+            assert marks > 3, panel.id
+            assert page.is_hidden(f"#{panel.id} .empty")
+        for panel in PANELS:
+            if panel.kind in (Kind.stat, Kind.gauge):
+                assert re.search(r"\d", figure(page, panel.id)), panel.id
+            elif panel.kind is Kind.table:
+                assert page.locator(f"#{panel.id} tbody tr").count() > 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_small(published: Published, language: Language) -> None:
+    size = len(render(published.figures, SALES, language).encode())
+    print(f"\n{language}: {size / 1e6:.2f} MB")
+    assert size < 6_000_000
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_every_figure_is_what_clickhouse_answers(
+    published: Published, pages: dict[str, str], browser: Browser, number: int
+) -> None:
+    choice = list(published.answers)[number]
+    with opened(browser, pages["en"] + chosen(choice)) as seen:
+        for panel in PANELS:
+            rows = published.answers[choice][panel.id]
+            if panel.id == "import_age":
+                # The day of the test may end between the two.
+                assert said("import_date", rows[0][1]) in seen.page.inner_text("#import_age")
+            elif panel.kind in (Kind.stat, Kind.gauge):
+                ((shown, *beside),) = rows
+                assert figure(seen.page, panel.id) == said(panel.value, shown), panel.id
+                words = seen.page.inner_text(f"#{panel.id}")
+                for column, each in zip(panel.columns[1:], beside, strict=True):
+                    if column != "change" and each is not None:
+                        assert said(column, each) in words, panel.id
+                    elif each is not None:
+                        assert change_said(each) in words, panel.id
+            else:
+                expected = [
+                    [said(column, each) for column, each in zip(panel.columns, row, strict=True)]
+                    for row in rows
+                ]
+                assert cells(seen.page, panel) == expected, panel.id
+        assert seen.complaints == []
+
+
+def change_said(change: Money) -> str:
+    if not change:
+        return "unchanged"
+    way = "up by" if change > 0 else "down by"
+    rounded = said("share", abs(change))
+    return f"{way} less than 0.01%" if rounded == "0.00%" else f"{way} {rounded}"
+
+
+def test_the_choices_differ_and_one_of_them_has_no_sales(published: Published) -> None:
+    amounts = [answer["total_sales_amount"][0][0] for answer in published.answers.values()]
+    assert len(set(amounts)) == 5
+    assert amounts[-1] == 0
+
+
+# Filters
+
+
+def test_a_region_can_be_chosen_with_the_keyboard_and_all_panels_follow(
+    published: Published, pages: dict[str, str], browser: Browser
+) -> None:
+    whole, west = list(published.answers)[:2]
+    with opened(browser, pages["en"]) as seen:
+        page = seen.page
+        charts = {panel.id: page.inner_html(f"#{panel.id} .chart") for panel in DRAWN}
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        box = page.get_by_label("West", exact=True)
+        box.focus()
+        page.keyboard.press("Space")
+        drawn(page)
+        assert box.is_checked()
+        assert page.evaluate("document.activeElement.value") == "West"
+        assert "region=West" in page.url
+        assert page.inner_text("#shown") == "Shown: West"
+        for panel in PANELS:
+            follows = Variable.region in panel.variables
+            if panel.kind in (Kind.stat, Kind.gauge):
+                before, after = (published.answers[each][panel.id] for each in (whole, west))
+                assert (before != after) == follows, panel.id
+                if panel.id != "import_age":
+                    assert figure(page, panel.id) == said(panel.value, after[0][0])
+            elif panel in DRAWN:
+                changed = page.inner_html(f"#{panel.id} .chart") != charts[panel.id]
+                assert changed == follows, panel.id
+        page.click("#reset")
+        drawn(page)
+        assert not box.is_checked()
+        assert figure(page, "total_sales") == said(
+            "total_sales", published.answers[whole]["total_sales"][0][0]
+        )
+        assert seen.complaints == []
+
+
+def test_a_product_is_chosen_by_its_number_and_a_wrong_one_is_refused(
+    published: Published, pages: dict[str, str], browser: Browser
+) -> None:
+    choice = list(published.answers)[3]
+    with opened(browser, pages["en"]) as seen:
+        page = seen.page
+        for product in choice.products:
+            page.fill("#product", str(product))
+            page.keyboard.press("Enter")
+            drawn(page)
+        assert figure(page, "total_sales_amount") == said(
+            "total_sales_amount", published.answers[choice]["total_sales_amount"][0][0]
+        )
+        # What has no products says that it shows all of them.
+        assert page.inner_text("#amount_by_day .scope") == "for all products"
+        assert page.is_hidden("#sales_by_region .scope")
+        page.fill("#product", "987654321")
+        page.keyboard.press("Enter")
+        assert page.inner_text("#product-error") == "No such product: 987654321"
+        assert page.get_attribute("#product", "aria-invalid") == "true"
+        page.get_by_role("button", name=f"Remove product {choice.products[0]}").click()
+        drawn(page)
+        assert page.locator("#chosen li").count() == 1
+        assert page.evaluate("document.activeElement.id") == "product"
+        page.reload()
+        drawn(page)
+        assert page.locator("#chosen li").count() == 1
+
+
+def test_a_product_of_the_table_is_a_button_that_keeps_the_focus(
+    pages: dict[str, str], browser: Browser
+) -> None:
+    with opened(browser, pages["en"]) as seen:
+        page = seen.page
+        button = page.locator("#top_products tbody button").first
+        product = button.inner_text()
+        button.focus()
+        page.keyboard.press("Enter")
+        drawn(page)
+        assert page.evaluate("document.activeElement.dataset.product") == product
+        assert page.get_attribute(f"[data-product='{product}']", "aria-pressed") == "true"
+        assert page.locator("#top_products tbody tr").count() == 1
+
+
+def test_a_value_shows_under_the_pointer_and_a_bar_chooses_its_region(
+    published: Published, pages: dict[str, str], browser: Browser
+) -> None:
+    rows = published.answers[Selection(AS_OF)]["sales_by_region"]
+    with opened(browser, pages["en"]) as seen:
+        page = seen.page
+        bar = page.locator("#sales_by_region .mark-rect path").first
+        bar.hover()
+        assert said("total_sales_amount", rows[0][2]) in page.inner_text("#tip")
+        bar.click()
+        drawn(page)
+        assert page.inner_text("#shown") == f"Shown: {rows[0][0]}"
+        assert page.is_hidden("#tip")
+        page.locator("#amount_by_day_region .chart svg").hover()
+        assert rows[0][0] in page.inner_text("#tip")
+
+
+# For every reader
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("en", {"color_scheme": "light"}),
+        ("en", {"color_scheme": "dark"}),
+        ("ru", {"color_scheme": "light", "viewport": {"width": 390, "height": 844}}),
+        ("alone", {"color_scheme": "dark"}),
+    ],
+)
+def test_axe_finds_nothing_serious(
+    pages: dict[str, str], browser: Browser, name: str, options: dict[str, Any]
+) -> None:
+    with opened(browser, pages[name], **options) as seen:
+        cells(seen.page, PANEL["weekday_month"])
+        violations = Axe().run(seen.page).response["violations"]
+        serious = [
+            (each["id"], [node["html"] for node in each["nodes"]])
+            for each in violations
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+
+
+def test_every_chart_says_what_it_shows(pages: dict[str, str], browser: Browser) -> None:
+    with opened(browser, pages["ru"]) as seen:
+        for panel in DRAWN:
+            chart = seen.page.locator(f"#{panel.id} .chart")
+            assert chart.get_attribute("role") == "img"
+            assert text(f"{panel.id}.chart", Language.ru) in (
+                chart.get_attribute("aria-label") or ""
+            )
+
+
+@pytest.mark.parametrize("name", ["en", "ru", "thirty"])
+@pytest.mark.parametrize("width", [360, 390, 820])
+def test_nothing_is_wider_than_the_screen(
+    pages: dict[str, str], browser: Browser, name: str, width: int
+) -> None:
+    with opened(browser, pages[name], viewport={"width": width, "height": 844}) as seen:
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        charts: list[list[float]] = seen.page.evaluate(
+            "[...document.querySelectorAll('.chart')].map((each) =>"
+            " [each.scrollWidth, each.clientWidth])"
+        )
+        assert all(inner <= outer for inner, outer in charts)
+
+
+def background(page: Page) -> str:
+    found: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return found
+
+
+def test_the_theme_is_the_systems_until_the_reader_chooses_one(
+    pages: dict[str, str], browser: Browser
+) -> None:
+    light, dark = "rgb(244, 245, 247)", "rgb(18, 21, 27)"
+    with opened(browser, pages["en"], color_scheme="dark") as seen:
+        assert background(seen.page) == dark
+        seen.page.get_by_label("Theme").select_option("light")
+        assert background(seen.page) == light
+        seen.page.reload()
+        assert background(seen.page) == light
+    with opened(browser, pages["en"], color_scheme="light") as seen:
+        assert background(seen.page) == light
+        seen.page.get_by_label("Theme").select_option("dark")
+        assert background(seen.page) == dark
+
+
+def test_on_paper_it_is_light_and_says_what_was_chosen(
+    pages: dict[str, str], browser: Browser, published: Published
+) -> None:
+    west = list(published.answers)[1]
+    with opened(browser, pages["en"] + chosen(west), color_scheme="dark") as seen:
+        page = seen.page
+        page.emulate_media(media="print")
+        assert background(page) == "rgb(255, 255, 255)"
+        assert page.is_hidden("#regions")
+        assert page.is_hidden("#theme")
+        assert page.inner_text("#shown") == "Shown: West"
+        assert page.is_visible("#pareto .chart svg")
+        page.set_viewport_size({"width": 718, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 718
+        assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+# Few imports and many, and strange ones
+
+
+def test_one_import_without_rejects_says_so(pages: dict[str, str], browser: Browser) -> None:
+    with opened(browser, pages["alone"]) as seen:
+        page = seen.page
+        assert page.inner_text("#rejects_by_reason .empty") == "No row was rejected."
+        assert page.is_hidden("#rejects_by_reason .chart")
+        for panel in ("total_sales", "total_sales_amount", "average_sale_amount", "rejected_share"):
+            assert "no earlier import to compare" in page.inner_text(f"#{panel} .beside")
+        assert figure(page, "rejected_share") == "0.00%"
+        assert page.locator("#imports .mark-rect path").count() == 1
+        assert seen.complaints == []
+
+
+def test_no_sales_for_a_choice_is_said_and_not_drawn(
+    published: Published, pages: dict[str, str], browser: Browser
+) -> None:
+    nothing = list(published.answers)[-1]
+    with opened(browser, pages["en"] + chosen(nothing)) as seen:
+        page = seen.page
+        assert page.inner_text("#sales_by_region .empty") == text("page.no_sales", Language.en)
+        assert page.is_hidden("#sales_by_region .chart")
+        assert figure(page, "average_sale_amount") == "–"
+        page.click("#reset")
+        drawn(page)
+        assert page.is_visible("#sales_by_region .chart svg")
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_thirty_imports_are_told_apart(pages: dict[str, str], browser: Browser, width: int) -> None:
+    with opened(browser, pages["thirty"], viewport={"width": width, "height": 900}) as seen:
+        page = seen.page
+        assert page.locator("#imports .mark-rect path").count() == 30
+        for panel in DRAWN:
+            boxes: list[dict[str, float]] = page.evaluate(
+                """(id) => [...document.querySelectorAll(
+                    `#${id} .role-axis-label text`)]
+                    .filter((each) => getComputedStyle(each).opacity !== "0")
+                    .map((each) => each.getBoundingClientRect().toJSON())""",
+                panel.id,
+            )
+            assert len(boxes) > 2
+            assert [
+                (one, other)
+                for at, one in enumerate(boxes)
+                for other in boxes[at + 1 :]
+                if overlap(one, other)
+            ] == [], panel.id
+        assert seen.complaints == []
+
+
+def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    return (
+        one["left"] < other["right"]
+        and other["left"] < one["right"]
+        # Lines of text have some air above and below.
+        and one["top"] + 3 < other["bottom"]
+        and other["top"] + 3 < one["bottom"]
+    )
+
+
+def test_a_name_is_text_whatever_is_in_it(
+    published: Published, browser: Browser, tmp_path: Path
+) -> None:
+    evil = "</script><img src=x onerror=alert(1)>'\"${1}<!--data-->"
+    tables = {
+        name: {
+            column: [evil if each == "West" else each for each in values]
+            for column, values in table.items()
+        }
+        for name, table in published.figures.tables.items()
+    }
+    page = render(replace(published.figures, tables=tables), SALES, Language.en)
+    write(page, tmp_path / "page.html")
+    with opened(browser, (tmp_path / "page.html").as_uri()) as seen:
+        box = seen.page.get_by_label(evil, exact=True)
+        box.check()
+        drawn(seen.page)
+        assert seen.page.inner_text("#shown") == f"Shown: {evil}"
+        assert cells(seen.page, PANEL["sales_by_region"])[0][0] == evil
+        assert seen.page.locator("img").count() == 0
+        assert seen.complaints == []
+
+
+def test_without_an_import_the_next_step_is_named(tmp_path: Path) -> None:
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        with pytest.raises(BatchError, match="run: vitrina run"):
+            read_figures(store)
+        store.create_tables(SALES)
+        with pytest.raises(BatchError, match="run: vitrina run"):
+            read_figures(store)
+
+
+# Written
+
+
+def vitrina(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"VITRINA_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home)}
+    return subprocess.run(
+        [VITRINA, "dashboard", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def test_the_command_writes_the_page_and_prints_where(published: Published) -> None:
+    english = vitrina(published.home)
+    assert (english.returncode, english.stdout) == (0, f"{published.home / 'dashboard.html'}\n")
+    russian = json.loads(vitrina(published.home, "--lang", "ru", "--json").stdout)
+    assert russian == {
+        "file": str(published.home / "dashboard.ru.html"),
+        "import_date": AS_OF.isoformat(),
+        "language": "ru",
+    }
+    for name, language in (("dashboard.html", "en"), ("dashboard.ru.html", "ru")):
+        page = (published.home / name).read_text(encoding="utf-8")
+        assert page.startswith(f'<!doctype html>\n<html lang="{language}">')
+    assert not list(published.home.glob(".dashboard*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "ClickHouse has no import to show yet; run: vitrina run"),
+        (("--serve",), "ClickHouse has no import to show yet; run: vitrina run"),
+        (("--serve", "--out", "x.html"), "--serve writes no file; leave out --serve or --out"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    ended = vitrina(tmp_path, *arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"error: {message}\n")
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one_and_no_trace(tmp_path: Path) -> None:
+    write("old", tmp_path / "new folder" / "page.html")
+    write("new", tmp_path / "new folder" / "page.html")
+    assert (tmp_path / "new folder" / "page.html").read_text() == "new"
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(SettingsError, match=r"the page cannot be written to .*folder\.html"):
+        write("page", tmp_path / "folder.html")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.html", "new folder"]
+
+
+# Served
+
+
+def fetched(port: int, path: str = "/", **headers: str) -> tuple[int, str]:
+    """The status of an answer and what it says."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_a_served_page_renews_itself_when_a_batch_lands(
+    published: Published, browser: Browser
+) -> None:
+    settings = Settings(home=published.home)
+    folder = published.home / "clickhouse"
+    with (
+        serving(settings, SALES, Language.en, 0, every=0.1) as server,
+        opened(browser, server.url + "#region=West") as seen,
+    ):
+        assert server.url.startswith("http://127.0.0.1:")
+        with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
+            entry = landed(store)
+            # While a batch has the store, whoever looks gets what there is.
+            assert said("import_date", entry.as_of) not in fetched(server.server_port)[1]
+        seen.page.wait_for_function(
+            "(text) => document.getElementById('import_age').innerText.includes(text)",
+            arg=said("import_date", entry.as_of),
+            timeout=15_000,
+        )
+        drawn(seen.page)
+        assert seen.page.inner_text("#shown") == "Shown: West"
+    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
+        store.withdraw(entry.as_of)
+
+
+def landed(store: ClickHouse) -> LedgerEntry:
+    """The batch of the week after: its ledger row, which comes last."""
+    moment = datetime(2026, 12, 1, 12, 50, tzinfo=UTC)
+    entry = LedgerEntry(
+        as_of=AS_OF + timedelta(weeks=1),
+        source="generated",
+        seed=1,
+        rows_in=10,
+        clean=9,
+        rejected=1,
+        repaired=0,
+        collapsed=0,
+        total_sales_amount=Money("99.50"),
+        started_at=moment,
+        loaded_at=moment,
+    )
+    store.record_batch(entry, moment, [], {})
+    return entry
+
+
+def test_only_the_page_is_served_and_only_to_this_machine(published: Published) -> None:
+    with serving(Settings(home=published.home), SALES, Language.ru, 0) as server:
+        port = server.server_port
+        status, page = fetched(port)
+        assert status == 200
+        assert page.startswith('<!doctype html>\n<html lang="ru">')
+        status, version = fetched(port, "/version")
+        assert status == 200
+        assert f'"version":"{version}"' in page
+        assert fetched(port, "/etc/passwd")[0] == 404
+        assert fetched(port, Host="evil.example:80")[0] == 421
+        with socket.socket() as elsewhere:
+            assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
+        with (
+            pytest.raises(SettingsError, match=f"port {port} cannot be used: .*--port"),
+            serving(Settings(home=published.home), SALES, Language.en, port),
+        ):
+            pass
+    with socket.socket() as afterwards:
+        assert afterwards.connect_ex(("127.0.0.1", port)) != 0
+
+
+# Words
+
+
+def test_every_word_is_there_in_both_languages() -> None:
+    for key, (english, russian) in TEXTS.items():
+        assert english, key
+        assert russian, key
+        assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", russian), key
+
+
+def test_every_word_of_the_page_is_in_use_and_every_word_in_use_is_there() -> None:
+    source = Path(__file__).parents[1] / "src" / "vitrina" / "dashboard"
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (*(source / "page").iterdir(), source / "html.py", source / "grafana.py")
+    )
+    # `page.${key}` and the like put these together.
+    composed = {
+        *(f"page.change_{way}{much}" for way in ("up", "down") for much in ("", "_little")),
+        "page.change_none",
+        "page.not_by_region",
+        "page.not_by_product",
+    }
+    named = set(re.findall(r"page\.[a-z_]+(?=[\"'`]|-->)", code)) | composed
+    known = {key for key in TEXTS if key.startswith("page.")}
+    assert named - {"page.html", "page.css", "page.js"} == known
+
+
+def test_the_documentation_has_every_panel_and_its_question() -> None:
+    rows = "\n".join(
+        f"| {text(panel.title, Language.en)} | {text(panel.question, Language.en)} "
+        f"| {panel.kind.replace('_', ' ')} | {', '.join(sorted(panel.variables)) or '–'} |"
+        for panel in PANELS
+    )
+    assert f"|---|---|---|---|\n{rows}\n\n" in (DOCS / "dashboards.md").read_text(encoding="utf-8")
