@@ -1,0 +1,48 @@
+"""How long ClickHouse takes for each query of the dashboards and the alerts.
+
+    VITRINA_HOME=… python benchmarks/panels.py [repetitions]
+
+Every query that Grafana sends, with everything chosen, runs once to warm up and then as often
+as asked, one after the other, in the embedded ClickHouse of that home. Prints the median and
+the slowest in milliseconds, and fails when a median is above the 200 that the panels may take.
+"""
+
+import sys
+import time
+from statistics import median
+
+from vitrina.dashboard.alerts import ALERTS
+from vitrina.dashboard.panels import CHOICES, PANELS
+from vitrina.dashboard.placeholders import Selection, literal
+from vitrina.settings import load_settings
+from vitrina.stores.opening import open_clickhouse
+
+LIMIT = 200
+
+
+def main(repetitions: int) -> int:
+    """Measure, print, and return how many queries take too long."""
+    queries = {panel.id: panel.sql for panel in PANELS}
+    queries |= {f"variable {name}": sql for name, sql in CHOICES.items()}
+    queries |= {f"alert {alert.id}": alert.sql for alert in ALERTS}
+    slow = 0
+    with open_clickhouse(load_settings()) as store:
+        imports = [day for day, _ in store.imports()]
+        (sales,) = store.query("SELECT sum(total_sales) FROM sales_by_region")[1]
+        print(f"{len(imports)} imports, {sales[0]:,} sales; the newest is shown\n")
+        print("| query | rows | median, ms | slowest, ms |\n|---|---|---|---|")
+        for name, sql in queries.items():
+            statement = literal(sql, Selection(max(imports)))
+            _, rows = store.query(statement)
+            taken = []
+            for _ in range(repetitions):
+                start = time.perf_counter()
+                store.query(statement)
+                taken.append(1000 * (time.perf_counter() - start))
+            slow += median(taken) > LIMIT
+            print(f"| {name} | {len(rows):,} | {median(taken):.0f} | {max(taken):.0f} |")
+    return slow
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20))
