@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from vitrina.dashboard.grafana import panel_id
 from vitrina.dashboard.panels import PANELS

@@ -360,15 +360,16 @@ def on_the_edge(store: ClickHouse) -> None:
         {"region": "South", "total_sales": 2, "total_sales_amount": Money(0)},
         {"region": "East", "product_id": 7, "total_sales_amount": Money("99.99")},
     ]
+    by_region: dict[str, dict[str, Any]] = {
+        "West": {"moving_average_7_days": Money(5)},
+        "East": {"moving_average_7_days": Money(5), "total_sales_amount": Money("30.51")},
+        "South": {"total_sales": 0, "total_sales_amount": Money(0)},
+        "North": {"moving_average_7_days": Money(0)},
+    }
     days = [
         {"sale_date": AS_OF - timedelta(days=ago), "region": region, **more}
         for ago in range(1, 20)
-        for region, more in {
-            "West": {"moving_average_7_days": Money(5)},
-            "East": {"moving_average_7_days": Money(5), "total_sales_amount": Money("30.51")},
-            "South": {"total_sales": 0, "total_sales_amount": Money(0)},
-            "North": {"moving_average_7_days": Money(0)},
-        }.items()
+        for region, more in by_region.items()
     ]
     for mart, rows in ((BY_REGION_PRODUCT, products + elsewhere), (BY_DAY, days)):
         store.stage(mart, AS_OF, AT, mart_table(mart, *rows))

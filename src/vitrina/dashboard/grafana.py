@@ -180,8 +180,8 @@ def sales_dashboard(language: Language) -> dict[str, Any]:
 def alert_rules() -> dict[str, Any]:
     """The alert rules, as Grafana's provisioning reads them from a file.
 
-    In titles and labels a `$` would start a variable of the environment. Models and annotations
-    are taken as they stand: written twice there, a `$` would stay twice.
+    In titles and labels Grafana expands `$…`, so there is none. It takes models and annotations
+    as they stand: written twice there, a `$` would stay twice.
     """
     rules = [_alert_rule(alert) for alert in ALERTS]
     group = {"orgId": 1, "name": "vitrina", "folder": ALERT_FOLDER, "interval": "5m"}
