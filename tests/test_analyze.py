@@ -113,7 +113,12 @@ def test_a_class_follows_from_what_the_products_above_make_up(spark: SparkSessio
         spark,
         "sales_by_region_product",
         # Above: 0, 79.99, 80, 94.99, 95 % of the amount.
-        [sale(1, "79.99"), sale(2, "0.01"), sale(2, "15.00", region="West")] + [sale(3, "20.00")],
+        [
+            sale(1, "79.99"),
+            sale(2, "0.01"),
+            sale(2, "15.00", region="West"),
+            sale(3, "20.00"),
+        ],
     )
     assert {key: row.abc_class for key, row in rows.items()} == {
         ("North", 1): "A",

@@ -114,14 +114,19 @@ def clickhouse_type(column: Column) -> str:
     >>> clickhouse_type(Column("region", Text(), "Where it was sold"))
     'LowCardinality(String)'
     """
-    match column.type:
+    name = _clickhouse_name(column.type)
+    if column.nullable:
+        name = f"Nullable({name})"
+    return f"LowCardinality({name})" if isinstance(column.type, Text) else name
+
+
+def _clickhouse_name(type_: ColumnType) -> str:
+    match type_:
         case Integer(bits):
-            name = f"Int{bits}"
+            return f"Int{bits}"
         case Decimal(precision, scale):
-            name = f"Decimal({precision}, {scale})"
+            return f"Decimal({precision}, {scale})"
         case Date():
-            name = "Date32"
+            return "Date32"
         case Text():
-            nullable = "Nullable(String)" if column.nullable else "String"
-            return f"LowCardinality({nullable})"
-    return f"Nullable({name})" if column.nullable else name
+            return "String"
