@@ -411,6 +411,15 @@ def test_a_value_shows_under_the_pointer_and_a_bar_chooses_its_region(
         assert rows[0][0] in page.inner_text("#tip")
 
 
+def test_a_tap_shows_a_value_too(pages: dict[str, str], browser: Browser) -> None:
+    with opened(browser, pages["en"], has_touch=True) as seen:
+        page = seen.page
+        page.locator("#amount_by_day .chart svg").tap()
+        assert re.search(r"\d\.\d\d", page.inner_text("#tip"))
+        page.locator("h1").tap()
+        assert page.is_hidden("#tip")
+
+
 # For every reader
 
 

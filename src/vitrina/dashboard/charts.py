@@ -27,7 +27,7 @@ _CONFIG: dict[str, Any] = {
     "background": None,
     # Named, not inherited: Vega measures texts by it. The same as in `page.css`.
     "font": FONT,
-    "padding": {"left": 0, "right": 2, "top": 4, "bottom": 4},
+    "padding": {"left": 0, "right": 12, "top": 4, "bottom": 4},
     "view": {"stroke": None},
     "axis": {
         "labelColor": _MUTED,
@@ -368,6 +368,7 @@ def _months(column: str) -> alt.X:
             labelAngle=0,
             labelOverlap="greedy",
             labelSeparation=8,
+            labelBound=12,
             # The year below the rest, so that twice as many fit.
             labelExpr="[slice(datum.label, 0, -5), slice(datum.label, -4)]",
             ticks=False,

@@ -82,6 +82,7 @@ const heated = (rows, panel) => {
 // What a chart has besides its rows, or adds to them.
 const dress = {
   amount_by_day_region(rows) {
+    const averageName = say("column.moving_average_7_days");
     const hover = [...grouped(rows, (row) => row.sale_date)].map(([, ofDay]) => {
       const strip = {
         sale_date: ofDay[0].sale_date,
@@ -93,7 +94,7 @@ const dress = {
         strip[`region_${place}`] =
           row.moving_average_7_days === null
             ? row.total_sales_amount_text
-            : `${row.total_sales_amount_text} (${row.moving_average_7_days_text})`;
+            : `${row.total_sales_amount_text} (${averageName}: ${row.moving_average_7_days_text})`;
       }
       return strip;
     });
@@ -155,6 +156,8 @@ const placeTip = (event) => {
   tip.style.top = `${Math.max(4, event.clientY + top)}px`;
 };
 const showTip = (_, event, __, values) => {
+  // A finger that is lifted again has read nothing yet.
+  if (!values && event.pointerType === "touch") return;
   tip.hidden = !values;
   if (!values) return;
   const [[, heading], ...figures] = Object.entries(values);
@@ -164,6 +167,14 @@ const showTip = (_, event, __, values) => {
   tip.replaceChildren(make("strong", {}, heading), make("table", {}, ...lines));
   placeTip(event);
 };
+
+const hideTip = () => {
+  tip.hidden = true;
+};
+addEventListener("scroll", hideTip, { passive: true });
+addEventListener("pointerdown", (event) => {
+  if (!event.target.closest(".drawing")) hideTip();
+});
 
 const views = new Map();
 
@@ -181,6 +192,11 @@ const newView = async (panel, tables) => {
     logLevel: 1,
     renderer: "svg",
     tooltip: showTip,
+  });
+  place.addEventListener("pointerdown", (event) => {
+    // Vega looks at pointers that move; a tap is none.
+    if (event.pointerType !== "touch") return;
+    event.target.dispatchEvent(new PointerEvent("pointermove", event));
   });
   if (panel.id === "sales_by_region") {
     view.addEventListener("click", (_, item) => {

@@ -241,7 +241,7 @@ const update = async () => {
   drawing += 1;
   const mine = drawing;
   delete document.body.dataset.drawn;
-  tip.hidden = true;
+  hideTip();
   showFilters();
   for (const panel of data.panels) {
     if (mine !== drawing) return;
