@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vitrina.errors import StoreUnavailable
+from vitrina.errors import SettingsError, StoreUnavailable
 from vitrina.settings import Settings, configure_embedded_engine
 
 if TYPE_CHECKING:
@@ -25,10 +25,14 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
 
     Raises:
         StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
+        SettingsError: the Spark there is older than its client here.
     """
     if settings.spark_remote is not None:
+        import pyspark
+
         _reach(settings.spark_remote)
         with _session(settings.spark_remote) as session:
+            require_version(session.version, pyspark.__version__, _shown(settings.spark_remote))
             yield session
         return
     configure_embedded_engine(settings)
@@ -53,6 +57,25 @@ def _reach(remote: str) -> None:
         socket.create_connection((address.hostname or "", port), _REACH_SECONDS).close()
     except (OSError, ValueError) as error:
         raise StoreUnavailable(f"Spark does not answer at {_shown(remote)}: {error}") from error
+
+
+def require_version(server: str, client: str, remote: str) -> None:
+    """Refuse a Spark older than its client, which may be asked for what it does not know.
+
+    A newer one will do, and its Python may be any: no step has functions that run there.
+
+    Raises:
+        SettingsError: it is older, by its major or minor version.
+    """
+    if _minor(server) < _minor(client):
+        raise SettingsError(
+            f"VITRINA_SPARK_REMOTE: Spark at {remote} is {server}, older than its client here, "
+            f"{client}; point to a newer one, or install the client of its version"
+        )
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _shown(remote: str) -> str:

@@ -1,0 +1,64 @@
+#!/bin/sh
+# The databases and roles: on a fresh server the image runs this, as the superuser.
+#
+#     vitrina_owner    owns the warehouse and makes its tables (python -m vitrina.migrate)
+#     vitrina_loader   writes: all that the DAG's tasks do
+#     vitrina_reader   reads, for five minutes at most
+#     airflow          owns Airflow's database, and comes near nothing else
+#
+# Run again, it changes nothing but the passwords, to those of the environment.
+set -eu
+
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
+    --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'END'
+\getenv owner_password POSTGRES_OWNER_PASSWORD
+\getenv loader_password POSTGRES_LOADER_PASSWORD
+\getenv reader_password POSTGRES_READER_PASSWORD
+\getenv airflow_password POSTGRES_AIRFLOW_PASSWORD
+
+SELECT format('CREATE ROLE %I', name)
+FROM unnest(ARRAY['vitrina_owner', 'vitrina_loader', 'vitrina_reader', 'airflow']) AS name
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
+
+-- The passwords are not to be seen in the server's log, whatever it is told to note.
+SET log_statement = 'none';
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = 'panic';
+ALTER ROLE vitrina_owner LOGIN PASSWORD :'owner_password';
+ALTER ROLE vitrina_loader LOGIN PASSWORD :'loader_password';
+ALTER ROLE vitrina_reader LOGIN PASSWORD :'reader_password';
+ALTER ROLE airflow LOGIN PASSWORD :'airflow_password';
+
+SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
+FROM (VALUES ('vitrina', 'vitrina_owner'), ('airflow', 'airflow')) AS wanted (name, owner)
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
+
+REVOKE ALL ON DATABASE vitrina, airflow FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE vitrina TO vitrina_loader;
+GRANT CONNECT ON DATABASE vitrina TO vitrina_reader;
+
+-- Whose transactions a load has to wait for; without it, it waits for everybody's.
+GRANT pg_read_all_stats TO vitrina_loader;
+-- `sale` gets new partitions from the loader, which takes its ownership: the owner gives it away.
+GRANT vitrina_loader TO vitrina_owner;
+
+ALTER ROLE vitrina_owner SET search_path = vitrina;
+ALTER ROLE vitrina_loader SET search_path = vitrina;
+ALTER ROLE vitrina_reader SET search_path = vitrina;
+-- A load waits for readers, for ten minutes at most.
+ALTER ROLE vitrina_reader SET default_transaction_read_only = on;
+ALTER ROLE vitrina_reader SET statement_timeout = '5min';
+ALTER ROLE vitrina_reader SET idle_in_transaction_session_timeout = '1min';
+
+\connect vitrina
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+CREATE SCHEMA IF NOT EXISTS vitrina AUTHORIZATION vitrina_owner;
+GRANT USAGE, CREATE ON SCHEMA vitrina TO vitrina_loader;
+GRANT USAGE ON SCHEMA vitrina TO vitrina_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE vitrina_owner IN SCHEMA vitrina
+    GRANT SELECT, INSERT, UPDATE, DELETE, MAINTAIN ON TABLES TO vitrina_loader;
+ALTER DEFAULT PRIVILEGES FOR ROLE vitrina_owner IN SCHEMA vitrina
+    GRANT SELECT ON TABLES TO vitrina_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE vitrina_loader IN SCHEMA vitrina
+    GRANT SELECT ON TABLES TO vitrina_reader;
+END

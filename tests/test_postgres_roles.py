@@ -1,0 +1,179 @@
+"""The roles of a deployment, over TCP with passwords: the loader can load, and little else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg import errors
+from pydantic import SecretStr
+from spark_server import free_port
+
+from tests.topology.postgres_server import PostgresServer, postgres_server
+from vitrina.contract import SALES
+from vitrina.errors import StoreUnavailable
+from vitrina.marts import marts
+from vitrina.migrate import migrate
+from vitrina.settings import Settings
+from vitrina.stores.postgres import postgres
+
+# Each with what an address has to write otherwise, and SQL has to quote.
+PASSWORDS = {
+    f"POSTGRES_{role}PASSWORD": f"of {role.lower()}'s @:/?#%$"
+    for role in ("", "OWNER_", "LOADER_", "READER_", "AIRFLOW_")
+}
+VITRINA = Path(sys.executable).with_name("vitrina")
+MARTS = [mart.name for mart in marts(SALES)]
+
+
+def address(server: PostgresServer, role: str, database: str = "vitrina") -> str:
+    password = PASSWORDS[f"POSTGRES_{role.removeprefix('vitrina_').upper()}_PASSWORD"]
+    return server.dsn(role, quote(password, safe=""), database)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    folder = tmp_path_factory.mktemp("warehouse")
+    with postgres_server(folder, "127.0.0.1", PASSWORDS, port=free_port()) as running:
+        yield running
+
+
+def run_batch(server: PostgresServer, home: Path, as_of: str) -> None:
+    """A whole batch, whose PostgreSQL is the loader's."""
+    subprocess.run(
+        [VITRINA, "run", "--rows", "2000", "--as-of", as_of],
+        env=os.environ
+        | {"VITRINA_HOME": str(home), "VITRINA_POSTGRES_DSN": address(server, "vitrina_loader")},
+        check=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def warehouse(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+    """The owner has made the tables, the loader has loaded a batch and then another."""
+    home = tmp_path_factory.mktemp("home")
+    migrate(Settings(home=home, postgres_dsn=SecretStr(address(server, "vitrina_owner"))))
+    for as_of in ("2026-11-17", "2026-11-24"):
+        run_batch(server, home, as_of)
+    return server
+
+
+def owners(server: PostgresServer) -> dict[str, str]:
+    with psycopg.connect(server.superuser) as connection:
+        rows = connection.execute("SELECT tablename, tableowner FROM pg_tables")
+        return {name: owner for name, owner in rows if not name.startswith(("pg_", "sql_"))}
+
+
+def test_the_owner_owns_every_table_but_the_one_that_the_loader_swaps(
+    warehouse: PostgresServer,
+) -> None:
+    found = owners(warehouse)
+    assert {*MARTS, "sale", "batch", "batch_reject", "control_total"} <= found.keys()
+    sales = {name for name in found if name.startswith("sale") and name not in MARTS}
+    assert len(sales) == 2, "sale and its one partition"
+    assert {name for name, owner in found.items() if owner == "vitrina_loader"} == sales
+    assert {owner for name, owner in found.items() if name not in sales} == {"vitrina_owner"}
+
+
+def test_the_loader_has_loaded_analyzed_and_published(warehouse: PostgresServer) -> None:
+    with postgres(address(warehouse, "vitrina_loader")) as store:
+        ledger = store.ledger()
+        assert [(str(e.as_of), e.is_current) for e in ledger] == [
+            ("2026-11-24", True),
+            ("2026-11-17", False),
+        ]
+        assert all(entry.analyzed_at and entry.published_at for entry in ledger)
+        assert all(store.read_mart(mart).num_rows for mart in marts(SALES))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE sales_by_region",
+        "ALTER TABLE batch ADD COLUMN note text",
+        "TRUNCATE sales_by_day",
+        "CREATE SCHEMA other",
+        "CREATE TABLE public.other (a int)",
+        "CREATE DATABASE other",
+        "CREATE ROLE other",
+        "GRANT vitrina_owner TO vitrina_loader",
+        "COPY batch TO PROGRAM 'cat'",
+        "SET ROLE vitrina_owner",
+    ],
+)
+def test_the_loader_may_not(warehouse: PostgresServer, statement: str) -> None:
+    with (
+        psycopg.connect(address(warehouse, "vitrina_loader"), autocommit=True) as connection,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)
+
+
+def test_the_reader_reads_sales_marts_and_ledger(warehouse: PostgresServer) -> None:
+    with psycopg.connect(address(warehouse, "vitrina_reader")) as connection:
+        for table in ("sale", "batch", "batch_reject", "control_total", *MARTS):
+            assert connection.execute(f"SELECT count(*) > 0 FROM {table}").fetchone() == (True,)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM sale", "CREATE TABLE other (a int)"])
+def test_the_reader_writes_nothing(warehouse: PostgresServer, statement: str) -> None:
+    with psycopg.connect(address(warehouse, "vitrina_reader")) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.commit()
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("role", "database"),
+    [
+        ("airflow", "vitrina"),
+        ("vitrina_owner", "airflow"),
+        ("vitrina_loader", "airflow"),
+        ("vitrina_reader", "airflow"),
+    ],
+)
+def test_a_role_comes_into_no_other_database(
+    server: PostgresServer, role: str, database: str
+) -> None:
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(address(server, role, database))
+
+
+def test_no_role_comes_in_without_its_password(server: PostgresServer) -> None:
+    dsn = server.dsn("vitrina_loader", "a-guess")
+    with (
+        pytest.raises(StoreUnavailable, match="password authentication failed") as error,
+        postgres(dsn),
+    ):
+        pass
+    assert "a-guess" not in str(error.value)
+
+
+def test_the_server_keeps_no_password(server: PostgresServer) -> None:
+    with psycopg.connect(server.superuser) as connection:
+        kept = connection.execute(
+            "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin"
+        ).fetchall()
+    assert len(kept) == 5
+    assert all(password.startswith("SCRAM-SHA-256$") for _, password in kept)
+
+
+def test_the_roles_made_again_have_the_new_passwords_and_nothing_else_changes(
+    warehouse: PostgresServer,
+) -> None:
+    before = owners(warehouse)
+    new = PASSWORDS | {"POSTGRES_READER_PASSWORD": "another"}
+    try:
+        warehouse.make_roles(new)
+        with psycopg.connect(warehouse.dsn("vitrina_reader", "another")) as connection:
+            connection.execute("SELECT FROM sale")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(address(warehouse, "vitrina_reader"))
+    finally:
+        warehouse.make_roles(PASSWORDS)
+    assert owners(warehouse) == before

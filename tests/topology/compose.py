@@ -1,0 +1,84 @@
+"""What `deploy/compose.yaml` says, as Docker would read it, moved to addresses of the loopback."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+FILE = DEPLOY / "compose.yaml"
+
+# `${A}`, `${A:-default}`, `${A:?message}`, and `$$` for a dollar.
+VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:-|:\?)([^}]*))?\})")
+
+
+def declared() -> dict[str, dict[str, Any]]:
+    """The services as they stand in the file."""
+    file = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    services: dict[str, dict[str, Any]] = file["services"]
+    return services
+
+
+def dotenv(path: Path) -> dict[str, str]:
+    """The variables of a file that `deploy/init` has written."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
+    """A value of the file with the variables in it put in.
+
+    Raises:
+        KeyError: one that is needed is missing.
+    """
+    if isinstance(value, dict):
+        return {key: interpolate(each, variables) for key, each in value.items()}
+    if isinstance(value, list):
+        return [interpolate(each, variables) for each in value]
+    if not isinstance(value, str):
+        return value
+
+    def put_in(found: re.Match[str]) -> str:
+        name, kind, default = found.groups()
+        if name is None:
+            return "$"
+        if variables.get(name):
+            return variables[name]
+        if kind == ":-":
+            return str(default)
+        raise KeyError(f"{name}: {default or 'not set'}")
+
+    return VARIABLE.sub(put_in, value)
+
+
+@dataclass(frozen=True)
+class Compose:
+    """The services, each at an address of its own, so that all keep their ports.
+
+    Linux answers on every address of 127.0.0.0/8; `network` is the first three numbers.
+    """
+
+    services: Mapping[str, dict[str, Any]]
+    network: str = "127.0.0"
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str], network: str = "127.0.0") -> Self:
+        return cls(interpolate(declared(), variables), network)
+
+    def address(self, service: str) -> str:
+        return f"{self.network}.{list(self.services).index(service) + 10}"
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The variables of a service, in which hosts, and "every address", are addresses."""
+        environment: dict[str, str] = self.services[service]["environment"]
+        return {name: self._moved(service, text) for name, text in environment.items()}
+
+    def _moved(self, service: str, text: str) -> str:
+        for name in sorted(self.services, key=len, reverse=True):
+            # Where a host stands: at the beginning, after `//` or after `@`.
+            host = rf"(^|(?<=//)|(?<=@)){re.escape(name)}(?=$|[:/])"
+            text = re.sub(host, self.address(name), text)
+        return text.replace("0.0.0.0", self.address(service))  # noqa: S104

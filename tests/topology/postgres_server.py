@@ -1,0 +1,116 @@
+"""PostgreSQL over TCP, with the databases, roles and passwords that compose gives it.
+
+The programs are those of the wheel that the embedded server comes from; what the image's
+entrypoint does on a fresh volume is done here.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg import pq
+
+from tests.topology.compose import DEPLOY, declared
+from vitrina.stores import embedded_postgres
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server that runs; its superuser, `postgres`, needs no password on its socket."""
+
+    address: str
+    port: int
+    socket: Path
+    programs: Path
+
+    def dsn(self, role: str, password: str, database: str = "vitrina") -> str:
+        return f"postgresql://{role}:{password}@{self.address}:{self.port}/{database}"
+
+    @property
+    def superuser(self) -> str:
+        return f"postgresql://postgres@/vitrina?host={self.socket}&port={self.port}"
+
+    def make_roles(self, environment: Mapping[str, str]) -> None:
+        """Run the script that the image runs on a fresh server."""
+        subprocess.run(
+            [DEPLOY / "postgres/10-roles.sh"],
+            env={
+                "PATH": f"{self.programs}:{os.environ['PATH']}",
+                "PGHOST": str(self.socket),
+                "PGPORT": str(self.port),
+                **environment,
+            },
+            check=True,
+        )
+
+
+@contextmanager
+def postgres_server(
+    folder: Path,
+    address: str,
+    environment: Mapping[str, str],
+    options: Sequence[str] = (),
+    *,
+    port: int = 5432,
+) -> Iterator[PostgresServer]:
+    """A fresh server with its data below `folder`, gone when the block ends."""
+    home = embedded_postgres._server(folder)  # noqa: SLF001
+    home.make_home()
+    programs = embedded_postgres._binaries(home)  # noqa: SLF001
+    initdb = declared()["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split()
+    data, socket, password = home.home / "data", home.home / "run", home.home / "password"
+    try:
+        for path in (data, socket):
+            path.mkdir(mode=0o700)
+            home.give(path)
+        password.touch(mode=0o600)
+        password.write_text(environment["POSTGRES_PASSWORD"], encoding="utf-8")
+        home.give(password)
+        home.run(
+            *(programs / "initdb", "--username=postgres", f"--pwfile={password}", "--no-sync"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", *initdb, data),
+        )
+        settings = (
+            f"--listen_addresses={address}",
+            f"--port={port}",
+            f"--unix_socket_directories={socket}",
+            "--fsync=off",
+        )
+        with (folder / "postgres.log").open("wb") as log:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", data, *options, *settings],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                user=home.account and home.account.pw_uid,
+                group=home.account and home.account.pw_gid,
+                extra_groups=home.account and [],
+                start_new_session=True,
+            )
+        try:
+            running = PostgresServer(address, port, socket, programs)
+            _wait(server, running)
+            running.make_roles(environment)
+            yield running
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(START_SECONDS)
+    finally:
+        shutil.rmtree(home.home)
+
+
+def _wait(process: "subprocess.Popen[bytes]", server: PostgresServer) -> None:
+    dsn = f"postgresql://postgres@/postgres?host={server.socket}&port={server.port}"
+    deadline = time.monotonic() + START_SECONDS
+    while pq.PGconn.ping(dsn.encode()) != pq.Ping.OK:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("PostgreSQL did not start; its log is postgres.log")
+        time.sleep(0.05)
