@@ -115,8 +115,17 @@ def main() -> None:
         )
         sys.exit(code)
     chosen = ["--as-of", str(parameters["as_of"])] if "as_of" in parameters else []
-    summary = [str(Path(sys.executable).with_name("vitrina")), "summary", *chosen]
-    sys.exit(subprocess.run(summary, cwd=ROOT, env=environment, check=False).returncode)
+    show(environment, "summary", *chosen)
+    print("\nThe dashboard, one file to open in a browser:", flush=True)
+    show(environment, "dashboard")
+
+
+def show(environment: dict[str, str], *command: str) -> None:
+    """Let a command of Vitrina speak; end with it if it fails."""
+    vitrina = Path(sys.executable).with_name("vitrina")
+    shown = subprocess.run([vitrina, *command], cwd=ROOT, env=environment, check=False)
+    if shown.returncode:
+        sys.exit(shown.returncode)
 
 
 if __name__ == "__main__":

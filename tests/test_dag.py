@@ -144,6 +144,9 @@ def test_the_whole_dag_ends_with_a_summary_twice_in_a_row(home: Path) -> None:
         assert ended.returncode == 0, ended.stdout + ended.stderr
         for part in (f"Batch {AS_OF}", "Rejects by reason", f"Reconciliation of {AS_OF}"):
             assert part in ended.stdout
+        page = Path(ended.stdout.splitlines()[-1])
+        assert page == home / "dashboard.html"
+        assert f"{AS_OF}" in page.read_text()
         summary = ended.stdout[ended.stdout.index("Reconciliation") :]
         assert "NO" not in summary.split()
         shown.append([line for line in summary.splitlines() if line.startswith("sale")])
