@@ -1,0 +1,105 @@
+"""ClickHouse over HTTP with a password and the loader's grants: the same as embedded."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+from spark_server import free_port
+
+from tests.topology.clickhouse_server import clickhouse_server
+from vitrina.contract import SALES
+from vitrina.errors import StoreError
+from vitrina.marts import marts
+from vitrina.settings import Settings
+from vitrina.stores.clickhouse import ClickHouse, clickhouse
+from vitrina.stores.opening import open_clickhouse
+
+VITRINA = Path(sys.executable).with_name("vitrina")
+TABLES = {mart.name: ", ".join(mart.names) for mart in marts(SALES)} | {
+    "control_totals": "engine, table_name, total_sales, total_quantity, total_sales_amount",
+    "rejects_by_reason": "reason, rejected_rows",
+    "batch": "rows_in, clean, rejected, repaired, collapsed, total_sales_amount",
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    with clickhouse_server(folder, "127.0.0.1", "p-assword", free_port()) as dsn:
+        yield dsn
+
+
+def vitrina(home: Path, *arguments: str, **settings: str) -> None:
+    subprocess.run(
+        [VITRINA, *arguments],
+        env=os.environ | {"VITRINA_HOME": str(home)} | settings,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def contents(store: ClickHouse) -> dict[str, list[tuple[Any, ...]]]:
+    """Every cell of every table but the times of day."""
+    return {
+        table: store.query(f"SELECT import_date, {columns} FROM {table} ORDER BY ALL")[1]
+        for table, columns in TABLES.items()
+    }
+
+
+def test_a_batch_over_http_is_the_batch_embedded_cell_by_cell(address: str, tmp_path: Path) -> None:
+    run = ("run", "--rows", "3000", "--as-of", "2026-11-24")
+    server = {"VITRINA_CLICKHOUSE_DSN": address}
+    vitrina(tmp_path / "embedded", *run)
+    vitrina(tmp_path / "served", *run, **server)
+    # A second time takes the first one's place.
+    vitrina(tmp_path / "served", "publish", "--as-of", "2026-11-24", **server)
+    with open_clickhouse(Settings(home=tmp_path / "embedded")) as store:
+        embedded = contents(store)
+    with clickhouse(address) as store:
+        assert contents(store) == embedded
+    assert all(embedded.values())
+
+
+def test_a_wrong_password_is_refused_and_not_shown(address: str) -> None:
+    wrong = address.replace("p-assword", "a-guess")
+    with pytest.raises(StoreError, match="Authentication failed") as error, clickhouse(wrong):
+        pass
+    assert "a-guess" not in str(error.value)
+
+
+def test_a_query_may_read_and_not_write(address: str) -> None:
+    with clickhouse(address) as store:
+        store.create_tables(SALES)
+        assert store.query("SELECT count() AS n FROM batch")[0] == ("n",)
+        with pytest.raises(StoreError, match=r"(?i)readonly"):
+            store.query("DROP TABLE batch")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP DATABASE vitrina",
+        "CREATE DATABASE other",
+        "ALTER TABLE batch ADD COLUMN note String",
+        "CREATE USER other",
+        "GRANT SELECT ON vitrina.* TO default",
+        "SELECT * FROM url('http://127.0.0.1:1', 'CSV')",
+        "SELECT * FROM file('/etc/passwd', 'CSV')",
+        "TRUNCATE DATABASE vitrina",
+    ],
+)
+def test_the_loader_may_not(address: str, statement: str) -> None:
+    with clickhouse(address) as store:
+        store.create_tables(SALES)
+    with (
+        closing(clickhouse_connect.get_client(dsn=address)) as client,
+        pytest.raises(DatabaseError, match="ACCESS_DENIED"),
+    ):
+        client.command(statement)
