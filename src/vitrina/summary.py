@@ -144,6 +144,8 @@ def _table(title: str, *columns: str) -> Table:
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
+        # Tight, so that ten million sales fit into 80 columns.
+        padding=(0, 1, 0, 0),
         pad_edge=False,
         show_edge=False,
     )
