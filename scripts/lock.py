@@ -27,9 +27,16 @@ FILES: dict[str, list[str]] = {
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "-c", "uv.txt"],
     "run": ["pyproject.toml", "--all-extras", "-c", "dev.txt"],
     "spark": ["--group", "spark-server", "-c", "dev.txt", "-c", "build.txt"],
-    # The images of deploy/. Airflow's cannot follow all of dev.txt: its accounts come from
-    # Flask-AppBuilder, which wants an older python-dateutil.
-    "airflow": ["pyproject.toml", "--extra", "airflow", "--group", "airflow-server"],
+    # The images of deploy/.
+    "airflow": [
+        "pyproject.toml",
+        "--extra",
+        "airflow",
+        "--group",
+        "airflow-server",
+        "-c",
+        "dev.txt",
+    ],
     "spark-image": ["--group", "spark", "-c", "spark.txt"],
 }
 
