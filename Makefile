@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run test test-spark test-topology lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # The set-ups share environments, and their order is the order they are named in.
 .NOTPARALLEL:
 
@@ -29,6 +29,9 @@ test: set-up-dev ## set up and run the tests; ARGS= go to pytest
 
 test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedded engine
 	@$(PYTHON_OF_VENV) scripts/spark_server.py $(PYTHON_OF_VENV) -m pytest $(ARGS)
+
+test-topology: set-up-spark set-up-airflow ## run a batch through the processes of deploy/compose.yaml, without Docker
+	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py $(ARGS)
 
 lint: set-up-dev ## check style and types
 	@.venv/bin/ruff check

@@ -79,6 +79,6 @@ class Compose:
     def _moved(self, service: str, text: str) -> str:
         for name in sorted(self.services, key=len, reverse=True):
             # Where a host stands: at the beginning, after `//` or after `@`.
-            host = rf"(^|(?<=//)|(?<=@)){re.escape(name)}(?=$|[:/])"
+            host = rf"(^|(?<=//)|(?<=@)){re.escape(name)}(?=$|:\d|/)"
             text = re.sub(host, self.address(name), text)
         return text.replace("0.0.0.0", self.address(service))  # noqa: S104

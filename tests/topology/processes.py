@@ -1,0 +1,96 @@
+"""Programs of the topology: started in a folder of their own, waited for, and all stopped."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+STOP_SECONDS = 30
+
+
+@dataclass
+class Processes:
+    """What runs, with a log each in `folder`; stopped in the opposite order at the end."""
+
+    folder: Path
+    _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self._running.values()):
+            _signal(process, signal.SIGTERM)
+        for process in reversed(self._running.values()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            # Its children too, whether it has left or not.
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+    def start(self, name: str, command: Sequence[Any], environment: Mapping[str, str]) -> None:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                [str(word) for word in command],
+                cwd=self.folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, name: str, command: Sequence[Any], environment: Mapping[str, str]) -> None:
+        """Start a program that ends by itself, and wait for it.
+
+        Raises:
+            RuntimeError: it failed; with the end of its log.
+        """
+        self.start(name, command, environment)
+        if self._running[name].wait():
+            raise RuntimeError(f"{name} failed:\n{self.log(name)}")
+
+    def wait(self, name: str, is_well: Callable[[], bool], seconds: float = 120) -> None:
+        """Wait until a program is well.
+
+        Raises:
+            RuntimeError: it has ended, or was not well in time; with the end of its log.
+        """
+        deadline = time.monotonic() + seconds
+        while not is_well():
+            if self._running[name].poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{name} does not get well:\n{self.log(name)}")
+            time.sleep(0.2)
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def has_ended(self, name: str) -> int | None:
+        """The exit code of a program that has ended."""
+        return self._running[name].poll()
+
+    def log(self, name: str, lines: int = 60) -> str:
+        text = (self.folder / f"{name}.log").read_text("utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def answers(url: str) -> bool:
+    """Whether something answers there with success."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _signal(process: "subprocess.Popen[bytes]", sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, sign)

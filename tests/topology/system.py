@@ -1,0 +1,194 @@
+"""The system of `deploy/compose.yaml` without Docker: the same processes, from wheels.
+
+Each service has an address of the loopback for itself, and the environment that compose gives it,
+with the secrets that `deploy/init` writes. Besides it gets what its image has: paths of programs,
+Java and the lake. Left out are Grafana, the triggerer and what the profile `celery` adds.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import spark_server
+
+from tests.topology.clickhouse_server import clickhouse_server
+from tests.topology.compose import DEPLOY, Compose, dotenv
+from tests.topology.postgres_server import postgres_server
+from tests.topology.processes import Processes, answers
+
+ROOT = DEPLOY.parent
+AIRFLOW = ROOT / ".venv-airflow/bin"
+# Of a small machine that runs all of it at once.
+SMALL = {
+    "SPARK_WORKER_CORES": "1",
+    "SPARK_WORKER_MEMORY": "1g",
+    "SPARK_DRIVER_MEMORY": "1g",
+    "POSTGRES_SHARED_BUFFERS": "64MB",
+    "SCHEDULER_PATIENCE": "20",
+}
+
+
+@dataclass
+class System:
+    """The system while it runs."""
+
+    compose: Compose
+    secrets: dict[str, str]
+    processes: Processes
+    folder: Path
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What a service of Airflow has in its environment, from compose and from its image."""
+        paths = {"/opt/vitrina/dags": str(ROOT / "dags"), "/lake": str(self.folder / "lake")}
+        given = self.compose.environment(service)
+        return {
+            "PATH": f"{AIRFLOW}:{DEPLOY / 'airflow'}:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
+            "PYTHONUNBUFFERED": "1",
+            **{name: paths.get(value, value) for name, value in given.items()},
+        }
+
+    @property
+    def api(self) -> str:
+        return f"http://{self.compose.address('airflow-api-server')}:8080"
+
+    @cached_property
+    def token(self) -> str:
+        """A token of the administrator, whose password `init` has made."""
+        password = self.secrets["AIRFLOW_ADMIN_PASSWORD"]
+        login = {"username": "admin", "password": password}
+        token: str = self.call("POST", "/auth/token", login, token="")["access_token"]
+        return token
+
+    def call(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> Any:
+        """What Airflow's API answers.
+
+        Raises:
+            HTTPError: it refuses.
+        """
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token != "":
+            headers["Authorization"] = f"Bearer {token or self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310
+            self.api + path, data, headers=headers, method=method
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def postgres(self, role: str) -> str:
+        """The address of the warehouse for `owner`, `loader` or `reader`."""
+        password = self.secrets[f"POSTGRES_{role.upper()}_PASSWORD"]
+        host = self.compose.address("postgres")
+        return f"postgresql://vitrina_{role}:{password}@{host}:5432/vitrina"
+
+    @property
+    def clickhouse(self) -> str:
+        return self.compose.environment("airflow-scheduler")["VITRINA_CLICKHOUSE_DSN"]
+
+
+@contextmanager
+def system(folder: Path) -> Iterator[System]:
+    """Bring everything up, as `./init && docker compose up` does; down when the block ends."""
+    shutil.copy(DEPLOY / "init", folder / "init")
+    subprocess.run([folder / "init"], check=True, stdout=subprocess.DEVNULL)
+    secrets = dotenv(folder / ".env")
+    compose = Compose.read(secrets | SMALL, f"127.77.{os.getpid() % 250 + 1}")
+    (folder / "lake").mkdir()
+    with ExitStack() as stack:
+        options = compose.services["postgres"]["command"][1:]
+        stack.enter_context(
+            postgres_server(
+                folder / "postgres",
+                compose.address("postgres"),
+                compose.environment("postgres"),
+                options,
+            )
+        )
+        stack.enter_context(
+            clickhouse_server(
+                folder / "clickhouse",
+                compose.address("clickhouse"),
+                compose.environment("clickhouse")["CLICKHOUSE_LOADER_PASSWORD"],
+            )
+        )
+        processes = stack.enter_context(Processes(folder / "processes"))
+        whole = System(compose, secrets, processes, folder)
+        start_spark(whole)
+        start_airflow(whole)
+        yield whole
+
+
+def start_spark(system: System) -> None:
+    """Master, two workers and the Connect server, by the program that their image runs."""
+    java = spark_server.find_java()
+    for service in ("spark-master", "spark-worker-1", "spark-worker-2", "spark-connect"):
+        address = system.compose.address(service)
+        place = system.folder / service
+        place.mkdir()
+        (home,) = spark_server.VENV.glob("lib/python*/site-packages/pyspark")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "SPARK_HOME": str(home),
+            "SPARK_CONF_DIR": str(DEPLOY / "spark"),
+            "SPARK_LOCAL_DIRS": str(place / "local"),
+            "SPARK_WORKER_DIR": str(place / "work"),
+            "SPARK_LOCAL_IP": address,
+            "SPARK_DAEMON_MEMORY": "512m",
+            "JAVA_HOME": str(spark_server.with_all_modules(java, place)),
+            "VITRINA_JAVA": str(java / "bin/java"),
+            "PYSPARK_PYTHON": str(spark_server.VENV / "bin/python"),
+            "LC_ALL": "C.UTF-8",
+            **system.compose.environment(service),
+        }
+        (role,) = system.compose.services[service]["command"]
+        system.processes.start(service, [DEPLOY / "spark/run", role], environment)
+        port = {"master": 8080, "worker": 8081, "connect": 15002}[role]
+        listens = listens_at if role == "connect" else has_page
+        system.processes.wait(service, partial(listens, address, port))
+
+
+def listens_at(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 5).close()
+    except OSError:
+        return False
+    return True
+
+
+def has_page(address: str, port: int) -> bool:
+    return answers(f"http://{address}:{port}")
+
+
+def start_airflow(system: System) -> None:
+    """What compose starts once the stores and Spark are well, in its order."""
+    for service, is_well in (
+        ("migrate", None),
+        ("airflow-api-server", lambda: answers(f"{system.api}/api/v2/version")),
+        ("airflow-scheduler", lambda: answers("http://127.0.0.1:8974/health")),
+        ("airflow-dag-processor", lambda: has_sales(system)),
+    ):
+        command = system.compose.services[service]["command"]
+        environment = system.environment(service)
+        # What is not on this machine's PATH is on that of the image.
+        program = shutil.which(command[0], path=environment["PATH"])
+        assert program is not None, command
+        if is_well is None:
+            system.processes.run(service, [program, *command[1:]], environment)
+        else:
+            system.processes.start(service, [program, *command[1:]], environment)
+            system.processes.wait(service, is_well)
+
+
+def has_sales(system: System) -> bool:
+    return [dag["dag_id"] for dag in system.call("GET", "/api/v2/dags")["dags"]] == ["sales"]
