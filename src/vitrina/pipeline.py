@@ -1,5 +1,6 @@
 """The pipeline: six steps, in order, for one batch. `cli.py` and `dags/sales.py` read this list."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vitrina.contract import SALES, Batch, Contract
+from vitrina.lineage import Lineage
+from vitrina.metrics import send_metrics
 from vitrina.recipe import Recipe
 from vitrina.settings import Settings
 
@@ -93,6 +96,7 @@ class Run:
         self.batch = Batch(as_of, contract)
         self.recipe = recipe
         self._open = ExitStack()
+        self._lineage = Lineage(settings, self.batch)
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +117,12 @@ class Run:
         """
         names = [each.name for each in STEPS]
         self.lake.forget(names[names.index(step.name) + 1 :])
-        return step.work(self)
+        with self._lineage.run(step.name):
+            started = time.perf_counter()
+            counts = step.work(self)
+            seconds = time.perf_counter() - started
+        send_metrics(self.settings.statsd, step.name, counts, seconds)
+        return counts
 
     @cached_property
     def lake(self) -> "Lake":

@@ -5,15 +5,19 @@
 
 import difflib
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, HttpUrl, Secret, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vitrina.errors import SettingsError
 
 _PREFIX = "VITRINA_"
+# Without what Spark takes for a pattern, and what it and Arrow read each in its own way.
+_URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+_MAILBOX = r"[^@\s,]+@[^@\s,]+"
 
 
 class Settings(BaseSettings):
@@ -47,6 +51,26 @@ class Settings(BaseSettings):
         le=1,
         description="Share of rejected rows above which a batch is not loaded",
     )
+    alert_webhook: Secret[HttpUrl] | None = Field(
+        default=None,
+        description="URL that alerts of the DAG are posted to as JSON; nobody is told unless set",
+    )
+    alert_email: str | None = Field(
+        default=None,
+        pattern=rf"^{_MAILBOX}(\s*,\s*{_MAILBOX})*$",
+        description="Where alerts of the DAG are mailed to, through Airflow's `smtp_default`",
+    )
+    statsd: str | None = Field(
+        default=None,
+        pattern=r"^[^\s:]+:\d{1,5}$",
+        description="`host:port` of a StatsD server for metrics; none are sent unless set",
+    )
+    openlineage_url: HttpUrl | None = Field(
+        default=None, description="Collector of OpenLineage events; none are sent unless set"
+    )
+    openlineage_key: SecretStr | None = Field(
+        default=None, description="API key for that collector, if it wants one"
+    )
 
     @property
     def folder(self) -> Path:
@@ -58,10 +82,17 @@ class Settings(BaseSettings):
         """The lake as an absolute path or a URL.
 
         Raises:
-            SettingsError: the path has characters that Spark takes for a pattern.
+            SettingsError: the path has characters that Spark takes for a pattern, or the URL
+                has parts other than a scheme, a bucket and a prefix.
         """
         if self.lake is not None and "://" in self.lake:
-            return self.lake
+            if not _URL.fullmatch(self.lake):
+                # Not shown: it may hold a key.
+                raise SettingsError(
+                    "VITRINA_LAKE: a URL is s3://bucket/prefix, of letters, digits and . _ - =; "
+                    "keys and the server's address belong into other variables, see docs/lake.md"
+                )
+            return self.lake.rstrip("/")
         path = str(Path(self.lake or self.folder / "lake").expanduser().absolute())
         if any(letter in path for letter in "*?[]{}\\"):
             raise SettingsError(
@@ -105,3 +136,7 @@ def configure_embedded_engine(settings: Settings) -> None:
         SAIL_RUNTIME__TEMPORARY_FILES__PATHS=f'["{spill}"]',
     )
     os.environ.setdefault("RUST_LOG", "error")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        # Sail has to be told twice; Arrow takes the address as it is.
+        if os.environ.get(name, "").startswith("http://"):
+            os.environ.setdefault("AWS_ALLOW_HTTP", "true")

@@ -1,0 +1,222 @@
+"""What a run tells StatsD and OpenLineage, and that it makes no difference to the run."""
+
+import datetime
+import json
+import logging
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import HttpUrl, SecretStr
+
+from tests.receivers import Received, http_receiver, silence, udp_receiver
+from vitrina.contract import SALES, Batch
+from vitrina.errors import FeedError, StoreUnavailable
+from vitrina.lineage import Lineage, flows
+from vitrina.marts import marts
+from vitrina.metrics import send_metrics
+from vitrina.outside import deliver, line_of
+from vitrina.pipeline import STEPS, Run
+from vitrina.recipe import Recipe
+from vitrina.settings import Settings, load_settings
+from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.lake import Lake
+from vitrina.stores.opening import open_clickhouse, open_postgres
+
+AS_OF = datetime.date(2026, 11, 24)
+MARTS = [mart.name for mart in marts(SALES)]
+
+
+@pytest.fixture(scope="module")
+def told(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Settings, dict[str, dict[str, Any]], Received, dict[str, float]]]:
+    """A whole batch: its settings, counts by step, lineage events and gauges."""
+    home = tmp_path_factory.mktemp("told")
+    counts = {}
+    with http_receiver() as collector, udp_receiver() as statsd:
+        settings = Settings(
+            home=home,
+            spark_remote=load_settings().spark_remote,
+            statsd=f"localhost:{statsd.getsockname()[1]}",
+            openlineage_url=HttpUrl(collector.url),
+            openlineage_key=SecretStr("a key"),
+        )
+        with Run(settings, AS_OF, Recipe(rows=2_000)) as run:
+            for step in STEPS:
+                counts[step.name] = run.step(step)
+        yield settings, counts, collector, gauges(statsd, len(STEPS))
+    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
+def gauges(statsd: socket.socket, datagrams: int) -> dict[str, float]:
+    lines = [line for _ in range(datagrams) for line in statsd.recv(4096).decode().splitlines()]
+    found = {}
+    for line in lines:
+        name, value = line.removesuffix("|g").split(":")
+        found[name] = float(value)
+    return found
+
+
+def test_each_step_sends_its_rows_rejects_and_seconds(told: Any) -> None:
+    _, counts, _, sent = told
+    rows = {
+        "generate": counts["generate"]["feed_rows"],
+        "validate": counts["validate"]["valid"],
+        "clean": counts["clean"]["clean"],
+        "load": counts["clean"]["clean"],
+        "analyze": sum(counts["analyze"].values()),
+        "publish": sum(counts["analyze"].values()),
+    }
+    assert {step: sent[f"vitrina.{step}.rows"] for step in rows} == rows
+    assert rows["generate"] > rows["validate"] > rows["clean"] > 0
+    assert sent["vitrina.validate.rejects"] == counts["validate"]["rejected"] > 0
+    assert sent["vitrina.clean.rejects"] == counts["clean"]["conflicting"]
+    assert all(0 < sent[f"vitrina.{step}.seconds"] < 60 for step in rows)
+    assert len(sent) == 2 * len(STEPS) + 2
+
+
+def test_each_step_tells_that_it_starts_and_that_it_is_complete(told: Any) -> None:
+    events = told[2].bodies
+    assert [(event["job"]["name"], event["eventType"]) for event in events] == [
+        (f"sales.{step.name}", state) for step in STEPS for state in ("START", "COMPLETE")
+    ]
+    runs = [event["run"]["runId"] for event in events]
+    assert runs[::2] == runs[1::2]
+    assert len(set(runs)) == len(STEPS)
+    for event in events:
+        assert event["run"]["facets"]["nominalTime"]["nominalStartTime"].startswith("2026-11-24")
+        assert datetime.datetime.fromisoformat(event["eventTime"]).tzinfo is not None
+    for headers in told[2].headers:
+        assert headers["path"] == "/api/v1/lineage"
+        assert headers["Authorization"] == "Bearer a key"
+
+
+def test_a_step_reads_what_steps_before_it_left(told: Any) -> None:
+    left: set[tuple[str, str]] = set()
+    for event in told[2].bodies[1::2]:
+        assert {(each["namespace"], each["name"]) for each in event["inputs"]} <= left
+        left |= {(each["namespace"], each["name"]) for each in event["outputs"]}
+
+
+def test_lineage_names_what_is_really_there(told: Any) -> None:
+    (
+        settings,
+        *_,
+    ) = told
+    named = {each.name for flow in flows(settings, SALES).values() for each in flow.leaves}
+    lake = Lake(settings.lake_root, AS_OF)
+    written = {
+        f"{settings.lake_root}/{step}/{name}"
+        for step in ("generate", "validate", "clean")
+        for name in lake.result(step)["datasets"]
+        # Between the two halves of a step.
+        if name != "repeated"
+    }
+    with open_postgres(settings) as postgres:
+        _, tables = postgres.query(
+            "SELECT current_database() || '.' || schemaname || '.' || tablename FROM pg_tables "
+            "WHERE schemaname = 'vitrina' AND tablename !~ '^sale_2'"
+        )
+    written |= {name for (name,) in tables}
+    with open_clickhouse(settings) as clickhouse:
+        _, tables = clickhouse.query(
+            "SELECT concat(database, '.', name) FROM system.tables "
+            "WHERE database = currentDatabase()"
+        )
+    written |= {name for (name,) in tables}
+    assert named == written
+
+
+def test_datasets_of_servers_are_named_by_address_without_a_password() -> None:
+    settings = Settings(
+        lake="s3://bucket/vitrina",
+        postgres_dsn=SecretStr("postgresql://loader:hunter2@db:5433/shop"),
+        clickhouse_dsn=SecretStr("clickhouse://loader:hunter2@ch/marts"),
+    )
+    found = flows(settings, SALES)
+    assert found["validate"].reads == [("s3://bucket", "vitrina/generate/feed")]
+    assert found["load"].leaves[0] == ("postgres://db:5433", "shop.vitrina.sale")
+    assert found["publish"].leaves[0] == ("clickhouse://ch:8123", f"marts.{MARTS[0]}")
+    assert "hunter2" not in repr(found)
+
+
+def test_a_step_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
+    with http_receiver() as collector:
+        lineage = Lineage(
+            Settings(home=tmp_path, openlineage_url=HttpUrl(f"{collector.url}/behind/a/proxy")),
+            Batch(AS_OF, SALES),
+        )
+        with pytest.raises(FeedError), lineage.run("validate"):
+            raise FeedError("too bad\nto load")
+        with pytest.raises(psycopg.OperationalError), lineage.run("load"):
+            raise psycopg.OperationalError("password=hunter2")
+        with pytest.raises(KeyboardInterrupt), lineage.run("clean"):
+            raise KeyboardInterrupt
+    ends = collector.bodies[1::2]
+    assert [event["eventType"] for event in ends] == ["FAIL", "FAIL", "ABORT"]
+    assert [event["run"]["facets"]["errorMessage"]["message"] for event in ends] == [
+        "too bad to load",
+        "OperationalError; the log tells more",
+        "KeyboardInterrupt; the log tells more",
+    ]
+    assert "hunter2" not in json.dumps(collector.bodies)
+    assert {headers["path"] for headers in collector.headers} == {"/behind/a/proxy/api/v1/lineage"}
+
+
+def test_a_collector_that_does_not_answer_is_asked_once_and_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with silence() as port:
+        settings = Settings(home=tmp_path, openlineage_url=HttpUrl(f"http://127.0.0.1:{port}"))
+        lineage = Lineage(settings, Batch(AS_OF, SALES))
+        started = time.monotonic()
+        done = []
+        for step in STEPS:
+            with lineage.run(step.name):
+                done.append(step.name)
+        assert time.monotonic() - started < 6
+    assert len(done) == len(STEPS)
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith("OpenLineage: ")
+
+
+def test_an_address_that_cannot_be_read_fails_no_step_that_does_not_use_it(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path,
+        openlineage_url=HttpUrl("http://127.0.0.1:1"),
+        postgres_dsn=SecretStr("postgresql://what is this"),
+        statsd="no.such.host.invalid:99999",
+    )
+    with Lineage(settings, Batch(AS_OF, SALES)).run("generate"):
+        pass
+    send_metrics(settings.statsd, "generate", {"feed_rows": 1}, 1.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_telling_neither_raises_nor_waits_long(
+    seconds: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    def send() -> None:
+        time.sleep(seconds)
+        raise OSError("refused")
+
+    started = time.monotonic()
+    assert not deliver("somebody", send, seconds=0.2)
+    assert time.monotonic() - started < 0.8
+    assert "somebody: " in caplog.text
+
+
+def test_only_our_own_words_are_told_of_an_error() -> None:
+    assert line_of(StoreUnavailable("no\n  answer")) == "no answer"
+    with pytest.raises(RuntimeError) as raised:
+        raise RuntimeError("wraps") from FeedError("too bad")
+    assert line_of(raised.value) == "too bad"
+    assert "hunter2" not in line_of(ValueError("postgresql://loader:hunter2@db"))
+    assert line_of(None).startswith("unknown")
