@@ -1,0 +1,244 @@
+# ruff: noqa: S608 - the SQL is our own
+"""The yardstick: the six steps of a batch the short way, by hand in DuckDB, ADBC and chDB.
+
+    python benchmarks/by_hand.py rows folder
+
+The same work as `vitrina run`, without what makes a run safe to repeat, to interrupt or to
+point elsewhere: no checksums, no contract, no ledger, no staging. PostgreSQL is the embedded
+server that Vitrina runs, with its settings. Prints the seconds of each step as the JSON of
+`vitrina run` has them.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from adbc_driver_postgresql import dbapi as postgresql
+
+from vitrina.stores.embedded_postgres import embedded_postgres
+
+CONNECTIONS = 2
+MEMORY = "1GiB"  # for DuckDB, as much as Vitrina lets its engine have
+AS_OF = "DATE '2026-11-24'"
+
+# Skewed as a shop's sales are, roughly; with about as many defects as Vitrina plants.
+FEED = f"""
+    WITH row AS (
+        SELECT unnest(CASE WHEN hash(i, 'copy') % 2000 = 0 THEN [i, i] ELSE [i] END) AS i
+        FROM range(1, $rows + 1) AS numbers (i)
+    ), sale AS (
+        SELECT
+            i,
+            hash(i, 'defect') % 1000 AS defect,
+            1 + ($rows / 12 * (hash(i, 'customer') % 1000000 / 1e6) ** 3)::int AS customer,
+            1 + (1999 * (hash(i, 'product') % 1000000 / 1e6) ** 2)::int AS product,
+            1 + (9 * (hash(i, 'quantity') % 1000000 / 1e6) ** 6)::int AS quantity,
+            {AS_OF} - 1 - (hash(i, 'day') % 365)::int AS day,
+            ['North', 'South', 'East', 'West'][1 + (hash(i, 'region') % 4)::int] AS region
+        FROM row
+    )
+    SELECT
+        i::varchar AS sale_id,
+        CASE WHEN defect = 1 THEN '' ELSE customer::varchar END AS customer_id,
+        CASE WHEN defect = 2 THEN 'none' ELSE product::varchar END AS product_id,
+        CASE WHEN defect = 3 THEN '-1' ELSE quantity::varchar END AS quantity,
+        CASE WHEN defect = 4 THEN '2020-01-01' ELSE day::varchar END AS sale_date,
+        (quantity * (1 + hash(product, 'price') % 9900)::decimal(12, 2) / 100)
+            ::decimal(12, 2)::varchar AS sale_amount,
+        CASE
+            WHEN defect = 5 THEN 'Nord' WHEN defect = 6 THEN ' ' || upper(region) ELSE region
+        END AS region
+    FROM sale
+"""
+
+TYPED = f"""
+    WITH typed AS (
+        SELECT
+            COLUMNS(*) AS 'raw_\\0',
+            TRY_CAST(trim(sale_id) AS bigint) AS sale_id,
+            TRY_CAST(trim(customer_id) AS int) AS customer_id,
+            TRY_CAST(trim(product_id) AS int) AS product_id,
+            TRY_CAST(trim(quantity) AS int) AS quantity,
+            TRY_CAST(trim(sale_date) AS date) AS sale_date,
+            TRY_CAST(trim(sale_amount) AS decimal(12, 2)) AS sale_amount,
+            upper(trim(region)[1]) || lower(trim(region)[2:]) AS region
+        FROM read_csv($feed, header = true, all_varchar = true)
+    )
+    SELECT
+        *,
+        list_filter([
+            CASE WHEN coalesce(sale_id < 1, true) THEN 'sale_id' END,
+            CASE WHEN coalesce(customer_id < 1, true) THEN 'customer_id' END,
+            CASE WHEN coalesce(product_id < 1, true) THEN 'product_id' END,
+            CASE WHEN coalesce(quantity NOT BETWEEN 1 AND 10, true) THEN 'quantity' END,
+            CASE
+                WHEN sale_date >= {AS_OF} - 365 AND sale_date < {AS_OF} THEN NULL ELSE 'sale_date'
+            END,
+            CASE WHEN coalesce(sale_amount <= 0, true) THEN 'sale_amount' END,
+            CASE WHEN region IN ('North', 'South', 'East', 'West') THEN NULL ELSE 'region' END
+        ], lambda reason: reason IS NOT NULL) AS reasons
+    FROM typed
+"""
+
+REJECTS = """
+    CREATE VIEW valid AS SELECT * FROM typed WHERE len(reasons) = 0;
+    CREATE TABLE rejects AS SELECT COLUMNS('^raw_'), reasons FROM typed WHERE len(reasons) > 0;
+"""
+
+CLEAN = """
+    SELECT sale_id, customer_id, product_id, quantity, sale_date, sale_amount, region
+    FROM valid
+    QUALIFY row_number() OVER (
+        PARTITION BY sale_id
+        ORDER BY customer_id, product_id, quantity, sale_date, sale_amount, region
+    ) = 1
+"""
+
+TOTALS = """
+    count(*) AS total_sales,
+    sum(quantity)::bigint AS total_quantity,
+    sum(sale_amount)::decimal(22, 2) AS total_sales_amount,
+    round(sum(sale_amount) / count(*), 2)::decimal(12, 2) AS average_sale_amount
+"""
+RANKED = """
+    row_number() OVER (ORDER BY total_sales_amount DESC) AS sales_rank,
+    (total_sales_amount / sum(total_sales_amount) OVER ())::decimal(7, 6) AS share
+"""
+MARTS = {
+    "sales_by_region_product": f"""
+        SELECT
+            *,
+            row_number() OVER by_amount AS sales_rank,
+            (sum(total_sales_amount) OVER by_amount / sum(total_sales_amount) OVER by_region)
+                ::decimal(7, 6) AS running_share
+        FROM (SELECT region, product_id, {TOTALS} FROM sale GROUP BY ALL)
+        WINDOW
+            by_region AS (PARTITION BY region),
+            by_amount AS (PARTITION BY region ORDER BY total_sales_amount DESC, product_id)
+    """,
+    "sales_by_region": f"""
+        SELECT *, {RANKED} FROM (SELECT region, {TOTALS} FROM sale GROUP BY ALL)
+    """,
+    "sales_by_product": f"""
+        SELECT *, {RANKED} FROM (SELECT product_id, {TOTALS} FROM sale GROUP BY ALL)
+    """,
+    "sales_by_day": f"""
+        SELECT
+            *,
+            (sum(total_sales_amount) OVER (
+                PARTITION BY region ORDER BY sale_date ROWS 6 PRECEDING
+            ) / 7)::decimal(22, 2) AS moving_average_7_days
+        FROM (SELECT sale_date, region, {TOTALS} FROM sale GROUP BY ALL)
+    """,
+}
+
+
+class ByHand:
+    """One batch: each method is a step."""
+
+    def __init__(self, rows: int, folder: Path, address: str) -> None:
+        self.rows, self.folder, self.address = rows, folder, address
+        self.types: dict[str, pa.Schema] = {}
+        self.lake = duckdb.connect(folder / "lake.duckdb")
+        self.lake.execute(f"SET memory_limit = '{MEMORY}'")
+        self.lake.execute("SET preserve_insertion_order = false")
+
+    def generate(self) -> None:
+        self.lake.sql(FEED, params={"rows": self.rows}).write_csv(str(self.folder / "feed.csv"))
+
+    def validate(self) -> None:
+        feed = {"feed": str(self.folder / "feed.csv")}
+        self.lake.execute(f"CREATE TABLE typed AS {TYPED}", feed)
+        self.lake.execute(REJECTS)
+
+    def clean(self) -> None:
+        self.lake.execute(f"CREATE TABLE sale AS {CLEAN}")
+
+    def load(self) -> None:
+        with postgresql.connect(self.address) as store, store.cursor() as cursor:
+            no_sales = self.lake.sql("FROM sale LIMIT 0").to_arrow_table()
+            cursor.adbc_ingest("sale", no_sales, mode="create")
+            store.commit()
+            with ThreadPoolExecutor(CONNECTIONS) as pool:
+                list(pool.map(self._copy, range(CONNECTIONS)))
+            cursor.execute("ALTER TABLE sale ADD PRIMARY KEY (sale_id)")
+            cursor.execute("ANALYZE sale")
+            store.commit()
+
+    def analyze(self) -> None:
+        with postgresql.connect(self.address) as store, store.cursor() as cursor:
+            sold = _amount(cursor, "sale", "sale_amount")
+            for name, query in MARTS.items():
+                mart = self.lake.sql(query).to_arrow_table()
+                self.types[name] = mart.schema
+                cursor.adbc_ingest(name, mart, mode="create")
+                _agree(name, sold, _amount(cursor, name))
+            store.commit()
+
+    def publish(self) -> None:
+        from chdb.session import Session
+
+        with (
+            Session(str(self.folder / "clickhouse")) as marts,  # type: ignore[no-untyped-call]
+            postgresql.connect(self.address) as store,
+            store.cursor() as cursor,
+        ):
+            marts.query("CREATE DATABASE vitrina")
+            for name, types in self.types.items():
+                cursor.execute(f"SELECT * FROM {name}")
+                # Decimals come as text.
+                _publish(marts, name, cursor.fetch_arrow_table().cast(types))
+                sold = _amount(cursor, name)
+                found = marts.query(f"SELECT sum(total_sales_amount) FROM vitrina.{name}", "TSV")
+                _agree(name, sold, Decimal(str(found).strip()))
+
+    def _copy(self, share: int) -> None:
+        sales = self.lake.cursor().sql(f"FROM sale WHERE sale_id % {CONNECTIONS} = {share}")
+        with postgresql.connect(self.address) as store, store.cursor() as cursor:
+            cursor.adbc_ingest("sale", sales.to_arrow_reader(2**16), mode="append")
+            store.commit()
+
+
+def _publish(marts: Any, name: str, rows: pa.Table) -> None:  # noqa: ARG001 - chDB reads `rows`
+    marts.query(
+        f"CREATE TABLE vitrina.{name} ENGINE = MergeTree PARTITION BY import_date ORDER BY tuple() "
+        f"AS SELECT *, {AS_OF} AS import_date FROM Python(rows)"
+    )
+
+
+def _amount(cursor: Any, table: str, column: str = "total_sales_amount") -> Decimal:
+    cursor.execute(f"SELECT sum({column})::text FROM {table}")
+    return Decimal(cursor.fetchone()[0])
+
+
+def _agree(mart: str, one: Decimal, other: Decimal) -> None:
+    if one != other:
+        raise SystemExit(f"{mart}: {one} is not {other}")
+
+
+def main(rows: int, folder: Path) -> None:
+    steps = {}
+    with embedded_postgres(folder / "postgres") as address:
+        batch = ByHand(rows, folder, address)
+        for step in (
+            batch.generate,
+            batch.validate,
+            batch.clean,
+            batch.load,
+            batch.analyze,
+            batch.publish,
+        ):
+            started = time.perf_counter()
+            step()
+            steps[step.__name__] = {"seconds": time.perf_counter() - started}
+    print(json.dumps({"steps": steps}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]).absolute())
