@@ -13,6 +13,7 @@ from psycopg import errors
 from pydantic import SecretStr
 from spark_server import free_port
 
+from tests.topology.compose import DEPLOY
 from tests.topology.postgres_server import PostgresServer, postgres_server
 from vitrina.contract import SALES
 from vitrina.errors import StoreUnavailable
@@ -177,3 +178,28 @@ def test_the_roles_made_again_have_the_new_passwords_and_nothing_else_changes(
     finally:
         warehouse.make_roles(PASSWORDS)
     assert owners(warehouse) == before
+
+
+def test_a_backup_restores_into_a_fresh_server_that_loads_on(
+    warehouse: PostgresServer, tmp_path: Path
+) -> None:
+    """By the commands of docs/operations.md."""
+    documented = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
+    save = "pg_dump --username=postgres --format=custom vitrina"
+    restore = "pg_restore --username=postgres --clean --if-exists --dbname=vitrina"
+    assert save in documented
+    assert restore in documented
+    backup = warehouse.run(*save.split())
+    reader, before = address(warehouse, "vitrina_reader"), owners(warehouse)
+    with postgres_server(tmp_path, "127.0.0.1", PASSWORDS, port=free_port()) as fresh:
+        fresh.run(*restore.split(), given=backup)
+        assert owners(fresh) == before
+        with postgres(reader) as old, postgres(address(fresh, "vitrina_reader")) as new:
+            assert new.ledger() == old.ledger()
+            for mart in marts(SALES):
+                assert new.read_mart(mart).equals(old.read_mart(mart)), mart.name
+            totals = "SELECT count(*), sum(quantity), sum(sale_amount) FROM sale"
+            assert new.query(totals) == old.query(totals)
+        run_batch(fresh, tmp_path, "2026-12-01")
+        with postgres(address(fresh, "vitrina_reader")) as new:
+            assert str(new.ledger()[0].as_of) == "2026-12-01"

@@ -40,8 +40,14 @@ class PostgresServer:
 
     def make_roles(self, environment: Mapping[str, str]) -> None:
         """Run the script that the image runs on a fresh server."""
-        subprocess.run(
-            [DEPLOY / "postgres/10-roles.sh"],
+        self.run(DEPLOY / "postgres/10-roles.sh", **environment)
+
+    def run(self, *command: str | Path, given: bytes = b"", **environment: str) -> bytes:
+        """Run a program as it would run in the server's container; gives what it prints."""
+        return subprocess.run(
+            command,
+            input=given,
+            stdout=subprocess.PIPE,
             env={
                 "PATH": f"{self.programs}:{os.environ['PATH']}",
                 "PGHOST": str(self.socket),
@@ -49,7 +55,7 @@ class PostgresServer:
                 **environment,
             },
             check=True,
-        )
+        ).stdout
 
 
 @contextmanager
