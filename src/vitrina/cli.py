@@ -1,5 +1,7 @@
 """`vitrina …`: parse, call, print. Results go to stdout, progress and errors to stderr."""
 
+import atexit
+import gc
 import json
 import os
 import shlex
@@ -62,6 +64,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 def main() -> None:
     """The entry point: the user's own mistakes are one line and exit code 1."""
+    # At its end Python would look through all that was imported for what it could free.
+    atexit.register(gc.freeze)
     try:
         # A command that ends early hands back its exit code instead of raising.
         raise SystemExit(app(standalone_mode=False) or 0)
