@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="put it into results.md as well")
     chosen = parser.parse_args()
-    lines = ["# Results of `pipeline.py`\n", f"{machine()} Medians of {chosen.rounds} rounds."]
+    lines = ["# Results of `pipeline.py`\n", f"{machine()} Rounds: {chosen.rounds}; medians."]
     for rows in chosen.rows:
         lines += report(rows, list(in_turn(rows, chosen.rounds)))
     text = "\n".join(lines) + "\n"
