@@ -8,6 +8,8 @@
 readers see what the step left the time before, so an interrupted step leaves nothing that
 can be mistaken for a result. Readers check each file against its checksum: bits flipped in
 a Parquet file can decode to wrong numbers without an error.
+
+On S3 the folders are prefixes of keys, and an object is there whole or not at all.
 """
 
 import hashlib
@@ -16,7 +18,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyarrow import fs
 
 from vitrina.errors import BatchError, CorruptFile, SettingsError
+from vitrina.stores.s3 import open_bucket, s3_failures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -38,7 +41,8 @@ _CSV = {
     "ignoreTrailingWhiteSpace": "false",
     "escape": '"',
 }
-_READ_SIZE = 1 << 20
+# On S3 each read is a request of its own, so they are large.
+_READ_SIZE = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,19 @@ class Lake:
     """The folder of one batch, on a local disk or on anything that Arrow and Spark both read."""
 
     def __init__(self, root: str, as_of: date) -> None:
+        """Look where the lake is.
+
+        Raises:
+            SettingsError: it is of an unknown kind, or there is no such bucket.
+            StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
+        """
         self.as_of = as_of
         self.root = f"{root}/{as_of.isoformat()}"
+        self._on_s3 = root.startswith("s3://")
         try:
-            if "://" in root:
+            if self._on_s3:
+                self._fs, self._path = open_bucket(self.root)
+            elif "://" in root:
                 self._fs, self._path = fs.FileSystem.from_uri(self.root)
             else:
                 self._fs, self._path = fs.LocalFileSystem(), self.root
@@ -88,30 +101,34 @@ class Lake:
         """Collect what a step leaves; publish it at the end, all of it or nothing.
 
         What an earlier run of the step left stays readable until then and is deleted after.
+
+        Raises:
+            StoreError: the lake's store fails during the step, in Arrow or in Spark.
         """
         attempt = uuid.uuid4().hex[:12]
         outcome = Outcome(name, f"{name}/{attempt}")
         started, clock = datetime.now(UTC), time.perf_counter()
-        yield outcome
-        result = {
-            "step": name,
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 2),
-            "counts": outcome.counts,
-            "datasets": {
-                dataset: {
-                    "format": left.format,
-                    "schema": left.schema,
-                    "files": [vars(file) for file in left.files],
-                }
-                for dataset, left in outcome.datasets.items()
-            },
-        }
-        self.document(name, "step.json", result)
-        for entry in self._entries(name):
-            if entry.type == fs.FileType.Directory and entry.base_name != attempt:
-                self._fs.delete_dir(entry.path)
+        with self._failures():
+            yield outcome
+            result = {
+                "step": name,
+                "started": started.isoformat(timespec="seconds"),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(time.perf_counter() - clock, 2),
+                "counts": outcome.counts,
+                "datasets": {
+                    dataset: {
+                        "format": left.format,
+                        "schema": left.schema,
+                        "files": [vars(file) for file in left.files],
+                    }
+                    for dataset, left in outcome.datasets.items()
+                },
+            }
+            self.document(name, "step.json", result)
+            for entry in self._entries(name):
+                if entry.type == fs.FileType.Directory and entry.base_name != attempt:
+                    self._fs.delete_dir(entry.path)
 
     def write(self, outcome: Outcome, name: str, rows: "DataFrame", format_: Format) -> Dataset:
         """Write a dataset by Spark; readers see it once the step has ended."""
@@ -136,27 +153,32 @@ class Lake:
 
     def document(self, step: str, name: str, content: Document) -> None:
         """Write a JSON document beside the step's data, replacing it in one piece."""
-        folder = f"{self._path}/{step}"
-        self._fs.create_dir(folder, recursive=True)
         text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-        part = f"{folder}/.{name}.{uuid.uuid4().hex[:8]}"
+        path = part = f"{self._path}/{step}/{name}"
+        if not self._on_s3:
+            self._fs.create_dir(f"{self._path}/{step}", recursive=True)
+            part = f"{self._path}/{step}/.{name}.{uuid.uuid4().hex[:8]}"
         with self._fs.open_output_stream(part) as stream:
             stream.write(text.encode())
-        self._fs.move(part, f"{folder}/{name}")
+        if part != path:
+            self._fs.move(part, path)
 
     def read_document(self, step: str, name: str) -> Document | None:
         """A document that the step left, or None."""
-        path = f"{self._path}/{step}/{name}"
-        if self._fs.get_file_info(path).type != fs.FileType.File:
+        try:
+            with (
+                self._failures(),
+                self._fs.open_input_stream(f"{self._path}/{step}/{name}") as stream,
+            ):
+                document: Document = json.loads(stream.read())
+        except FileNotFoundError:
             return None
-        with self._fs.open_input_stream(path) as stream:
-            document: Document = json.loads(stream.read())
         return document
 
     def forget(self, steps: Sequence[str]) -> None:
         """Delete what these steps left, since what they were made from is about to change."""
-        for step in steps:
-            if self._fs.get_file_info(f"{self._path}/{step}").type == fs.FileType.Directory:
+        with self._failures():
+            for step in steps:
                 # The result first: without it the rest is nobody's.
                 for name in ("step.json", ""):
                     path = f"{self._path}/{step}/{name}".rstrip("/")
@@ -212,9 +234,21 @@ class Lake:
             return reader.options(**_CSV).csv(paths)
         return reader.parquet(*paths)
 
-    def open(self, file: File) -> Any:
-        """A file's bytes, for Arrow to read at random."""
-        return self._fs.open_input_file(f"{self._path}/{file.path}")
+    @contextmanager
+    def open(self, file: File) -> Iterator[Any]:
+        """A file's bytes, for Arrow to read at random.
+
+        Raises:
+            StoreError: the lake's store fails while the file is open.
+        """
+        with (
+            self._failures(),
+            self._fs.open_input_file(f"{self._path}/{file.path}") as source,
+        ):
+            yield source
+
+    def _failures(self) -> AbstractContextManager[None]:
+        return s3_failures(self.root) if self._on_s3 else nullcontext()
 
     def _entries(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector = fs.FileSelector(

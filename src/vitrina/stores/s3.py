@@ -1,0 +1,97 @@
+"""S3: how a bucket is opened, and its failures as ours, whether Arrow met them or Spark.
+
+Both take the address, the region and the keys from the variables `AWS_*`, not from us.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyarrow import fs
+
+from vitrina.errors import SettingsError, StoreError, StoreUnavailable, VitrinaError
+
+# How a failure reads, and what S3 calls it, or the number of its answer. The first of them is
+# Arrow's; the others are Sail's.
+_FAILURES = (
+    re.compile(r"AWS Error (?:UNKNOWN \(HTTP status )?(?P<code>\w+)"),
+    re.compile(r"Generic S3 error.*<Code>(?P<code>\w+)", re.DOTALL),
+    re.compile(r"Generic S3 error.*status code: (?P<code>\d+)", re.DOTALL),
+    re.compile(r"Generic S3 error.*(?P<code>HTTP error)", re.DOTALL),
+    re.compile(r"(?P<code>lacked the necessary privileges|lacked valid authentication)"),
+)
+# What asking again does not change; all else may pass: a lost connection, a busy server.
+_REFUSALS = {
+    "accessdenied",
+    "allaccessdisabled",
+    "authorizationheadermalformed",
+    "expiredtoken",
+    "invalidaccesskeyid",
+    "invalidclienttokenid",
+    "invalidsignature",
+    "invalidtoken",
+    "lacked the necessary privileges",
+    "lacked valid authentication",
+    "missingauthenticationtoken",
+    "nosuchbucket",
+    "permanentredirect",
+    "signaturedoesnotmatch",
+    "unrecognizedclient",
+    "301",
+    "400",
+    "401",
+    "403",
+}
+
+
+def open_bucket(url: str) -> tuple[fs.FileSystem, str]:
+    """The file system of `s3://bucket/prefix`, and the path in it.
+
+    Raises:
+        SettingsError: there is no such bucket.
+        StoreError: S3 refuses these keys.
+        StoreUnavailable: it does not answer.
+    """
+    with s3_failures(url):
+        opened, path = fs.FileSystem.from_uri(url)
+        bucket = path.partition("/")[0]
+        # Reading from a bucket that is not there looks like reading from an empty one.
+        if opened.get_file_info(bucket).type == fs.FileType.NotFound:
+            raise SettingsError(
+                f"lake {url}: there is no bucket {bucket}; create it, or set VITRINA_LAKE"
+            )
+    return opened, path
+
+
+@contextmanager
+def s3_failures(url: str) -> Iterator[None]:
+    """Turn failures of S3 into ours, in one line that names the URL and shows no key.
+
+    Raises:
+        StoreError: S3 refuses what was asked.
+        StoreUnavailable: it does not answer, or is busy.
+    """
+    try:
+        yield
+    except VitrinaError:
+        raise
+    except Exception as error:
+        code = _code(str(error))
+        if code is None:
+            raise
+        if code.replace("_", "").lower() in _REFUSALS:
+            raise StoreError(
+                f"lake {url}: S3 refuses what was asked ({code}); docs/lake.md lists the "
+                "variables and permissions that it takes"
+            ) from error
+        raise StoreUnavailable(
+            f"lake {url}: S3 cannot be reached or is busy ({code}); run the step again"
+        ) from error
+
+
+def _code(text: str) -> str | None:
+    """What a failure of S3 is called, or None if it is none of S3's."""
+    for failure in _FAILURES:
+        if found := failure.search(text):
+            return found["code"]
+    return None
