@@ -28,15 +28,7 @@ FILES: dict[str, list[str]] = {
     "run": ["pyproject.toml", "--all-extras", "-c", "dev.txt"],
     "spark": ["--group", "spark-server", "-c", "dev.txt", "-c", "build.txt"],
     # The images of deploy/.
-    "airflow": [
-        "pyproject.toml",
-        "--extra",
-        "airflow",
-        "--group",
-        "airflow-server",
-        "-c",
-        "dev.txt",
-    ],
+    "airflow": ["pyproject.toml", "--extra=airflow", "--group=airflow-server", "-c", "dev.txt"],
     "spark-image": ["--group", "spark", "-c", "spark.txt"],
 }
 
