@@ -15,6 +15,7 @@ from vitrina.errors import CorruptFile, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.stores.lake import Dataset, File, Lake
 from vitrina.stores.postgres import Postgres
+from vitrina.stores.postgres_staging import MONTHLY_ABOVE
 
 CONFLICTING_DUPLICATE = "conflicting_duplicate"
 
@@ -98,13 +99,18 @@ def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.Recor
     return [share() for _ in range(_CONNECTIONS)]
 
 
-def run(lake: Lake, postgres: Postgres, batch: Batch) -> dict[str, Any]:
+def run(
+    lake: Lake, postgres: Postgres, batch: Batch, *, monthly_above: int = MONTHLY_ABOVE
+) -> dict[str, Any]:
     """Load the batch; readers of `sale` see the old batch until they see the new one, whole.
+
+    More sales than `monthly_above`, by what clean counted, are kept by month.
 
     Raises:
         BatchError: clean has not ended for this batch.
         CorruptFile: a clean file is not the one that was written.
         ReconciliationError: rows or money went astray; `sale` holds what it held before.
+        StoreError: two sales have one `sale_id`; the same.
         StoreUnavailable: other writers or readers were not done in time.
     """
     with lake.step("load") as left:
@@ -117,7 +123,12 @@ def run(lake: Lake, postgres: Postgres, batch: Batch) -> dict[str, Any]:
         )
         postgres.create_tables(batch.contract)
         loaded = postgres.replace_sales(
-            batch, entry, rejects_by_reason(results), expected, shares(lake, dataset, batch)
+            batch,
+            entry,
+            rejects_by_reason(results),
+            expected,
+            shares(lake, dataset, batch),
+            monthly_above=monthly_above,
         )
         left.counts = {
             "total_sales": loaded.total_sales,

@@ -5,11 +5,10 @@ is never replaced: it is partitioned, and its only partition changes, so that it
 views and foreign readers stay. `docs/postgresql.md` describes the tables and what a reader
 sees when.
 
-The transactions are here, what they consist of is in `postgres_swap`, `postgres_marts` and
-`postgres_ledger`.
+The transactions are here, what they consist of is in `postgres_staging`, `postgres_swap`,
+`postgres_marts` and `postgres_ledger`.
 """
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime
@@ -27,12 +26,14 @@ from vitrina.marts import TOTALS, Mart, marts
 from vitrina.stores import postgres_marts
 from vitrina.stores.postgres_ledger import ENTRY, insert_totals, require_current
 from vitrina.stores.postgres_session import Row, Session, columns, open_session, translated
-from vitrina.stores.postgres_swap import (
+from vitrina.stores.postgres_staging import (
+    MONTHLY_ABOVE,
+    add_key,
     copy_sales,
+    create_staging,
     drop_leftovers,
-    swap_in,
-    wait_for_older_snapshots,
 )
+from vitrina.stores.postgres_swap import swap_in, wait_for_older_snapshots
 from vitrina.stores.postgres_tables import SCHEMA, Table, TableColumn, tables
 
 # Chosen by chance, so as not to meet the advisory locks of others.
@@ -86,30 +87,30 @@ class Postgres:
         rejects: Mapping[str, int],
         expected: ControlTotals,
         shares: Sequence[Iterable[pa.RecordBatch]],
+        *,
+        monthly_above: int = MONTHLY_ABOVE,
     ) -> ControlTotals:
         """Let a batch take the place of the one that `sale` holds, and enter it in the ledger.
 
         A reader sees the old batch or the new one, whole. The rows are staged first, each of
         `shares` (record batches of the contract's columns) by a thread and a connection of
-        its own. `entry.loaded_at` becomes the time of the swap. What was analyzed and
+        its own. More of them than `monthly_above` are kept by month, whatever the batch
+        before was. `entry.loaded_at` becomes the time of the swap. What was analyzed and
         published of an earlier load of this batch no longer counts.
 
         Raises:
             ReconciliationError: the staged rows do not sum to `expected`.
+            StoreError: two of them have one `sale_id`.
             StoreUnavailable: another writer or a reader was not done within ten minutes.
         """
         left = "PostgreSQL shows what it showed before"
-        staging = f"sale_{batch.as_of:%Y%m%d}_{uuid.uuid4().hex[:8]}"
-        name = sql.Identifier(staging)
+        monthly = expected.total_sales > monthly_above
         with self._translated(), self._session.alone(left):
             drop_leftovers(self._session)
-            self._session.execute(sql.SQL("CREATE TABLE {} (LIKE sale)").format(name))
+            staging = create_staging(self._session, batch, monthly=monthly)
             try:
                 copy_sales(self._session, staging, batch.contract, shares)
-                # Afterwards: four times as fast as inserting through it.
-                self._session.execute(
-                    sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (sale_id)").format(name)
-                )
+                add_key(self._session, staging, left)
                 found = self._sums("sale", _totals_of_sales(staging))
                 _reconcile(expected, found, left)
                 wait_for_older_snapshots(self._session, left)
@@ -117,9 +118,11 @@ class Postgres:
             except BaseException:
                 # Where this fails too, the next load does it.
                 with suppress(psycopg.Error):
-                    self._session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+                    self._session.execute(
+                        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(staging))
+                    )
                 raise
-            # The partition too; autovacuum would never analyze the table that it belongs to.
+            # Its partitions too; autovacuum would never analyze the table that it belongs to.
             self._session.execute("ANALYZE sale")
         return found
 

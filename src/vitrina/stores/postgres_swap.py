@@ -1,87 +1,24 @@
-"""How new sales take the place of the old: staged in a table that becomes `sale`'s partition.
+"""How new sales take the place of the old: what they are staged in becomes `sale`'s partition.
 
-In the order of a load: drop what a killed one left, copy, wait for older readers, swap.
+First, those who could not see its rows are waited for.
 """
 
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
-import pyarrow as pa
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-from vitrina.columns import arrow_schema
-from vitrina.contract import Contract
 from vitrina.errors import StoreUnavailable
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.stores.postgres_ledger import enter
-from vitrina.stores.postgres_session import POLL, Row, Session, refuse, who
-from vitrina.stores.postgres_tables import SCHEMA
+from vitrina.stores.postgres_session import POLL, Row, Session, who
 
 # Those who come to read while the swap waits for its lock wait behind it: so not for long.
 _LOCK_TIMEOUT = "2s"
 _PAUSE = 2.0
-
-
-def drop_leftovers(session: Session) -> None:
-    """Drop what loads that were killed have staged."""
-    for (name,) in session.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace "
-        "AND relkind = 'r' AND NOT relispartition "
-        "AND relname ~ '^sale_[0-9]{8}_[0-9a-f]{8}$'",
-        SCHEMA,
-    ):
-        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
-
-
-def copy_sales(
-    session: Session, staging: str, contract: Contract, shares: Sequence[Iterable[pa.RecordBatch]]
-) -> None:
-    # Imported late: a forked child that inherits the driver hangs.
-    from adbc_driver_postgresql import dbapi as adbc
-
-    schema = arrow_schema(contract.fields)
-    stop = threading.Event()
-
-    def copy(share: Iterable[pa.RecordBatch]) -> None:
-        failures: list[Exception] = []
-
-        def stream() -> Iterator[pa.RecordBatch]:
-            try:
-                for rows in share:
-                    if stop.is_set():
-                        raise InterruptedError
-                    yield rows
-            except Exception as error:
-                # The driver would make a text of it.
-                failures.append(error)
-                raise
-
-        try:
-            with (
-                adbc.connect(make_conninfo(**session.address)) as connection,
-                connection.cursor() as cursor,
-            ):
-                rows = pa.RecordBatchReader.from_batches(schema, stream())
-                cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=SCHEMA)
-                connection.commit()
-        except adbc.Error as error:
-            if failures:
-                raise failures[0] from None
-            refuse(error, error.sqlstate, str(error), session.address)
-
-    with ThreadPoolExecutor(len(shares)) as pool:
-        try:
-            for copied in as_completed([pool.submit(copy, share) for share in shares]):
-                copied.result()
-        except BaseException:
-            stop.set()
-            raise
 
 
 def wait_for_older_snapshots(session: Session, left: str) -> None:
@@ -144,8 +81,8 @@ def swap_in(
                 readers = session.execute(
                     "SELECT DISTINCT a.pid, a.usename, a.xact_start "
                     "FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid) "
-                    "WHERE l.granted AND (l.relation = 'sale'::regclass OR l.relation IN "
-                    "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'sale'::regclass))"
+                    "WHERE l.granted AND l.relation IN "
+                    "(SELECT relid FROM pg_partition_tree('sale'))"
                 )
                 raise StoreUnavailable(
                     f"sale cannot be replaced while it is being read: {who(readers)}; {left}"
@@ -162,6 +99,7 @@ def _replace_partition(session: Session, staging: str) -> None:
         "JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_namespace AS n "
         "ON n.oid = c.relnamespace WHERE i.inhparent = 'sale'::regclass"
     ):
+        # Its months too.
         session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, name)))
     # Same columns, no other partition: nothing has to be scanned.
     session.execute(

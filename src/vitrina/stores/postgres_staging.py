@@ -1,0 +1,166 @@
+"""The table in which new sales are staged, whole and keyed, before it becomes `sale`'s partition.
+
+In the order of a load: drop what a killed one left, create, copy, key.
+
+Many sales are kept by month, in partitions of the partition. PostgreSQL keeps a key unique over
+partitions only if the key holds what they are partitioned by, which `sale_id` does not: so
+each month has a key of its own, and that no id is in two months is checked once.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import date
+from itertools import pairwise
+
+import pyarrow as pa
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from vitrina.columns import arrow_schema
+from vitrina.contract import Batch, Contract
+from vitrina.errors import StoreError
+from vitrina.stores.postgres_session import Session, refuse
+from vitrina.stores.postgres_tables import SCHEMA
+
+MONTHLY_ABOVE = 50_000_000
+"""Sales in a batch above which they are kept by month.
+
+The key of more in one piece takes over a gigabyte, more than a server usually has for building
+one or keeps in its cache; that of a month takes a tenth of it.
+"""
+
+# For the search for an id in two months: read in order and sort, on two cores. The keys' own
+# order would lead to each row by itself, since it is not known yet that all can be seen.
+_SEARCH = {
+    "max_parallel_workers_per_gather": "2",
+    "work_mem": "64MB",
+    "enable_indexscan": "off",
+    "enable_indexonlyscan": "off",
+    "enable_hashagg": "off",
+}
+
+
+def drop_leftovers(session: Session) -> None:
+    """Drop what loads that were killed have staged."""
+    for (name,) in session.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace "
+        "AND relkind IN ('r', 'p') AND NOT relispartition "
+        "AND relname ~ '^sale_[0-9]{8}_[0-9a-f]{8}$'",
+        SCHEMA,
+    ):
+        # Its months too.
+        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+
+
+def create_staging(session: Session, batch: Batch, *, monthly: bool) -> str:
+    """Create an empty table like `sale`, in one piece or with a partition a month; its name."""
+    name = f"sale_{batch.as_of:%Y%m%d}_{uuid.uuid4().hex[:8]}"
+    staging = sql.Identifier(name)
+    if not monthly:
+        session.execute(sql.SQL("CREATE TABLE {} (LIKE sale)").format(staging))
+        return name
+    with session.connection.transaction():
+        session.execute(
+            sql.SQL("CREATE TABLE {} (LIKE sale) PARTITION BY RANGE (sale_date)").format(staging)
+        )
+        for month, following in months(batch):
+            session.execute(
+                sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
+                    sql.Identifier(f"{name}_{month:%Y%m}"), staging, month, following
+                )
+            )
+    return name
+
+
+def months(batch: Batch) -> list[tuple[date, date]]:
+    """Each month of a batch's window, as its first day and that of the month after it."""
+    starts = [batch.first_day.replace(day=1)]
+    while starts[-1] < batch.as_of:
+        year, month = divmod(starts[-1].year * 12 + starts[-1].month, 12)
+        starts.append(date(year, month + 1, 1))
+    return list(pairwise(starts))
+
+
+def copy_sales(
+    session: Session, staging: str, contract: Contract, shares: Sequence[Iterable[pa.RecordBatch]]
+) -> None:
+    """Copy each share by a thread and a connection of its own."""
+    # Imported late: a forked child that inherits the driver hangs.
+    from adbc_driver_postgresql import dbapi as adbc
+
+    schema = arrow_schema(contract.fields)
+    stop = threading.Event()
+
+    def copy(share: Iterable[pa.RecordBatch]) -> None:
+        failures: list[Exception] = []
+
+        def stream() -> Iterator[pa.RecordBatch]:
+            try:
+                for rows in share:
+                    if stop.is_set():
+                        raise InterruptedError
+                    yield rows
+            except Exception as error:
+                # The driver would make a text of it.
+                failures.append(error)
+                raise
+
+        try:
+            with (
+                adbc.connect(make_conninfo(**session.address)) as connection,
+                connection.cursor() as cursor,
+            ):
+                rows = pa.RecordBatchReader.from_batches(schema, stream())
+                cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=SCHEMA)
+                connection.commit()
+        except adbc.Error as error:
+            if failures:
+                raise failures[0] from None
+            refuse(error, error.sqlstate, str(error), session.address)
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        try:
+            for copied in as_completed([pool.submit(copy, share) for share in shares]):
+                copied.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+def add_key(session: Session, staging: str, left: str) -> None:
+    """Key the copied sales by `sale_id`: four times as fast as to insert through the key.
+
+    Raises:
+        StoreError: two sales have one id; the text ends with `left` where months differ.
+    """
+    # None where it is in one piece.
+    of_months = session.execute(
+        "SELECT c.relname FROM pg_partition_tree(%s) AS t JOIN pg_class AS c ON c.oid = t.relid "
+        "WHERE t.isleaf ORDER BY c.relname",
+        staging,
+    )
+    for (name,) in of_months or [(staging,)]:
+        session.execute(
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (sale_id)").format(sql.Identifier(name))
+        )
+    if of_months:
+        _require_each_id_in_one_month(session, staging, left)
+
+
+def _require_each_id_in_one_month(session: Session, staging: str, left: str) -> None:
+    with session.connection.transaction():
+        for name, value in _SEARCH.items():
+            session.execute("SELECT set_config(%s, %s, true)", name, value)
+        repeated = session.execute(
+            sql.SQL(
+                "SELECT sale_id, min(sale_date), max(sale_date) FROM {} GROUP BY sale_id "
+                "HAVING count(*) > 1 LIMIT 1"
+            ).format(sql.Identifier(staging))
+        )
+    for sale_id, first, last in repeated:
+        raise StoreError(
+            f"PostgreSQL: sale_id {sale_id} is sold on {first} and again on {last}, and a sale "
+            f"has one row; {left}"
+        )
