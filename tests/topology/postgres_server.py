@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from psycopg import pq
 
@@ -40,9 +41,14 @@ class PostgresServer:
 
     def make_roles(self, environment: Mapping[str, str]) -> None:
         """Run the script that the image runs on a fresh server."""
-        self.run(DEPLOY / "postgres/10-roles.sh", **environment)
+        self.run(DEPLOY / "postgres/10-roles.sh", environment=environment)
 
-    def run(self, *command: str | Path, given: bytes = b"", **environment: str) -> bytes:
+    def run(
+        self,
+        *command: str | Path,
+        given: bytes = b"",
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> bytes:
         """Run a program as it would run in the server's container; gives what it prints."""
         return subprocess.run(
             command,
