@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spark test-topology lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test test-spark test-topology lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # The set-ups share environments, and their order is the order they are named in.
 .NOTPARALLEL:
 
@@ -22,6 +22,12 @@ help: ## list the targets
 
 run: set-up ## set up, run the sales DAG and show the results; ROWS= SEED= AS_OF= choose a batch
 	@$(PYTHON_OF_VENV) scripts/run_dag.py
+
+up: set-up ## bring Airflow up with its pages on 127.0.0.1; PORT= chooses another port than 8080
+	@$(PYTHON_OF_VENV) scripts/up.py
+
+down: set-up ## stop what `make up` started
+	@$(PYTHON_OF_VENV) scripts/up.py down
 
 test: set-up-dev ## set up and run the tests; ARGS= go to pytest
 	@scripts/browser

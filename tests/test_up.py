@@ -1,0 +1,271 @@
+"""Airflow as `make up` brings it up, used as a person would in a browser, and taken down."""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from airflow_api import AirflowApi, health
+from playwright.sync_api import Page, expect, sync_playwright
+from up import DAG, USER, Airflow
+
+from tests.browsers import launched
+from vitrina.settings import Settings
+from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.opening import open_clickhouse, open_postgres
+
+ROOT = Path(__file__).parents[1]
+TASKS = 6
+# The week's own batch may run first: after `make up` it is due until Wednesday morning.
+SECONDS_FOR_A_RUN = 240
+
+
+def make(target: str, data: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `make up`, `make down` and `make run` do once everything is set up."""
+    script = {"up": ["up.py"], "down": ["up.py", "down"], "run": ["run_dag.py"]}[target]
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / script[0], *script[1:]],
+        env=os.environ | {"VITRINA_HOME": str(data)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def free_port() -> str:
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        return str(any_port.getsockname()[1])
+
+
+def sessions(airflow: Airflow) -> dict[str, int | None]:
+    return {part.name: part.session() for part in airflow.parts}
+
+
+def processes(airflow: Airflow) -> list[Any]:
+    """All that belongs to the parts now."""
+    ids = set(sessions(airflow).values())
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError):
+            if os.getsid(process.pid) in ids:
+                found.append(process)
+    return found
+
+
+def run_of(api: AirflowApi, name: str, **conf: Any) -> None:
+    body = {"dag_run_id": name, "logical_date": None, "conf": conf}
+    api.ask("POST", f"dags/{DAG}/dagRuns", body)
+
+
+def wait_for(api: AirflowApi, path: str, *states: str) -> str:
+    """Wait until a run or a task of it is in one of the states."""
+    deadline = time.monotonic() + SECONDS_FOR_A_RUN
+    while (state := api.ask("GET", f"dags/{DAG}/dagRuns/{path}")["state"]) not in states:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.3)
+    return str(state)
+
+
+@pytest.fixture(scope="module")
+def first_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Airflow, str]]:
+    """Airflow, up in an empty folder, and what that printed."""
+    data = tmp_path_factory.mktemp("магазин 1")
+    airflow = Airflow(data)
+    try:
+        ended = make("up", data, PORT=free_port())
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        yield airflow, ended.stdout
+    finally:
+        down = make("down", data)
+        shutil.rmtree(data_home(data / "postgres"), ignore_errors=True)
+        assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="module")
+def airflow(first_up: tuple[Airflow, str]) -> Airflow:
+    return first_up[0]
+
+
+@pytest.fixture(scope="module")
+def api(airflow: Airflow) -> AirflowApi:
+    return airflow.api()
+
+
+def test_it_says_where_it_is_and_where_the_password_is_but_not_the_password(
+    first_up: tuple[Airflow, str],
+) -> None:
+    airflow, said = first_up
+    assert airflow.url in said
+    assert f"User {USER}" in said
+    assert str(airflow.passwords) in said
+    password = json.loads(airflow.passwords.read_text())[USER]
+    assert len(password) >= 24
+    logs = [path.read_text() for path in airflow.home.rglob("*.log")]
+    assert len(logs) >= len(airflow.parts)
+    assert not any(password in text for text in (said, *logs))
+
+
+def test_secrets_are_the_folders_own_and_its_owners_alone(airflow: Airflow) -> None:
+    settings = airflow.home / "airflow.cfg"
+    for path in (airflow.passwords, settings):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    lines = settings.read_text().splitlines()
+    for name in ("fernet_key", "secret_key", "jwt_secret"):
+        (value,) = [line.partition(" = ")[2] for line in lines if line.startswith(f"{name} = ")]
+        assert len(value) >= 16
+
+
+def test_all_parts_are_healthy_and_listen_on_this_machine_alone(airflow: Airflow) -> None:
+    assert health(airflow.url) == dict.fromkeys(
+        ("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy"
+    )
+    listening = {
+        connection.laddr
+        for process in processes(airflow)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {f"http://{ip}:{port}" for ip, port in listening} == {airflow.url}
+
+
+def test_nobody_gets_in_without_the_password(airflow: Airflow, tmp_path: Path) -> None:
+    wrong = tmp_path / "passwords.json"
+    wrong.write_text(json.dumps({USER: USER}))
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        AirflowApi.of(airflow.url, USER, wrong)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        AirflowApi(airflow.url, "").ask("GET", "dags")
+
+
+def test_up_again_changes_nothing(airflow: Airflow) -> None:
+    before, password = sessions(airflow), airflow.passwords.read_text()
+    ended = make("up", airflow.data, PORT=free_port())
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert airflow.url in ended.stdout
+    assert sessions(airflow) == before
+    assert airflow.passwords.read_text() == password
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(airflow: Airflow, tmp_path: Path) -> None:
+    port = airflow.url.rpartition(":")[2]
+    ended = make("up", tmp_path, PORT=port)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"PORT={port}: Address already in use")
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_what_is_no_port_is_refused_in_one_line(tmp_path: Path, port: str) -> None:
+    ended = make("up", tmp_path, PORT=port)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"PORT={port}: ")
+
+
+def test_make_run_does_not_run_under_the_scheduler(airflow: Airflow) -> None:
+    ended = make("run", airflow.data, ROWS="2000")
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "make down" in line
+
+
+def test_the_dag_is_unpaused_and_a_run_by_the_api_reaches_both_stores(
+    airflow: Airflow, api: AirflowApi
+) -> None:
+    assert api.ask("GET", f"dags/{DAG}")["is_paused"] is False
+    run_of(api, "by-api", rows=2000, as_of="2026-11-24")
+    assert wait_for(api, "by-api", "success", "failed") == "success"
+    settings = Settings(home=airflow.data)
+    count = "SELECT sum(total_sales) FROM sales_by_region"
+    with open_postgres(settings) as postgres, open_clickhouse(settings) as clickhouse:
+        (in_postgres,) = postgres.query(count)[1]
+        (in_clickhouse,) = clickhouse.query(f"{count} WHERE import_date = '2026-11-24'")[1]
+    assert 1900 < in_postgres[0] <= 2000
+    assert int(in_clickhouse[0]) == int(in_postgres[0])
+
+
+def logged_in(page: Page, airflow: Airflow, address: str) -> None:
+    page.goto(airflow.url + address)
+    page.fill("input[name=username]", USER)
+    page.fill("input[name=password]", json.loads(airflow.passwords.read_text())[USER])
+    page.keyboard.press("Enter")
+
+
+def test_in_a_browser_somebody_logs_in_triggers_the_dag_and_sees_it_turn_green(
+    airflow: Airflow, tmp_path: Path
+) -> None:
+    with sync_playwright() as playwright, launched(playwright) as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 600}, color_scheme="light")
+        page.set_default_timeout(60_000)
+        logged_in(page, airflow, f"/dags/{DAG}")
+        page.get_by_test_id("trigger-dag-button").click()
+        page.fill("input[name=element_rows]", "2000")
+        page.get_by_test_id("trigger-dag-submit").click()
+        page.wait_for_url("**/runs/manual__*")
+        page.get_by_role("button", name="Show Graph").click()
+        page.get_by_role("button", name="Collapse Details Panel").click()
+        nodes = page.locator(".react-flow__node")
+        done = nodes.filter(has_text="success")
+        expect(done).to_have_count(TASKS, timeout=1000 * SECONDS_FOR_A_RUN)
+        page.locator(".react-flow__controls-fitview").click()
+        page.wait_for_timeout(1000)  # the graph moves to its place
+        picture = Path(os.environ.get("PICTURE", tmp_path / "airflow.png"))
+        page.screenshot(path=picture)
+    assert picture.stat().st_size < 200_000
+
+
+def test_down_stops_a_task_at_work_and_the_store_that_a_killed_one_left(
+    airflow: Airflow, api: AirflowApi
+) -> None:
+    run_of(api, "cut-off", rows=500_000)
+    server = data_home(airflow.data / "postgres") / "socket"
+    deadline = time.monotonic() + SECONDS_FOR_A_RUN
+    while not server.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.2)
+    # A crash: the scheduler's first process dies, its others live; the task, which has
+    # PostgreSQL open and leads a group of its own, dies as well.
+    scheduler = airflow.scheduler.session()
+    for each in processes(airflow):
+        if each.pid == scheduler or os.getpgid(each.pid) == each.pid != os.getsid(each.pid):
+            each.kill()
+    time.sleep(0.5)
+    assert airflow.scheduler.session() == scheduler
+    assert not airflow.scheduler.runs()
+    assert server.exists()
+
+    parts = processes(airflow)
+    ended = make("down", airflow.data)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout == "Airflow is down.\n"
+    assert sessions(airflow) == dict.fromkeys(part.name for part in airflow.parts)
+    assert not any(each.is_running() and each.status() != "zombie" for each in parts)
+    assert not server.exists()
+    again = make("down", airflow.data)
+    assert (again.returncode, again.stdout) == (0, "Airflow was not up.\n")
+
+
+def test_the_id_of_a_part_that_died_is_nobodys(tmp_path: Path) -> None:
+    airflow = Airflow(tmp_path)
+    airflow.home.mkdir()
+    # Another process has the id by now, and leads a session with it.
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        airflow.scheduler.pid_file.write_text(str(stranger.pid))
+        assert airflow.scheduler.session() is None
+        ended = make("down", tmp_path)
+        assert (ended.returncode, ended.stdout) == (0, "Airflow was not up.\n")
+        assert stranger.poll() is None
+        stranger.kill()
