@@ -91,11 +91,14 @@ def _session(remote: str) -> Iterator["SparkSession"]:
 
     try:
         session = SparkSession.builder.remote(remote).create()
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        session.conf.set("spark.sql.ansi.enabled", "true")
     except PySparkException as error:
         raise StoreUnavailable(f"Spark does not answer at {_shown(remote)}: {error}") from error
     try:
+        try:
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+            session.conf.set("spark.sql.ansi.enabled", "true")
+        except PySparkException as error:
+            raise StoreUnavailable(f"Spark at {_shown(remote)} refuses: {error}") from error
         yield session
     finally:
         # Before its server: the other way round the client retries for ten minutes.
