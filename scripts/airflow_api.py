@@ -45,6 +45,11 @@ class AirflowApi:
         body = {"is_paused": False}
         return self.ask("PATCH", f"dags/{dag}?update_mask=is_paused", body) is not None
 
+    def import_errors(self) -> list[str]:
+        """What went wrong in DAG files, one traceback a file."""
+        errors = self.ask("GET", "importErrors")["import_errors"]
+        return [error["stack_trace"] for error in errors]
+
     def running(self, dag: str) -> list[dict[str, Any]]:
         """The runs of a DAG that are under way, or count as such."""
         answer = self.ask("GET", f"dags/{dag}/dagRuns?state=running&limit=100")

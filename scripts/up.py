@@ -125,7 +125,7 @@ def up(airflow: Airflow, port: int) -> None:
     for part in airflow.parts:
         part.start(environment)
     wait(airflow.parts, lambda: set(health(airflow.url).values()) == {"healthy"}, deadline)
-    wait(airflow.parts, lambda: airflow.api().unpause(DAG), deadline)
+    wait(airflow.parts, lambda: unpause(airflow.api()), deadline)
 
 
 def wait(parts: Sequence[Part], ready: Callable[[], bool], deadline: float) -> None:
@@ -139,6 +139,13 @@ def wait(parts: Sequence[Part], ready: Callable[[], bool], deadline: float) -> N
             logs = ", ".join(str(part.log) for part in parts)
             sys.exit(f"Airflow is not ready after {_START_SECONDS} s; what it said: {logs}")
         time.sleep(_POLL_SECONDS)
+
+
+def unpause(api: AirflowApi) -> bool:
+    """Unpause the DAG; False as long as its file has not been read."""
+    if errors := api.import_errors():
+        sys.exit("\n".join([*errors, f"The DAG `{DAG}` cannot be read; Airflow is up without it."]))
+    return api.unpause(DAG)
 
 
 def fail_killed_tests(api: AirflowApi) -> None:

@@ -1,4 +1,4 @@
-"""A browser for the tests of the HTML page, and what a page opened in it had to complain of."""
+"""A browser for the tests that need one, and what a page opened in it had to complain of."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ _APPLICATIONS = (
 )
 
 
-def launched(playwright: Playwright) -> Browser:
+def launched(playwright: Playwright, pages: str = "the HTML page") -> Browser:
     """The system's Chromium or Chrome, else Playwright's own; without any, the test is skipped."""
     own = playwright.chromium.executable_path
     found = [path for name in _PROGRAMS if (path := shutil.which(name))]
     found += [path for path in (*_APPLICATIONS, own) if Path(path).exists()]
     if not found:
         pytest.skip(
-            "no Chromium or Chrome here: how the HTML page looks and behaves in a browser "
+            f"no Chromium or Chrome here: how {pages} looks and behaves in a browser "
             "is NOT tested (scripts/browser installs one where it may)"
         )
     # Root has no sandbox.

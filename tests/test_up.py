@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -31,16 +32,38 @@ TASKS = 6
 SECONDS_FOR_A_RUN = 240
 
 
-def make(target: str, data: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `make up`, `make down` and `make run` do once everything is set up."""
+def command(target: str, root: Path = ROOT) -> list[str | Path]:
+    """What `make up`, `make down` and `make run` run once everything is set up."""
     script = {"up": ["up.py"], "down": ["up.py", "down"], "run": ["run_dag.py"]}[target]
+    return [sys.executable, root / "scripts" / script[0], *script[1:]]
+
+
+def make(
+    target: str, data: Path, root: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, ROOT / "scripts" / script[0], *script[1:]],
+        command(target, root),
         env=os.environ | {"VITRINA_HOME": str(data)} | environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def kill_a_run_at_work(data: Path) -> None:
+    """Let `make run` begin a large batch, and kill it with all its processes."""
+    environment = os.environ | {"VITRINA_HOME": str(data), "ROWS": "20000000"}
+    with subprocess.Popen(
+        command("run"), env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        try:
+            deadline = time.monotonic() + SECONDS_FOR_A_RUN
+            while not any((data / "lake").rglob("*")):
+                assert run.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
 
 
 def free_port() -> str:
@@ -80,10 +103,11 @@ def wait_for(api: AirflowApi, path: str, *states: str) -> str:
 
 @pytest.fixture(scope="module")
 def first_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Airflow, str]]:
-    """Airflow, up in an empty folder, and what that printed."""
+    """Airflow, up in a folder where a `make run` was killed, and what that printed."""
     data = tmp_path_factory.mktemp("магазин 1")
     airflow = Airflow(data)
     try:
+        kill_a_run_at_work(data)
         ended = make("up", data, PORT=free_port())
         assert ended.returncode == 0, ended.stdout + ended.stderr
         yield airflow, ended.stdout
@@ -181,6 +205,29 @@ def test_make_run_does_not_run_under_the_scheduler(airflow: Airflow) -> None:
     assert "make down" in line
 
 
+def test_a_killed_make_run_is_not_taken_up(api: AirflowApi) -> None:
+    (run,) = [
+        run
+        for run in api.ask("GET", f"dags/{DAG}/dagRuns")["dag_runs"]
+        if run["triggered_by"] == "test"
+    ]
+    assert run["state"] == "failed"
+
+
+def test_a_dag_that_cannot_be_read_is_said_at_once(tmp_path: Path) -> None:
+    root, data = tmp_path / "root", tmp_path / "data"
+    shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "dags").mkdir()
+    (root / "dags" / "sales.py").write_text("from airflow.sdk import dag, nothing_of_the_kind\n")
+    try:
+        ended = make("up", data, root, PORT=free_port())
+    finally:
+        make("down", data, root)
+    assert ended.returncode == 1
+    assert "cannot import name 'nothing_of_the_kind'" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("The DAG `sales` cannot be read")
+
+
 def test_the_dag_is_unpaused_and_a_run_by_the_api_reaches_both_stores(
     airflow: Airflow, api: AirflowApi
 ) -> None:
@@ -206,7 +253,7 @@ def logged_in(page: Page, airflow: Airflow, address: str) -> None:
 def test_in_a_browser_somebody_logs_in_triggers_the_dag_and_sees_it_turn_green(
     airflow: Airflow, tmp_path: Path
 ) -> None:
-    with sync_playwright() as playwright, launched(playwright) as browser:
+    with sync_playwright() as playwright, launched(playwright, "Airflow") as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 600}, color_scheme="light")
         page.set_default_timeout(60_000)
         logged_in(page, airflow, f"/dags/{DAG}")
