@@ -5,19 +5,19 @@ Parsing this file imports neither Spark nor a store; all work happens inside the
 
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
 
 from vitrina.contract import SALES
+from vitrina.dag_runs import MOSCOW, batch_date, keep_error, tell_failed, tell_late
 from vitrina.errors import VitrinaError
 from vitrina.marts import marts
 from vitrina.pipeline import STEPS, Run
 from vitrina.recipe import Recipe
 from vitrina.settings import load_settings
-
-MOSCOW = "Europe/Moscow"
 
 SALE = Asset(name="postgresql.sale", uri="vitrina://postgresql/sale")
 MARTS = [
@@ -41,8 +41,9 @@ def run_step(name: str, as_of: str, recipe: Recipe | None = None) -> str:
     try:
         with Run(load_settings(), date.fromisoformat(as_of), recipe or Recipe()) as run:
             counts = run.step(step)
-    except VitrinaError as error:
-        if error.transient:
+    except Exception as error:
+        keep_error(error)
+        if not isinstance(error, VitrinaError) or error.transient:
             raise
         # Trying again would give the same answer.
         raise AirflowFailException(str(error)) from error
@@ -51,23 +52,25 @@ def run_step(name: str, as_of: str, recipe: Recipe | None = None) -> str:
     return as_of
 
 
-def batch_date() -> str:
-    """The run's `as_of`: the parameter, else the logical date, else when it was queued.
+def as_of_this_run() -> str:
+    context: dict[str, Any] = dict(get_current_context())
+    run = context["dag_run"]
+    return batch_date(context["params"]["as_of"], context.get("logical_date"), run.run_after)
 
-    A date in Moscow. A run that an asset triggered has no logical date.
-    """
-    context = get_current_context()
-    given: str | None = context["params"]["as_of"]
-    if given is not None:
-        return given
-    moment = context.get("logical_date") or context["dag_run"].run_after
-    return moment.astimezone(ZoneInfo(MOSCOW)).date().isoformat()
+
+def deadline() -> DeadlineAlert | None:
+    """When a run is late. Only where that is asked for: `dags test` cannot do with one."""
+    hours = load_settings().alert_late_after
+    if hours is None:
+        return None
+    queued = DeadlineReference.DAGRUN_QUEUED_AT
+    return DeadlineAlert(queued, timedelta(hours=hours), AsyncCallback(tell_late))
 
 
 @task(doc_md="Generate the feed: `rows` sales of the 365 days before `as_of`, from `seed`.")
 def generate_data() -> str:
     params: dict[str, Any] = dict(get_current_context()["params"])
-    return run_step("generate", batch_date(), Recipe(params["rows"], params["seed"]))
+    return run_step("generate", as_of_this_run(), Recipe(params["rows"], params["seed"]))
 
 
 @task(doc_md="Type every field; reject bad rows with every reason. Too many of them stop the run.")
@@ -141,6 +144,8 @@ def publish_to_clickhouse(as_of: str) -> str:
         "execution_timeout": timedelta(hours=1),
     },
     dagrun_timeout=timedelta(hours=6),
+    on_failure_callback=tell_failed,
+    deadline=deadline(),
     doc_md=f"""
 ### Sales, every Tuesday at 12:45 in Moscow
 

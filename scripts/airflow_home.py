@@ -26,7 +26,10 @@ def airflow_environment(data: Path) -> dict[str, str]:
     """The environment, with an Airflow of this folder's own, whatever others there are."""
     home = data / "airflow"
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")
+        name: value
+        for name, value in os.environ.items()
+        # Connections are the user's: that of the mail server, for one.
+        if not name.startswith("AIRFLOW") or name.startswith("AIRFLOW_CONN_")
     }
     environment.update(
         VITRINA_HOME=str(data),

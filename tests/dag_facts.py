@@ -36,7 +36,7 @@ def serialized(dag: Any) -> str:
     return json.dumps(DagSerialization.to_dict(dag), sort_keys=True, default=str)
 
 
-def dates(batch_date: Any) -> dict[str, str]:
+def dates(as_of_this_run: Any) -> dict[str, str]:
     """The batch of runs that were started differently."""
     late = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)
     queued = SimpleNamespace(run_after=datetime(2026, 12, 1, 9, 45, tzinfo=UTC))
@@ -48,7 +48,7 @@ def dates(batch_date: Any) -> dict[str, str]:
     found = {}
     for name, context in contexts.items():
         with set_current_context(cast("Context", {**context, "dag_run": queued})):
-            found[name] = batch_date()
+            found[name] = as_of_this_run()
     return found
 
 
@@ -62,8 +62,10 @@ def errors(run_step: Any) -> dict[str, str]:
     found = {}
     for name, (step, environment) in wrong.items():
         os.environ.update(VITRINA_HOME=os.environ["AIRFLOW_HOME"], **environment)
+        task: Any = SimpleNamespace(xcom_push={}.__setitem__)
         try:
-            run_step(step, "2026-11-24")
+            with set_current_context(cast("Context", {"ti": task})):
+                run_step(step, "2026-11-24")
         except Exception as error:  # noqa: BLE001 - whichever it is, it is reported
             found[name] = type(error).__name__
     return found
@@ -82,7 +84,7 @@ def main() -> None:
         "same when parsed again": serialized(dag) == serialized(parsed()["sales"]),
         "seconds": seconds,
         "heavy imports": sorted(name for name in imported if name.startswith(HEAVY)),
-        "dates": dates(file.batch_date),
+        "dates": dates(file.as_of_this_run),
         "errors": errors(file.run_step),
         "after": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
         "outlets": {task.task_id: [each.name for each in task.outlets] for task in dag.tasks},

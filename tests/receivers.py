@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
 
 @dataclass
@@ -75,7 +75,7 @@ def smtp_receiver() -> Iterator[Received]:
             self.wfile.write(f"{text}\r\n".encode())
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        received = Received(cast("int", server.server_address[1]))
+        received = Received(server.server_address[1])
         with _serving(server):
             yield received
 

@@ -37,14 +37,11 @@ def deliver(what: str, send: Callable[[], object], seconds: float = PATIENCE) ->
     return not errors
 
 
-def line_of(error: object) -> str:
+def line_of(error: BaseException) -> str:
     """What may be told of an error: the text of ours, which holds no secret, in one line.
 
     Of any other the kind alone, since its text may quote an address with a password.
     """
-    if not isinstance(error, BaseException):
-        return "unknown; the log of the task may tell"
-    for each in (error, error.__cause__):
-        if isinstance(each, VitrinaError):
-            return " ".join(str(each).split())
+    if isinstance(error, VitrinaError):
+        return " ".join(str(error).split())
     return f"{type(error).__name__}; the log tells more"

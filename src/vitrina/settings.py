@@ -60,6 +60,11 @@ class Settings(BaseSettings):
         pattern=rf"^{_MAILBOX}(\s*,\s*{_MAILBOX})*$",
         description="Where alerts of the DAG are mailed to, through Airflow's `smtp_default`",
     )
+    alert_late_after: int | None = Field(
+        default=None,
+        ge=1,
+        description="Hours after which a queued run has to have ended; lateness unseen unless set",
+    )
     statsd: str | None = Field(
         default=None,
         pattern=r"^[^\s:]+:\d{1,5}$",

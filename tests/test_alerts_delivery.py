@@ -1,0 +1,148 @@
+"""Alerts of the DAG, as they arrive: by webhook and by e-mail, from a run that fails."""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email import message_from_string, policy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.receivers import http_receiver, silence, smtp_receiver
+from vitrina.dag_runs import tell_failed, tell_late
+from vitrina.stores.embedded_postgres import data_home
+
+ROOT = Path(__file__).parents[1]
+AS_OF = "2026-11-24"
+SUBJECT = f"Vitrina: sales.validate_data failed, batch {AS_OF}"
+RUN = "manual__2026-11-24T09:45:00+00:00"
+# As Airflow's triggerer hands them over.
+LATE: dict[str, Any] = {
+    "dag_run": {
+        "dag_id": "sales",
+        "dag_run_id": RUN,
+        "logical_date": "2026-11-23T22:30:00Z",
+        "run_after": "2026-11-30T09:45:00Z",
+        "conf": {},
+    },
+    "deadline": {"id": "1", "deadline_time": "2026-11-24 12:45:00+00:00"},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("failing")
+    yield home
+    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
+def failing_run(home: Path, **environment: str) -> str:
+    """Run the DAG over a feed that is too bad to load; what it said."""
+    ended = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "run_dag.py"],
+        env=os.environ
+        | {"VITRINA_HOME": str(home), "VITRINA_MAX_REJECTED_SHARE": "0.0001"}
+        | {"ROWS": "2000", "AS_OF": AS_OF}
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    return ended.stdout + ended.stderr
+
+
+def test_a_run_that_fails_posts_and_mails_once_what_to_do(home: Path) -> None:
+    with http_receiver() as hook, smtp_receiver() as mail:
+        said = failing_run(
+            home,
+            VITRINA_ALERT_WEBHOOK=f"{hook.url}/hooks/hunter2",
+            VITRINA_ALERT_EMAIL="sales@example.com, ops@example.com",
+            AIRFLOW_CONN_SMTP_DEFAULT=f"smtp://127.0.0.1:{mail.port}"
+            "?disable_ssl=true&disable_tls=true&from_email=vitrina%40example.com",
+        )
+    [alert] = hook.bodies
+    assert (alert["event"], alert["dag"], alert["task"]) == ("failed", "sales", "validate_data")
+    assert alert["batch"] == AS_OF
+    assert "clear the task" in alert["remedy"]
+    for part in (SUBJECT, alert["error"], alert["remedy"], alert["run"], alert["log"]):
+        assert part in alert["text"]
+    assert hook.headers[0]["path"] == "/hooks/hunter2"
+    assert "hunter2" not in said
+    [raw] = mail.bodies
+    message = message_from_string(raw, policy=policy.default)
+    assert message["Subject"] == SUBJECT
+    assert message["From"] == "vitrina@example.com"
+    assert message["To"] == "sales@example.com, ops@example.com"
+    body = message.get_body()
+    assert body is not None
+    assert "clear the task in Airflow" in body.get_content()
+
+
+def test_a_run_has_a_deadline_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    deadlines = []
+    for hours in ("", "5"):
+        subprocess.run(
+            [sys.executable, ROOT / "tests" / "dag_facts.py", tmp_path / "facts.json"],
+            env=os.environ
+            | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+            | {"VITRINA_ALERT_LATE_AFTER": hours},
+            check=True,
+            capture_output=True,
+        )
+        facts = json.loads((tmp_path / "facts.json").read_text())
+        assert facts["same when parsed again"]
+        deadlines.append(facts["dag"]["deadline"])
+    without, [alert] = deadlines
+    assert without is None
+    assert "DagRunQueuedAtDeadline" in str(alert)
+    assert "vitrina.dag_runs.tell_late" in str(alert)
+    assert "18000.0" in str(alert)
+
+
+def test_a_late_run_is_told_with_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    with http_receiver() as hook:
+        monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", hook.url)
+        for conf in ({}, None, {"as_of": "2025-01-31"}):
+            asyncio.run(tell_late({**LATE, "dag_run": {**LATE["dag_run"], "conf": conf}}))
+    assert [alert["event"] for alert in hook.bodies] == ["late"] * 3
+    # By its logical date, which is the next day in Moscow, unless a parameter names it.
+    assert [alert["batch"] for alert in hook.bodies] == ["2026-11-24", "2026-11-24", "2025-01-31"]
+    assert "has not ended by 2026-11-24 12:45:00+00:00" in hook.bodies[0]["text"]
+
+
+def test_a_run_that_airflow_stopped_is_told_however_little_is_known_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with http_receiver() as hook:
+        monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", hook.url)
+        dag = SimpleNamespace(dag_id="sales")
+        tell_failed({"dag": dag, "run_id": RUN, "reason": "timed_out"})
+        tell_failed({"dag": dag, "run_id": RUN, "reason": "task_failure"})
+    stopped, unknown = hook.bodies
+    assert stopped["error"] == "Airflow stopped the run: timed out"
+    assert (unknown["task"], unknown["batch"], unknown["log"]) == (None, None, None)
+    assert "log" in unknown["error"]
+
+
+def test_receivers_that_are_gone_refuse_or_say_nothing_are_warnings(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with http_receiver(status=404) as refuses, silence() as mute:
+        for url in (refuses.url, f"http://127.0.0.1:{mute}", "http://127.0.0.1:1"):
+            monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", f"{url}/hooks/hunter2")
+            started = time.monotonic()
+            asyncio.run(tell_late(LATE))
+            assert time.monotonic() - started < 6
+    said = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert len(said) == 3
+    assert all(each.startswith("alert by webhook: ") for each in said)
+    assert "hunter2" not in caplog.text
