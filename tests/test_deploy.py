@@ -3,6 +3,7 @@
 The journey of `make test-topology` runs what they say; here they are only read.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -10,9 +11,11 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,15 @@ import yaml
 from cryptography.fernet import Fernet
 from spark_server import free_port
 
-from tests.topology.compose import DEPLOY, FILE, VARIABLE, Compose, declared, dotenv
+from tests.topology.compose import (
+    DEPLOY,
+    FILE,
+    VARIABLE,
+    Compose,
+    declared,
+    dotenv,
+    handed_on,
+)
 from vitrina.settings import Settings
 
 ROOT = DEPLOY.parent
@@ -50,13 +61,32 @@ READ_BY_OTHERS = {
     "postgres": {"POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"},
     "clickhouse": {"CLICKHOUSE_SKIP_USER_SETUP"},
     "spark": {"_SPARK_AUTH_SECRET"},
-    # Options of Airflow's providers, which its own list does not have.
+    "s3": {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_EC2_METADATA_DISABLED",
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    },
+    # Options of Airflow's providers, which its own list does not have, and a connection.
     "airflow": {
+        "AIRFLOW_CONN_SMTP_DEFAULT",
         "AIRFLOW__CELERY__BROKER_URL",
         "AIRFLOW__CELERY__RESULT_BACKEND",
         "AIRFLOW__CELERY__WORKER_CONCURRENCY",
     },
 }
+# Settings of Vitrina that no container is given.
+NOT_FOR_SERVERS = {
+    "VITRINA_HOME": "the lake has a place of its own, and the stores are servers",
+    "VITRINA_SPARK_MEMORY": "the embedded engine's",
+}
+# Where tasks run; where alerts are sent.
+TASKS = ("airflow-scheduler", "airflow-worker")
+ALERTS = ("airflow-dag-processor", "airflow-triggerer")
+SPARK = ("spark-worker-1", "spark-worker-2", "spark-connect")
+OUTWARD = DEPLOY / "outward.yaml"
 services = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -143,9 +173,10 @@ def test_git_and_docker_ignore_the_secrets() -> None:
 # compose.yaml
 
 
-def test_the_file_is_as_the_specification_says() -> None:
+@pytest.mark.parametrize("file", [FILE, OUTWARD], ids=lambda file: file.name)
+def test_the_file_is_as_the_specification_says(file: Path) -> None:
     schema = json.loads((ROOT / "tests/compose_schema/compose-spec.json").read_text("utf-8"))
-    jsonschema.Draft7Validator(schema).validate(yaml.safe_load(FILE.read_text("utf-8")))
+    jsonschema.Draft7Validator(schema).validate(yaml.safe_load(file.read_text("utf-8")))
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -168,10 +199,55 @@ def test_what_init_writes_is_what_the_file_asks_for() -> None:
                 optional.add(name)
             elif name:
                 asked.add(name)
+    optional.update(name for service in SERVICES.values() for name in handed_on(service))
     assert asked == SECRETS
     assert not optional & SECRETS
     documented = (ROOT / "docs/deployment.md").read_text("utf-8")
     assert sorted(name for name in optional if f"`{name}`" not in documented) == []
+
+
+def environments(*names: str, variables: dict[str, str] | None = None) -> list[dict[str, str]]:
+    secrets = dict.fromkeys(SECRETS, "x")
+    compose = Compose.read(secrets | (variables or {}))
+    return [compose.environment(name) for name in names]
+
+
+def test_every_setting_can_be_given_to_those_who_read_it() -> None:
+    settings = {f"VITRINA_{name.upper()}" for name in Settings.model_fields}
+    alerts = {name for name in settings if name.startswith("VITRINA_ALERT_")}
+    assert settings >= NOT_FOR_SERVERS.keys()
+    for wanted, names in (
+        (settings - NOT_FOR_SERVERS.keys() - alerts, TASKS),
+        (alerts, ALERTS),
+        ({name for name in settings if name.startswith("VITRINA_CLICKHOUSE_")}, ["migrate"]),
+    ):
+        given = dict.fromkeys(wanted, "given")
+        for name, environment in zip(names, environments(*names, variables=given), strict=True):
+            assert [each for each in sorted(wanted) if each not in environment] == [], name
+
+
+def test_what_is_not_set_is_absent() -> None:
+    # An empty region or key would keep S3's clients from looking elsewhere.
+    for environment in environments(*SERVICES):
+        assert all(environment.values())
+        assert not environment.keys() & READ_BY_OTHERS["s3"]
+    for name in ("VITRINA_LAKE", "AWS_REGION"):
+        (environment,) = environments("airflow-scheduler", variables={name: "eu-central-1"})
+        assert environment[name] == "eu-central-1"
+
+
+def test_s3_is_told_to_all_who_read_the_lake_and_to_nobody_else() -> None:
+    told = {name for name in SERVICES if READ_BY_OTHERS["s3"] & {*handed_on(SERVICES[name])}}
+    assert told == {*TASKS, *SPARK}
+    assert all({*handed_on(SERVICES[name])} >= READ_BY_OTHERS["s3"] for name in told)
+
+
+def test_outward_lets_out_those_who_have_something_to_say_there() -> None:
+    file = yaml.safe_load(OUTWARD.read_text("utf-8"))
+    assert file["services"] == {
+        name: {"networks": ["outside"]} for name in (*TASKS, *ALERTS, *SPARK)
+    }
+    assert FILE.name in OUTWARD.read_text("utf-8")
 
 
 def test_a_missing_secret_is_named() -> None:
@@ -187,7 +263,8 @@ def test_no_secret_stands_in_a_tracked_file() -> None:
     tracked = subprocess.run(
         ["git", "ls-files", "deploy"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    secret = re.compile(r"(?i)(password|secret|_key|token)[\"']?\s*[:=>]\s*[\"']?([^\s\"'<]+)")
+    name_of_one = r"(?i)(password|secret|_key|token)[\"']?"
+    secret = re.compile(name_of_one + r"[ \t]*[:=>][ \t]*[\"']?([^\s\"'<]+)")
     for name in tracked:
         for _, value in secret.findall((ROOT / name).read_text("utf-8")):
             # From the environment, made by a program, a message, or a name in place of a value.
@@ -355,6 +432,92 @@ def test_what_an_image_copies_is_there_and_reaches_the_builder(path: Path) -> No
             for source in what.split()[:-1]:
                 assert (ROOT / source).exists(), source
                 assert any(source == name or source.startswith(f"{name}/") for name in kept), source
+
+
+# Jars for S3
+
+JARS = DEPLOY / "spark/s3-jars.txt"
+
+
+def jars() -> list[tuple[str, str]]:
+    """Checksum and path of each jar."""
+    lines = [line for line in JARS.read_text("utf-8").splitlines() if line[0] != "#"]
+    return [(line.split()[0], line.split()[1]) for line in lines]
+
+
+def test_every_jar_is_pinned_with_a_checksum() -> None:
+    assert len(jars()) == 3
+    for checksum, path in jars():
+        assert re.fullmatch("[0-9a-f]{40}", checksum)
+        *_, name, version, file = path.split("/")
+        assert file == f"{name}-{version}.jar"
+
+
+def test_the_jars_are_those_that_the_documentation_names() -> None:
+    documented = (ROOT / "docs/lake.md").read_text("utf-8")
+    for _, path in jars():
+        *group, name, version, _ = path.split("/")
+        assert re.search(rf"`{re.escape('.'.join(group))}:{name}` \| {version}\b", documented)
+
+
+def test_spark_s_settings_for_s3_are_those_that_the_documentation_names() -> None:
+    documented = (ROOT / "docs/lake.md").read_text("utf-8")
+    for line in (DEPLOY / "spark/spark-defaults.conf").read_text("utf-8").splitlines():
+        if line.startswith("spark.hadoop."):
+            assert line.split()[0] in documented
+
+
+class Repository(ThreadingHTTPServer):
+    """A repository of jars on the loopback."""
+
+    def __init__(self, jars: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Shelf)
+        self.jars = jars
+
+
+class Shelf(BaseHTTPRequestHandler):
+    server: Repository
+
+    def do_GET(self) -> None:
+        jar = self.server.jars.get(self.path)
+        self.send_response(404 if jar is None else 200)
+        self.end_headers()
+        self.wfile.write(jar or b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("served", "complaint"),
+    [(b"a jar", None), (b"another", "a/b-1.jar has the SHA-1 "), (None, "HTTP Error 404")],
+)
+def test_a_jar_is_fetched_only_as_it_should_be(
+    tmp_path: Path, served: bytes | None, complaint: str | None
+) -> None:
+    (tmp_path / "jars").mkdir()
+    wanted = hashlib.sha1(b"a jar").hexdigest()  # noqa: S324
+    (tmp_path / "list").write_text(f"# of these\n{wanted}  a/b-1.jar\n")
+    with Repository({} if served is None else {"/maven/a/b-1.jar": served}) as repository:
+        threading.Thread(target=repository.serve_forever, daemon=True).start()
+        result = subprocess.run(
+            [sys.executable, DEPLOY / "spark/fetch_jars.py", tmp_path / "list", tmp_path / "jars"],
+            env={"MAVEN": f"http://127.0.0.1:{repository.server_port}/maven"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        repository.shutdown()
+    if complaint is None:
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / "jars/b-1.jar").read_bytes() == served
+    else:
+        assert result.returncode == 1
+        assert complaint in result.stderr
+        assert not list((tmp_path / "jars").iterdir())
+
+
+# Both images
 
 
 def test_driver_and_workers_have_one_python() -> None:

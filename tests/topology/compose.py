@@ -54,6 +54,11 @@ def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
     return VARIABLE.sub(put_in, value)
 
 
+def handed_on(service: dict[str, Any]) -> list[str]:
+    """The variables of a service that have no value of their own."""
+    return [name for name, value in service.get("environment", {}).items() if value is None]
+
+
 @dataclass(frozen=True)
 class Compose:
     """The services, each at an address of its own, so that all keep their ports.
@@ -66,7 +71,19 @@ class Compose:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], network: str = "127.0.0") -> Self:
-        return cls(interpolate(declared(), variables), network)
+        """With the variables put in; one without a value is absent unless it is among them.
+
+        Raises:
+            KeyError: one that is needed is missing.
+        """
+        services = interpolate(declared(), variables)
+        for service in services.values():
+            for name in handed_on(service):
+                if name in variables:
+                    service["environment"][name] = variables[name]
+                else:
+                    del service["environment"][name]
+        return cls(services, network)
 
     def address(self, service: str) -> str:
         return f"{self.network}.{list(self.services).index(service) + 10}"
