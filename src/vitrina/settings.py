@@ -9,7 +9,15 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field, HttpUrl, Secret, SecretStr, ValidationError
+from pydantic import (
+    Field,
+    HttpUrl,
+    Secret,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vitrina.errors import SettingsError
@@ -45,6 +53,11 @@ class Settings(BaseSettings):
     clickhouse_dsn: SecretStr | None = Field(
         default=None, description="`clickhouse://…`; embedded chDB unless set"
     )
+    clickhouse_cluster: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="Cluster of one shard that holds the marts; one server unless set",
+    )
     max_rejected_share: Decimal = Field(
         default=Decimal("0.05"),
         ge=0,
@@ -76,6 +89,13 @@ class Settings(BaseSettings):
     openlineage_key: SecretStr | None = Field(
         default=None, description="API key for that collector, if it wants one"
     )
+
+    @field_validator("clickhouse_cluster")
+    @classmethod
+    def _needs_a_server(cls, cluster: str | None, others: ValidationInfo) -> str | None:
+        if cluster is not None and others.data.get("clickhouse_dsn") is None:
+            raise ValueError("a cluster needs a server of it, in VITRINA_CLICKHOUSE_DSN")
+        return cluster
 
     @property
     def folder(self) -> Path:

@@ -4,7 +4,8 @@ A table holds one partition an import date. Rows are staged beside it, compared 
 PostgreSQL, and take the partition's place in one step, so a rerun replaces its own import
 and no other. `docs/clickhouse.md` describes the tables.
 
-A server over HTTP and the embedded engine (chDB) get the same statements.
+A server over HTTP and the embedded engine (chDB) get the same statements; what differs on a
+cluster is in `clickhouse_cluster`.
 """
 
 import fcntl
@@ -29,6 +30,14 @@ from vitrina.contract import Contract
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
+from vitrina.stores.clickhouse_cluster import (
+    REPLICATED,
+    SETTINGS,
+    engine,
+    on_cluster,
+    require_one_shard,
+    staging_engine,
+)
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -62,30 +71,40 @@ class _Table:
 class ClickHouse:
     """One database. Made by `clickhouse`; every method raises `StoreError` when refused."""
 
-    def __init__(self, dsn: str, client: "Client") -> None:
+    def __init__(self, dsn: str, client: "Client", cluster: str | None = None) -> None:
         self._dsn = dsn
         self._client = client
+        self._cluster = cluster
+        self._everywhere = on_cluster(cluster)
 
     def use(self, database: str) -> None:
         """Read and write in this database from now on; create it if it is absent."""
         # Looked for first: a user may be allowed to use it and not to create it.
         if not self._command("EXISTS DATABASE <database>", database=database):
-            self._command("CREATE DATABASE IF NOT EXISTS <database>", database=database)
+            self._command(
+                f"CREATE DATABASE IF NOT EXISTS <database>{self._everywhere}", database=database
+            )
         self._client.database = database
 
     def create_tables(self, contract: Contract) -> None:
         """Create the tables that are absent; touch none that is there.
 
         Raises:
-            StoreError: a table is there with other columns or another partitioning.
+            StoreError: a table is there with other columns or another partitioning, or is not
+                replicated on a cluster; or the cluster will not do.
         """
         columns: dict[str, dict[str, str]] = {}
         partitions: dict[str, str] = {}
+        engines: dict[str, str] = {}
         with _translated(self._dsn):
-            for table, partition_key in self._client.query(
-                "SELECT name, partition_key FROM system.tables WHERE database = currentDatabase()"
+            if self._cluster is not None:
+                require_one_shard(self._client, self._cluster)
+            for table, partition_key, engine_name in self._client.query(
+                "SELECT name, partition_key, engine FROM system.tables "
+                "WHERE database = currentDatabase()"
             ).result_rows:
                 columns[table], partitions[table] = {}, partition_key
+                engines[table] = engine_name
             for table, name, type_ in self._client.query(
                 "SELECT table, name, type FROM system.columns WHERE database = currentDatabase()"
             ).result_rows:
@@ -93,12 +112,16 @@ class ClickHouse:
         for wanted in _tables(contract):
             if wanted.name in columns:
                 _check_shape(wanted, columns[wanted.name], partitions[wanted.name])
-                continue
+                if self._cluster is None:
+                    continue
+                # On to the others: one may have joined the cluster since.
+                _check_engine(wanted, engines[wanted.name])
             declared = [_compose(f"<name> {t}", name=c) for c, t in wanted.columns.items()]
             order = [_compose("<name>", name=name) for name in ("import_date", *wanted.key)]
             self._command(
-                f"CREATE TABLE IF NOT EXISTS <table> ({', '.join(declared)}) "
-                f"ENGINE = MergeTree PARTITION BY import_date ORDER BY ({', '.join(order)})",
+                f"CREATE TABLE IF NOT EXISTS <database>.<table>{self._everywhere} "
+                f"({', '.join(declared)}) ENGINE = {engine(self._cluster)} "
+                f"PARTITION BY import_date ORDER BY ({', '.join(order)})",
                 table=wanted.name,
             )
 
@@ -114,6 +137,7 @@ class ClickHouse:
         self._empty_staging(mart.name)
         with _translated(self._dsn):
             self._client.insert_arrow(_staging(mart.name), rows, settings=_INSERT)
+        self._wait_for_replicas(mart.name)
 
     def staged_sums(self, mart: Mart, import_date: date) -> dict[str, Money]:
         """The exact sums of the staged rows, as `sums` gives them for an import."""
@@ -121,7 +145,7 @@ class ClickHouse:
 
     def withdraw(self, import_date: date) -> None:
         """Take an import out of `batch`; its tables stay as they are."""
-        self._command(_DROP, values={"day": import_date}, table="batch")
+        self._command(self._drop, values={"day": import_date}, table="batch")
 
     def replace_import(self, mart: Mart, import_date: date) -> None:
         """Let the staged rows take the place of the mart's import of this date.
@@ -190,6 +214,7 @@ class ClickHouse:
                     settings=_INSERT | {"date_time_input_format": "best_effort"},
                     fmt="JSONEachRow",
                 )
+            self._wait_for_replicas(table)
             self._swap_in(table, entry.as_of)
 
     def imports(self) -> list[tuple[date, datetime]]:
@@ -219,17 +244,46 @@ class ClickHouse:
     def _empty_staging(self, table: str) -> None:
         # Made anew: what a killed run left may have the shape of another contract.
         self._drop_staging(table)
-        self._command("CREATE TABLE <staging> AS <table>", table=table, staging=_staging(table))
+        statement = f"CREATE TABLE <database>.<staging>{self._everywhere} AS <database>.<table>"
+        if self._cluster is not None:
+            # As it is, the place in Keeper would be taken over too.
+            with _translated(self._dsn):
+                ((order,),) = self._client.query(
+                    "SELECT sorting_key FROM system.tables "
+                    "WHERE database = currentDatabase() AND name = {table:String}",
+                    parameters={"table": table},
+                ).result_rows
+            statement += (
+                f" ENGINE = {staging_engine(self._cluster)} "
+                f"PARTITION BY import_date ORDER BY ({order})"
+            )
+        self._command(statement, table=table, staging=_staging(table))
 
     def _drop_staging(self, table: str) -> None:
-        self._command("DROP TABLE IF EXISTS <staging> SYNC", staging=_staging(table))
+        self._command(
+            f"DROP TABLE IF EXISTS <database>.<staging>{self._everywhere} SYNC",
+            staging=_staging(table),
+        )
+
+    def _wait_for_replicas(self, table: str) -> None:
+        """Until each server has the staged rows: any of them may swap them in."""
+        if self._cluster is not None:
+            self._command(
+                f"SYSTEM SYNC REPLICA{self._everywhere} <database>.<staging>",
+                staging=_staging(table),
+            )
+
+    @property
+    def _drop(self) -> str:
+        return f"ALTER TABLE <database>.<table>{self._everywhere} DROP PARTITION {{day:Date32}}"
 
     def _swap_in(self, table: str, import_date: date) -> None:
         # REPLACE from an empty source is refused by some versions and ignored by others.
         statement = (
-            "ALTER TABLE <table> REPLACE PARTITION {day:Date32} FROM <staging>"
+            f"ALTER TABLE <database>.<table>{self._everywhere} "
+            "REPLACE PARTITION {day:Date32} FROM <database>.<staging>"
             if self._command("SELECT count() FROM <staging>", staging=_staging(table))
-            else _DROP
+            else self._drop
         )
         self._command(statement, values={"day": import_date}, table=table, staging=_staging(table))
         self._drop_staging(table)
@@ -248,15 +302,18 @@ class ClickHouse:
     def _command(
         self, statement: str, *, values: dict[str, Any] | None = None, **identifiers: str
     ) -> object:
+        # Named, since the other servers of a cluster have no current database.
+        named = {"database": self._client.database or _DATABASE, **identifiers}
         with _translated(self._dsn):
-            return self._client.command(_compose(statement, **identifiers), parameters=values)
+            return self._client.command(_compose(statement, **named), parameters=values)
 
 
 @contextmanager
-def clickhouse(dsn: str) -> Iterator[ClickHouse]:
+def clickhouse(dsn: str, cluster: str | None = None) -> Iterator[ClickHouse]:
     """The database that `dsn` names, created if it is absent; `vitrina` unless it names one.
 
-    `clickhouse://user:password@host:8123/database`, or what `embedded_clickhouse` gives.
+    `clickhouse://user:password@host:8123/database`, or what `embedded_clickhouse` gives. With
+    the name of a cluster, every server of it holds the database.
 
     Raises:
         SettingsError: the address cannot be read.
@@ -267,7 +324,10 @@ def clickhouse(dsn: str) -> Iterator[ClickHouse]:
     with _translated(dsn):
         client = _connect(dsn)
     with closing(client):
-        store = ClickHouse(dsn, client)
+        if cluster is not None:
+            for name, value in SETTINGS.items():
+                client.set_client_setting(name, value)
+        store = ClickHouse(dsn, client, cluster)
         store.use(database)
         yield store
 
@@ -386,8 +446,6 @@ _ENTRY = {
 # A block that equals an earlier one would be dropped silently, a NULL become a 0.
 _INSERT = {"insert_deduplicate": 0, "input_format_null_as_default": 0}
 
-
-_DROP = "ALTER TABLE <table> DROP PARTITION {day:Date32}"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -420,6 +478,15 @@ def _check_shape(table: _Table, found: dict[str, str], partition_key: str) -> No
         raise StoreError(
             f"ClickHouse {table.name} is partitioned by {partition_key or 'nothing'}, "
             f"expected import_date; {remedy}"
+        )
+
+
+def _check_engine(table: _Table, found: str) -> None:
+    """Refuse a table that would stay on one server of the cluster."""
+    if found != REPLICATED:
+        raise StoreError(
+            f"ClickHouse {table.name} is {found}, expected {REPLICATED}; rename or drop "
+            f"{table.name} in ClickHouse, or unset VITRINA_CLICKHOUSE_CLUSTER"
         )
 
 

@@ -46,7 +46,8 @@ def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
     from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
 
     if settings.clickhouse_dsn is not None:
-        with clickhouse(settings.clickhouse_dsn.get_secret_value()) as store:
+        address = settings.clickhouse_dsn.get_secret_value()
+        with clickhouse(address, settings.clickhouse_cluster) as store:
             yield store
         return
     with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as store:
