@@ -1,5 +1,6 @@
 """Publishing, from the embedded PostgreSQL to the embedded ClickHouse."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
 from vitrina.steps import publish
 from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
-from vitrina.stores.embedded_postgres import embedded_postgres
+from vitrina.stores.embedded_postgres import data_home, embedded_postgres
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres import Postgres, postgres
 
@@ -40,8 +41,13 @@ Sales = list[tuple[str, int, str]]
 
 @pytest.fixture(scope="module")
 def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_postgres(tmp_path_factory.mktemp("publish") / "postgres") as dsn:
-        yield dsn
+    folder = tmp_path_factory.mktemp("publish") / "postgres"
+    try:
+        with embedded_postgres(folder) as dsn:
+            yield dsn
+    finally:
+        # Root's data is not in the folder.
+        shutil.rmtree(data_home(folder), ignore_errors=True)
 
 
 @pytest.fixture
