@@ -31,8 +31,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.topology.compose import DEPLOY
+from tests.topology.processes import START_SECONDS, stop
 
-START_SECONDS = 60
 # Of the request, not of the statement.
 _TRANSPORT = {
     "database",
@@ -72,8 +72,7 @@ def clickhouse_server(folder: Path, address: str, password: str, port: int = 812
             _wait(server, f"http://{address}:{port}/ping")
             yield f"clickhouse://loader:{password}@{address}:{port}/vitrina"
         finally:
-            server.terminate()
-            server.wait(START_SECONDS)
+            stop(server)
 
 
 def _wait(server: "subprocess.Popen[bytes]", url: str) -> None:

@@ -18,9 +18,8 @@ from types import MappingProxyType
 from psycopg import pq
 
 from tests.topology.compose import DEPLOY, declared
+from tests.topology.processes import START_SECONDS, stop
 from vitrina.stores import embedded_postgres
-
-START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,7 @@ def postgres_server(
             running.make_roles(environment)
             yield running
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(START_SECONDS)
+            stop(server, signal.SIGINT)
     finally:
         shutil.rmtree(home.home)
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-STOP_SECONDS = 30
+import psutil  # type: ignore[import-untyped]
+
+START_SECONDS = 300
+# Longer than any of them takes over stopping what it has started itself.
+STOP_SECONDS = 90
+
+_NO_SESSION = 0
 
 
 @dataclass
@@ -27,14 +33,31 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
+        sessions = self._sessions()
         for process in reversed(self._running.values()):
-            _signal(process, signal.SIGTERM)
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
         for process in reversed(self._running.values()):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
-            # Its children too, whether it has left or not.
-            _signal(process, signal.SIGKILL)
-            process.wait()
+                process.wait(max(0, deadline - time.monotonic()))
+        # What they have started too, whether they have left or not.
+        while members := [pid for pid in psutil.pids() if _session(pid) in sessions]:
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for process in self._running.values():
+                process.poll()
+            time.sleep(0.05)
+
+    def _sessions(self) -> set[int]:
+        """The sessions of all that runs: of each program, and of a scheduler under its watchdog."""
+        sessions = {process.pid for process in self._running.values()}
+        for process in self._running.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                children = psutil.Process(process.pid).children(recursive=True)
+                sessions.update(_session(child.pid) for child in children)
+        return sessions - {_NO_SESSION, os.getsid(0)}
 
     def start(self, name: str, command: Sequence[Any], environment: Mapping[str, str]) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -58,7 +81,7 @@ class Processes:
         if self._running[name].wait():
             raise RuntimeError(f"{name} failed:\n{self.log(name)}")
 
-    def wait(self, name: str, is_well: Callable[[], bool], seconds: float = 120) -> None:
+    def wait(self, name: str, is_well: Callable[[], bool], seconds: float = START_SECONDS) -> None:
         """Wait until a program is well.
 
         Raises:
@@ -91,6 +114,20 @@ def answers(url: str) -> bool:
         return False
 
 
-def _signal(process: "subprocess.Popen[bytes]", sign: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, sign)
+def stop(process: "subprocess.Popen[bytes]", sign: signal.Signals = signal.SIGTERM) -> None:
+    """Ask a program to leave; kill it where it does not."""
+    process.send_signal(sign)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _session(pid: int) -> int:
+    """The session of a process that lives."""
+    try:
+        is_dead = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return _NO_SESSION if is_dead else os.getsid(pid)
+    except (ProcessLookupError, PermissionError, psutil.Error):
+        return _NO_SESSION

@@ -8,10 +8,11 @@ Java and the lake. Left out are Grafana, the triggerer and what the profile `cel
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -33,8 +34,19 @@ SMALL = {
     "SPARK_WORKER_MEMORY": "1g",
     "SPARK_DRIVER_MEMORY": "1g",
     "POSTGRES_SHARED_BUFFERS": "64MB",
-    "SCHEDULER_PATIENCE": "20",
 }
+# Where each listens, at its own address.
+PORTS = {
+    "postgres": (5432,),
+    "clickhouse": (8123,),
+    "spark-master": (7077, 8080),
+    "spark-worker-1": (8081,),
+    "spark-worker-2": (8081,),
+    "spark-connect": (15002,),
+    "airflow-api-server": (8080,),
+}
+NETWORKS = 250
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -45,6 +57,8 @@ class System:
     secrets: dict[str, str]
     processes: Processes
     folder: Path
+    # Of the scheduler's health check: in a container it has the loopback for itself.
+    health_port: int
 
     def environment(self, service: str) -> dict[str, str]:
         """What a service of Airflow has in its environment, from compose and from its image."""
@@ -56,6 +70,7 @@ class System:
             "AIRFLOW_HOME": str(self.folder / "airflow"),
             "PYTHONUNBUFFERED": "1",
             **{name: paths.get(value, value) for name, value in given.items()},
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.health_port),
         }
 
     @property
@@ -99,34 +114,79 @@ class System:
 
 @contextmanager
 def system(folder: Path) -> Iterator[System]:
-    """Bring everything up, as `./init && docker compose up` does; down when the block ends."""
+    """Bring everything up, as `./init && docker compose up` does; down when the block ends.
+
+    Also when it is interrupted, at any moment, by Ctrl-C or a signal to leave.
+    """
     shutil.copy(DEPLOY / "init", folder / "init")
     subprocess.run([folder / "init"], check=True, stdout=subprocess.DEVNULL)
     secrets = dotenv(folder / ".env")
-    compose = Compose.read(secrets | SMALL, f"127.77.{os.getpid() % 250 + 1}")
+    compose = on_free_network(secrets | SMALL)
     (folder / "lake").mkdir()
-    with ExitStack() as stack:
-        options = compose.services["postgres"]["command"][1:]
-        stack.enter_context(
-            postgres_server(
-                folder / "postgres",
-                compose.address("postgres"),
-                compose.environment("postgres"),
-                options,
+    with interrupted_by_signals(), ExitStack() as stack:
+        try:
+            options = compose.services["postgres"]["command"][1:]
+            stack.enter_context(
+                postgres_server(
+                    folder / "postgres",
+                    compose.address("postgres"),
+                    compose.environment("postgres"),
+                    options,
+                )
             )
-        )
-        stack.enter_context(
-            clickhouse_server(
-                folder / "clickhouse",
-                compose.address("clickhouse"),
-                compose.environment("clickhouse")["CLICKHOUSE_LOADER_PASSWORD"],
+            stack.enter_context(
+                clickhouse_server(
+                    folder / "clickhouse",
+                    compose.address("clickhouse"),
+                    compose.environment("clickhouse")["CLICKHOUSE_LOADER_PASSWORD"],
+                )
             )
-        )
-        processes = stack.enter_context(Processes(folder / "processes"))
-        whole = System(compose, secrets, processes, folder)
-        start_spark(whole)
-        start_airflow(whole)
-        yield whole
+            processes = stack.enter_context(Processes(folder / "processes"))
+            whole = System(compose, secrets, processes, folder, spark_server.free_port())
+            start_spark(whole)
+            start_airflow(whole)
+            yield whole
+        finally:
+            # A second Ctrl-C would leave half of it running.
+            for number in INTERRUPTS:
+                signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let every signal to leave interrupt the block, as Ctrl-C does."""
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    for number, handler in before.items():
+        # What is ignored, under nohup for one, stays so.
+        if handler != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def on_free_network(variables: Mapping[str, str]) -> Compose:
+    """The services where nobody listens yet: other tests, or an earlier system still leaving.
+
+    Raises:
+        RuntimeError: a port is taken at every address.
+    """
+    taken = ""
+    for number in range(NETWORKS):
+        compose = Compose.read(variables, f"127.77.{(os.getpid() + number) % NETWORKS + 1}")
+        try:
+            for service, ports in PORTS.items():
+                for port in ports:
+                    taken = f"{compose.address(service)}:{port}"
+                    with socket.socket() as probe:
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        probe.bind((compose.address(service), port))
+        except OSError:
+            continue
+        return compose
+    raise RuntimeError(f"Something listens at every address: {taken} is taken. Stop it first.")
 
 
 def start_spark(system: System) -> None:
@@ -175,7 +235,7 @@ def start_airflow(system: System) -> None:
     for service, is_well in (
         ("migrate", None),
         ("airflow-api-server", lambda: answers(f"{system.api}/api/v2/version")),
-        ("airflow-scheduler", lambda: answers("http://127.0.0.1:8974/health")),
+        ("airflow-scheduler", lambda: answers(f"http://127.0.0.1:{system.health_port}/health")),
         ("airflow-dag-processor", lambda: has_sales(system)),
     ):
         command = system.compose.services[service]["command"]
