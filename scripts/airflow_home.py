@@ -38,7 +38,6 @@ def airflow_environment(data: Path) -> dict[str, str]:
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home / 'airflow.db'}",
         AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(home / "logs"),
-        AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
         # Of libraries to those who call them; nothing that who runs a batch can act on.
         PYTHONWARNINGS="ignore",
     )

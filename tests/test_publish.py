@@ -387,6 +387,7 @@ def test_rows_lost_in_the_swap_are_noticed(
     lake: Lake, source: Postgres, target: ClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(source, FIRST)
+    publish.run(lake, source, target, BATCH)
     stage = target.stage
 
     def stage_over(mart: Mart, day: date, at: datetime, rows: pa.Table) -> None:
