@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from vitrina.columns import Decimal, Integer, Text
 from vitrina.contract import SALES, Batch, Contract, Field
-from vitrina.errors import BatchError
+from vitrina.errors import BatchError, FeedError
 from vitrina.marts import marts
 from vitrina.pipeline import STEPS, Run
 from vitrina.recipe import Dirt, Recipe
@@ -122,6 +122,14 @@ def test_a_step_done_again_is_forgotten_by_none_but_the_later_ones(home: Setting
     assert lake.result("generate")
     with pytest.raises(BatchError, match="run: vitrina clean"):
         lake.result("clean")
+
+
+def test_a_step_that_fails_keeps_what_it_left_the_time_before(home: Settings) -> None:
+    run(home, "generate", "validate")
+    before = Lake(home.lake_root, AS_OF).result("validate")
+    with pytest.raises(FeedError):
+        run(home.model_copy(update={"max_rejected_share": Money(0)}), "validate")
+    assert Lake(home.lake_root, AS_OF).result("validate") == before
 
 
 def test_a_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(
