@@ -1,6 +1,5 @@
 """Publishing, from the embedded PostgreSQL to the embedded ClickHouse."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +26,6 @@ from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
 from vitrina.steps import publish
 from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
-from vitrina.stores.embedded_postgres import data_home, embedded_postgres
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres import Postgres, postgres
 
@@ -39,21 +37,9 @@ SECOND = [("East", 9, "9999999999.99"), ("West", 1, "0.01")]
 Sales = list[tuple[str, int, str]]
 
 
-@pytest.fixture(scope="module")
-def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("publish") / "postgres"
-    try:
-        with embedded_postgres(folder) as dsn:
-            yield dsn
-    finally:
-        # Root's data is not in the folder.
-        shutil.rmtree(data_home(folder), ignore_errors=True)
-
-
 @pytest.fixture
-def source(postgres_dsn: str) -> Iterator[Postgres]:
-    sql(postgres_dsn, "DROP SCHEMA IF EXISTS vitrina CASCADE")
-    with postgres(postgres_dsn) as store:
+def source(database: str) -> Iterator[Postgres]:
+    with postgres(database) as store:
         store.create_tables(SALES)
         yield store
 
@@ -247,11 +233,11 @@ with (
 
 @pytest.mark.parametrize("moment", [0.02, 0.07, 0.13])
 def test_after_a_kill_an_import_that_is_listed_is_whole_and_a_rerun_is_right(
-    *, lake: Lake, source: Postgres, postgres_dsn: str, tmp_path: Path, moment: float
+    *, lake: Lake, source: Postgres, database: str, tmp_path: Path, moment: float
 ) -> None:
     prepare(source, FIRST)
     folder = tmp_path / "clickhouse"
-    program = [sys.executable, "-c", _PUBLISH_FOR_EVER, postgres_dsn, str(folder)]
+    program = [sys.executable, "-c", _PUBLISH_FOR_EVER, database, str(folder)]
     with subprocess.Popen(
         [*program, str(tmp_path / "lake")], stdout=subprocess.PIPE, text=True
     ) as killed:
@@ -295,10 +281,10 @@ def test_any_amounts_survive_the_journey(
 
 @pytest.mark.parametrize("figure", ["0.00", "-0.01", "-99999999999999999999.99"])
 def test_figures_at_the_limits_of_their_type_are_read_exactly(
-    source: Postgres, postgres_dsn: str, figure: str
+    source: Postgres, database: str, figure: str
 ) -> None:
     prepare(source, FIRST)
-    sql(postgres_dsn, f"UPDATE vitrina.sales_by_day SET moving_average_7_days = {figure}")
+    sql(database, f"UPDATE vitrina.sales_by_day SET moving_average_7_days = {figure}")
     rows = source.read_mart(BY_DAY)
     assert publish.sums(BY_DAY, rows)["moving_average_7_days"] == 2 * Money(figure)
 
@@ -351,14 +337,14 @@ def test_a_mart_that_was_changed_since_its_totals_were_taken_is_not_shown(
     lake: Lake,
     source: Postgres,
     target: ClickHouse,
-    postgres_dsn: str,
+    database: str,
     change: str,
     difference: tuple[str, str, Money, Money],
 ) -> None:
     prepare(source, FIRST)
     publish.run(lake, source, target, BATCH)
     before = [shown(target, each) for each in marts(SALES)], target.imports()
-    sql(postgres_dsn, change)
+    sql(database, change)
     with pytest.raises(ReconciliationError) as caught:
         publish.run(lake, source, target, BATCH)
     error = caught.value
