@@ -24,7 +24,8 @@ from pyspark.sql import SparkSession
 
 from tests.browsers import drawn, launched, opened
 from tests.rows import AS_OF
-from vitrina.contract import SALES, Batch
+from vitrina.columns import Decimal
+from vitrina.contract import SALES, Batch, Contract
 from vitrina.dashboard.figures import Figures, read_figures
 from vitrina.dashboard.html import render, write
 from vitrina.dashboard.panels import PANELS, UNITS, Kind, Panel
@@ -266,6 +267,15 @@ def test_the_page_is_small(published: Published, language: Language) -> None:
     size = len(render(published.figures, SALES, language).encode())
     print(f"\n{language}: {size / 1e6:.2f} MB")
     assert size < 6_000_000
+
+
+def test_amounts_with_parts_of_a_cent_are_refused_rather_than_cut_off(
+    published: Published,
+) -> None:
+    finer = replace(SALES["sale_amount"], type=Decimal(12, 3))
+    fields = tuple(finer if field.name == finer.name else field for field in SALES.fields)
+    with pytest.raises(SettingsError, match="sale_amount has 3 decimals, and the page shows 2"):
+        render(published.figures, Contract(fields), Language.en)
 
 
 @pytest.mark.parametrize("number", range(5))

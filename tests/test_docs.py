@@ -1,5 +1,7 @@
 """What the documents say about files, commands and versions is so."""
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
@@ -14,6 +16,19 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
 )
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SOURCE = ROOT / "src"
+EXAMPLES = [
+    *(
+        ".".join(module.relative_to(SOURCE).with_suffix("").parts)
+        for module in sorted(SOURCE.rglob("*.py"))
+        if ">>> " in module.read_text()
+    ),
+    *(
+        script.stem
+        for script in sorted((ROOT / "scripts").glob("*.py"))
+        if ">>> " in script.read_text()
+    ),
+]
 READMES = ("README.md", "README.ru.md")
 
 
@@ -61,6 +76,13 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:^|`)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_in_docstrings_come_out_as_written(name: str) -> None:
+    ran = doctest.testmod(importlib.import_module(name))
+    assert ran.attempted > 0
+    assert ran.failed == 0
 
 
 def test_the_changelog_begins_with_the_version_of_the_package() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vitrina.columns import Decimal
 from vitrina.contract import Contract
 from vitrina.dashboard.figures import Figures
 from vitrina.dashboard.panels import PANELS, SECTIONS, UNITS, Kind, Panel
@@ -23,6 +24,7 @@ from vitrina.errors import SettingsError
 
 # Their colours need a key.
 _KEYED = (Kind.pareto, Kind.heat_map)
+_CENTS = 2
 _SCRIPTS = ("words.js", "figures.js", "charts.js", "page.js")
 
 
@@ -32,8 +34,9 @@ def render(
     """The page of an import. One with a version asks whoever serves it for a newer one.
 
     Raises:
-        SettingsError: what draws the charts is not installed.
+        SettingsError: what draws the charts is not installed, or amounts have parts of a cent.
     """
+    _require_whole_cents(contract)
     parts = {
         "language": language.value,
         "style": _style(),
@@ -49,6 +52,16 @@ def render(
 
     # In one go, so that nothing in a figure is taken for a slot.
     return re.sub(r"<!--([\w.]+)-->", filled, _packaged("page.html"))
+
+
+def _require_whole_cents(contract: Contract) -> None:
+    """The page computes in whole cents, and would cut off the rest without a word."""
+    amount = contract["sale_amount"].type
+    if isinstance(amount, Decimal) and amount.scale > _CENTS:
+        raise SettingsError(
+            f"contract: sale_amount has {amount.scale} decimals, and the page shows {_CENTS}; "
+            "look at the marts in Grafana or with vitrina sql"
+        )
 
 
 def write(page: str, file: Path) -> None:
@@ -179,7 +192,7 @@ def _plain(column: str, values: Sequence[Any]) -> list[Any]:
     """
     match UNITS.get(column):
         case "money":
-            return [None if each is None else str(int(each.scaleb(2))) for each in values]
+            return [None if each is None else str(int(each.scaleb(_CENTS))) for each in values]
         case "share":
             return [None if each is None else int(each.scaleb(6)) for each in values]
     return list(values)
