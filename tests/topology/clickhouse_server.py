@@ -46,6 +46,7 @@ _TRANSPORT = {
 }
 _STATUS = {"ACCESS_DENIED": 403, "AUTHENTICATION_FAILED": 403, "UNKNOWN_TABLE": 404}
 _INSERT = re.compile(rb"(?is)\s*INSERT\s+INTO\b.*?\bFORMAT\s+\w+[ \t]*(?:\n|$)")
+_BEFORE_DATA = re.compile(r"(?i)(?=\b(?:SETTINGS|FORMAT)\s)")
 _FORMAT = re.compile(r"(?i)\bFORMAT\s+(\w+)\s*;?\s*$")
 _USERS = """<clickhouse>
 <profiles><default/></profiles><quotas><default/></quotas>
@@ -140,8 +141,8 @@ class _Engine:
                     with tempfile.NamedTemporaryFile(dir=self._files) as file:
                         file.write(data)
                         file.flush()
-                        source = f"FROM INFILE '{file.name}' COMPRESSION 'none' FORMAT "
-                        statement = re.sub(r"\bFORMAT\s+", source, statement, flags=re.IGNORECASE)
+                        source = f"FROM INFILE '{file.name}' COMPRESSION 'none' "
+                        statement = _BEFORE_DATA.sub(source, statement, count=1)
                         session.query(statement)
                     return b""
                 result: bytes = session.query(statement, format_, params=values).bytes()
