@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 import spark_server
+from cryptography.fernet import Fernet, InvalidToken
 
 from tests.topology.compose import DEPLOY
 from tests.topology.system import AIRFLOW, System, system
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.timeout(2400)
 BATCH = {"rows": 20_000, "seed": 7, "as_of": "2026-11-17"}
 RUN_SECONDS = 900
 ENDED = ("success", "failed")
+PAGE = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +133,56 @@ def test_the_work_was_done_by_both_workers(whole: System, finished: dict[str, An
         assert list((whole.folder / worker / "work").glob("app-*/*/stderr")), worker
 
 
+def cells(whole: System) -> list[Any]:
+    """Every cell of the marts of the batch, in both stores."""
+    with postgres(whole.postgres("reader")) as warehouse, clickhouse(whole.clickhouse) as store:
+        return [
+            found
+            for mart in marts(SALES)
+            for found in (
+                warehouse.read_mart(mart).to_pylist(),
+                store.query(f"SELECT {', '.join(mart.names)} FROM {mart.name} ORDER BY ALL"),
+            )
+        ]
+
+
+def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
+    whole: System, finished: dict[str, Any]
+) -> None:
+    before = cells(whole)
+    whole.call(
+        "POST",
+        "/api/v2/dags/sales/clearTaskInstances",
+        {
+            "dry_run": False,
+            "dag_run_id": finished["dag_run_id"],
+            "task_ids": ["run_analytics"],
+            "include_downstream": True,
+            "only_failed": False,
+        },
+    )
+
+    def again() -> dict[str, int] | None:
+        found = tasks(whole, finished)
+        if any(task["state"] not in ENDED for task in found):
+            return None
+        assert {task["state"] for task in found} == {"success"}
+        return {task["task_id"]: task["try_number"] for task in found}
+
+    assert wait_for(again) == {
+        "generate_data": 1,
+        "validate_data": 1,
+        "clean_data": 1,
+        "load_to_postgresql": 1,
+        "run_analytics": 2,
+        "publish_to_clickhouse": 2,
+    }
+    assert cells(whole) == before
+
+
 def airflow(whole: System, documented: str) -> None:
     """Run a command of `docs/operations.md`, the one that begins so."""
-    text = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
-    found = re.search(rf"(?s)airflow-scheduler airflow ({documented}.*?)\n```", text)
+    found = re.search(rf"(?s)airflow-scheduler airflow ({documented}.*?)\n```", PAGE)
     assert found is not None
     words = shlex.split(found[1].replace("\\\n", " ").replace("1000000", "2000"))
     if documented.startswith("dags trigger"):
@@ -194,6 +242,32 @@ def test_the_parts_say_that_they_are_well(whole: System, finished: dict[str, Any
             env=whole.environment(service),
             check=True,
         )
+
+
+def test_what_airflow_has_encrypted_is_read_with_the_next_fernet_key(
+    whole: System, finished: dict[str, Any]
+) -> None:
+    assert "`AIRFLOW_FERNET_KEY=new,old`" in PAGE
+    assert "airflow rotate-fernet-key" in PAGE
+    old, new = whole.secrets["AIRFLOW_FERNET_KEY"], Fernet.generate_key().decode()
+
+    def run(key: str, *command: str) -> str:
+        return subprocess.run(
+            [AIRFLOW / "airflow", *command],
+            env=whole.environment("airflow-scheduler") | {"AIRFLOW__CORE__FERNET_KEY": key},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    run(old, "variables", "set", "kept", "as it was")
+    run(f"{new},{old}", "rotate-fernet-key")
+    assert run(new, "variables", "get", "kept").splitlines()[-1] == "as it was"
+    database = whole.environment("airflow-scheduler")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    with psycopg.connect(database.replace("+psycopg", "")) as connection:
+        ((encrypted,),) = connection.execute("SELECT val FROM variable WHERE key = 'kept'")
+    with pytest.raises(InvalidToken):
+        Fernet(old).decrypt(encrypted)
 
 
 def test_nobody_without_the_password_gets_in(whole: System) -> None:
