@@ -31,6 +31,8 @@ from vitrina.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
+    from vitrina.stores.lake import Lake
+    from vitrina.stores.postgres import Postgres
 
 app = typer.Typer(
     name="vitrina",
@@ -102,7 +104,7 @@ def run(
     with _run(as_of, rows, seed) as under_way:
         for step in STEPS:
             _do(under_way, step)
-        _print_summary(under_way, as_json)
+        _print_summary(under_way.lake, under_way.postgres, as_json)
 
 
 @app.command(epilog="Example: vitrina generate --rows 100000 --seed 7 --as-of 2026-11-24")
@@ -149,8 +151,16 @@ def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
     Of the batch that PostgreSQL holds, unless another is asked for.
     """
-    with _run(as_of or _current_batch()) as finished:
-        _print_summary(finished, as_json)
+    from vitrina.stores.lake import Lake
+    from vitrina.stores.opening import open_postgres
+
+    settings = load_settings()
+    day = _date(as_of) if as_of else None
+    with ExitStack() as opened:
+        with _busy("asking PostgreSQL"):
+            store = opened.enter_context(open_postgres(settings))
+            lake = Lake(settings.lake_root, day or _current_batch(store))
+        _print_summary(lake, store, as_json)
 
 
 @app.command(epilog="Example: vitrina status --json")
@@ -287,11 +297,11 @@ def _do(under_way: Run, step: Step) -> dict[str, Any]:
     return counts
 
 
-def _print_summary(finished: Run, as_json: bool) -> None:
+def _print_summary(lake: "Lake", store: "Postgres", as_json: bool) -> None:
     from vitrina.summary import render, summarize
 
     with _busy("reading the summary"):
-        found = summarize(finished.lake, finished.postgres.control_totals(finished.batch.as_of))
+        found = summarize(lake, store.control_totals(lake.as_of))
     if as_json:
         _print_json(found)
     else:
@@ -306,14 +316,11 @@ def _program() -> str:
     return shlex.quote(os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here))
 
 
-def _current_batch() -> str:
-    from vitrina.stores.opening import open_postgres
-
-    with _busy("asking PostgreSQL"), open_postgres(load_settings()) as store:
-        current = store.current_batch()
+def _current_batch(store: "Postgres") -> date:
+    current = store.current_batch()
     if current is None:
         raise BatchError("no batch has been loaded yet; run: vitrina run")
-    return str(current.as_of)
+    return current.as_of
 
 
 @contextmanager
