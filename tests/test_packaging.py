@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,18 @@ def test_no_image_has_an_embedded_engine_or_store() -> None:
     }
     for name in ("airflow", "spark-image"):
         names = {pin.name for pin in pinned(name)}
-        assert not names & {*embedded, "chdb-core"}, name
+        assert not names & embedded, name
     assert "pyspark" not in {pin.name for pin in pinned("airflow")}
+
+
+def test_no_two_packages_own_a_file() -> None:
+    """Whichever is installed last would decide what is imported."""
+    owners: dict[str, set[str]] = {}
+    for name in {pin.name for pin in pinned("dev") if pin.marker is None or pin.marker.evaluate()}:
+        for file in distribution(name).files or ():
+            owners.setdefault(str(file), set()).add(name)
+    assert len(owners) > 10_000
+    assert not {file: names for file, names in owners.items() if len(names) > 1}
 
 
 def test_pip_installs_the_uv_that_installs_the_rest() -> None:
