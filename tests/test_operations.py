@@ -37,7 +37,7 @@ OLD, NEW = (
     for word in ("old", "new")
 )
 # In the table of failures: what others say, and names of parts and states.
-OTHERS = {"ClassNotFoundException: … S3AFileSystem", "Lost executor", "spark-worker"}
+OTHERS = {"ClassNotFoundException: … S3AFileSystem", "Lost executor", "migrate", "spark-worker"}
 
 
 @dataclass
@@ -252,6 +252,9 @@ def test_the_roles_take_new_passwords_and_keep_their_data_and_rights(running: De
             password = NEW[f"POSTGRES_{role.upper()}_PASSWORD"]
             with psycopg.connect(running.postgres.dsn(f"vitrina_{role}", password)) as connection:
                 assert connection.execute("SELECT count(*) > 0 FROM sale").fetchone() == (True,)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(running.postgres.dsn("postgres", OLD["POSTGRES_PASSWORD"]))
+        psycopg.connect(running.postgres.dsn("postgres", NEW["POSTGRES_PASSWORD"])).close()
         assert running.warehouse() == before
         loader = running.postgres.dsn("vitrina_loader", NEW["POSTGRES_LOADER_PASSWORD"])
         running.vitrina("load", "--as-of", IMPORTS[-1], VITRINA_POSTGRES_DSN=loader)

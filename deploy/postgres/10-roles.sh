@@ -15,6 +15,7 @@ psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
 \getenv loader_password POSTGRES_LOADER_PASSWORD
 \getenv reader_password POSTGRES_READER_PASSWORD
 \getenv airflow_password POSTGRES_AIRFLOW_PASSWORD
+\getenv superuser_password POSTGRES_PASSWORD
 
 SELECT format('CREATE ROLE %I', name)
 FROM unnest(ARRAY['vitrina_owner', 'vitrina_loader', 'vitrina_reader', 'airflow']) AS name
@@ -28,6 +29,9 @@ ALTER ROLE vitrina_owner LOGIN PASSWORD :'owner_password';
 ALTER ROLE vitrina_loader LOGIN PASSWORD :'loader_password';
 ALTER ROLE vitrina_reader LOGIN PASSWORD :'reader_password';
 ALTER ROLE airflow LOGIN PASSWORD :'airflow_password';
+\if :{?superuser_password}
+ALTER ROLE CURRENT_USER PASSWORD :'superuser_password';
+\endif
 
 SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
 FROM (VALUES ('vitrina', 'vitrina_owner'), ('airflow', 'airflow')) AS wanted (name, owner)

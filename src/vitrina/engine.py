@@ -1,6 +1,7 @@
 """A Spark session: of the embedded engine (Sail, in this process) or of a Spark cluster."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -62,7 +63,8 @@ def _reach(remote: str) -> None:
 def require_version(server: str, client: str, remote: str) -> None:
     """Refuse a Spark older than its client, which may be asked for what it does not know.
 
-    A newer one will do, and its Python may be any: no step has functions that run there.
+    A newer one will do, and its Python may be any: no step has functions that run there. A
+    deployment of ours holds it to more: `require_python_of_workers`.
 
     Raises:
         SettingsError: it is older, by its major or minor version.
@@ -72,6 +74,28 @@ def require_version(server: str, client: str, remote: str) -> None:
             f"VITRINA_SPARK_REMOTE: Spark at {remote} is {server}, older than its client here, "
             f"{client}; point to a newer one, or install the client of its version"
         )
+
+
+def require_python_of_workers(session: "SparkSession", remote: str) -> None:
+    """Have every core of the cluster run a function of this process's Python.
+
+    Raises:
+        SettingsError: a worker has no Python, or one of another minor version.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        # As many tasks as there are cores, unless told otherwise; a lambda goes there by value.
+        session.range(10_000).mapInArrow(lambda batches: batches, "id long").count()
+    except PySparkException as error:
+        here = "{}.{}".format(*sys.version_info)
+        lines = str(error).strip().splitlines()
+        reason = next((line for line in lines if "PYTHON_VERSION_MISMATCH" in line), lines[0])
+        raise SettingsError(
+            f"VITRINA_SPARK_REMOTE: workers of Spark at {_shown(remote)} do not run functions of "
+            f"the Python here, {here}: {reason.rpartition('Error: ')[2].rstrip('.')}; build both "
+            f"images from one Python, or set PYSPARK_PYTHON there to a Python {here}"
+        ) from error
 
 
 def _minor(version: str) -> tuple[int, ...]:
