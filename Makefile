@@ -37,7 +37,7 @@ test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedde
 	@$(PYTHON_OF_VENV) scripts/spark_server.py $(PYTHON_OF_VENV) -m pytest $(ARGS)
 
 test-topology: set-up-spark set-up-airflow ## run a batch through the processes of deploy/compose.yaml, without Docker
-	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py $(ARGS)
+	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
 
 lint: set-up-dev ## check style and types
 	@.venv/bin/ruff check

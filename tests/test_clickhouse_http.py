@@ -10,12 +10,13 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
+import trustme
 from clickhouse_connect.driver.exceptions import DatabaseError
 from spark_server import free_port
 
 from tests.topology.clickhouse_server import clickhouse_server
 from vitrina.contract import SALES
-from vitrina.errors import StoreError
+from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.stores.clickhouse import ClickHouse, clickhouse
@@ -103,3 +104,39 @@ def test_the_loader_may_not(address: str, statement: str) -> None:
         pytest.raises(DatabaseError, match="ACCESS_DENIED"),
     ):
         client.command(statement)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def secure(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that speaks TLS alone, at a port that does not say so."""
+    folder = tmp_path_factory.mktemp("secure")
+    authority.cert_pem.write_to_path(str(folder / "ca.crt"))
+    certificate = folder / "server.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    with clickhouse_server(folder, "127.0.0.1", "p-assword", free_port(), certificate) as dsn:
+        yield f"{dsn}?ca_cert={folder / 'ca.crt'}"
+
+
+@pytest.mark.parametrize("scheme", ["clickhouses", "https"])
+def test_tls_is_spoken_where_the_address_says_so(secure: str, scheme: str) -> None:
+    with clickhouse(secure.replace("clickhouses", scheme)) as store:
+        store.create_tables(SALES)
+        assert store.query("SELECT currentDatabase()")[1] == [("vitrina",)]
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(secure: str) -> None:
+    unknown = secure.partition("?")[0]
+    with pytest.raises(StoreUnavailable, match="certificate verify failed"), clickhouse(unknown):
+        pass
+
+
+@pytest.mark.parametrize("scheme", ["clickhouse", "http"])
+def test_without_tls_a_server_that_wants_it_does_not_answer(secure: str, scheme: str) -> None:
+    plain = secure.partition("?")[0].replace("clickhouses", scheme)
+    with pytest.raises(StoreUnavailable, match="closed conn|reset by"), clickhouse(plain):
+        pass

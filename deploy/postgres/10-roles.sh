@@ -9,6 +9,8 @@
 # Run again, it changes nothing but the passwords, to those of the environment.
 set -eu
 
+# Run again, the server would note what is there already.
+export PGOPTIONS='--client_min_messages=warning'
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
     --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'END'
 \getenv owner_password POSTGRES_OWNER_PASSWORD

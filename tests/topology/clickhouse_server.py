@@ -1,6 +1,8 @@
 """ClickHouse's HTTP interface, served from chDB, so that a client over HTTP runs unchanged.
 
-    python -m tests.topology.clickhouse_server ADDRESS PORT FOLDER
+    python -m tests.topology.clickhouse_server ADDRESS PORT FOLDER [CERTIFICATE]
+
+With a certificate, in one file with its key, it speaks TLS.
 
 The one user is `loader`, with the password CLICKHOUSE_LOADER_PASSWORD and, in the engine, exactly
 the grants of `deploy/clickhouse/loader.xml`. Statements, values bound to parameters, settings of
@@ -14,13 +16,13 @@ import hmac
 import json
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -57,12 +59,17 @@ _CONFIG = "<clickhouse><users_config>{0}</users_config><user_directories><users_
 
 
 @contextmanager
-def clickhouse_server(folder: Path, address: str, password: str, port: int = 8123) -> Iterator[str]:
+def clickhouse_server(
+    folder: Path, address: str, password: str, port: int = 8123, certificate: Path | None = None
+) -> Iterator[str]:
     """The server as a process of its own; gives the address of its database for the loader."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "clickhouse.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", __name__, address, str(port), folder],
+            [
+                *(sys.executable, "-m", __name__, address, str(port), folder),
+                *([certificate] if certificate else []),
+            ],
             cwd=DEPLOY.parent,
             env=os.environ | {"CLICKHOUSE_LOADER_PASSWORD": password},
             stdout=log,
@@ -70,18 +77,19 @@ def clickhouse_server(folder: Path, address: str, password: str, port: int = 812
             start_new_session=True,
         )
         try:
-            _wait(server, f"http://{address}:{port}/ping")
-            yield f"clickhouse://loader:{password}@{address}:{port}/vitrina"
+            _wait(server, address, port)
+            scheme = "clickhouses" if certificate else "clickhouse"
+            yield f"{scheme}://loader:{password}@{address}:{port}/vitrina"
         finally:
             stop(server)
 
 
-def _wait(server: "subprocess.Popen[bytes]", url: str) -> None:
+def _wait(server: "subprocess.Popen[bytes]", address: str, port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310
-        except urllib.error.URLError as error:
+            socket.create_connection((address, port), 5).close()
+        except OSError as error:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("ClickHouse did not start; see clickhouse.log") from error
             time.sleep(0.05)
@@ -262,10 +270,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    address, port, folder = sys.argv[1:]
+    address, port, folder, *certificate = sys.argv[1:]
     _Handler.engine = _Engine(Path(folder))
     _Handler.password = os.environ["CLICKHOUSE_LOADER_PASSWORD"]
-    ThreadingHTTPServer((address, int(port)), _Handler).serve_forever()
+    server = ThreadingHTTPServer((address, int(port)), _Handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate[0])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

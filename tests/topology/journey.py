@@ -6,13 +6,9 @@ environment of its own.
 
 import re
 import shlex
-import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,22 +17,19 @@ import pytest
 import spark_server
 from cryptography.fernet import Fernet, InvalidToken
 
+from tests.topology.airflow_api import ENDED, RUN_SECONDS, RUNS, wait_for
+from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells, embedded_run
 from tests.topology.compose import DEPLOY
 from tests.topology.system import AIRFLOW, System, system
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.stores.clickhouse import clickhouse
-from vitrina.stores.embedded_postgres import data_home
-from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres import postgres
 
 # Everything has to come up before the first test, on whatever machine it is.
 pytestmark = pytest.mark.timeout(2400)
 
-BATCH = {"rows": 20_000, "seed": 7, "as_of": "2026-11-17"}
-RUN_SECONDS = 900
-ENDED = ("success", "failed")
 PAGE = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
 
 
@@ -48,84 +41,29 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The same batch by the embedded engine and stores."""
-    home = tmp_path_factory.mktemp("embedded")
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in BATCH.items()]
-    try:
-        subprocess.run(
-            [Path(sys.executable).with_name("vitrina"), "run", *options],
-            env={"VITRINA_HOME": str(home)},
-            check=True,
-        )
-        yield Settings(home=home)
-    finally:
-        # Root's data is not in the folder.
-        shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+    with embedded_run(tmp_path_factory.mktemp("embedded")) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="module")
 def finished(whole: System) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
-    runs = "/api/v2/dags/sales/dagRuns"
-    due = datetime.fromisoformat(
-        whole.call("PATCH", "/api/v2/dags/sales", {"is_paused": False})["next_dagrun_run_after"]
-    )
-    if due <= datetime.now(UTC):
-        # Unpaused soon after a Tuesday, the DAG runs its batch, which is only in the way here.
-        scheduled = wait_for(lambda: whole.call("GET", runs)["dag_runs"])[0]
-        whole.call("PATCH", f"{runs}/{scheduled['dag_run_id']}", {"state": "failed"})
-    asked = whole.call("POST", runs, {"logical_date": None, "conf": BATCH})
-
-    def ended() -> Any:
-        run = whole.call("GET", f"{runs}/{asked['dag_run_id']}")
-        return run if run["state"] in ENDED else None
-
-    run: dict[str, Any] = wait_for(ended, RUN_SECONDS)
-    return run
-
-
-def wait_for(what: Any, seconds: float = 300) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(1)
-    return found
-
-
-def tasks(whole: System, run: dict[str, Any]) -> list[dict[str, Any]]:
-    path = f"/api/v2/dags/sales/dagRuns/{run['dag_run_id']}/taskInstances"
-    found: list[dict[str, Any]] = whole.call("GET", path)["task_instances"]
-    return found
+    return whole.airflow.run(BATCH)
 
 
 def test_every_task_succeeds_at_the_first_try(whole: System, finished: dict[str, Any]) -> None:
     states = {
-        task["task_id"]: (task["state"], task["try_number"]) for task in tasks(whole, finished)
+        task["task_id"]: (task["state"], task["try_number"])
+        for task in whole.airflow.tasks(finished)
     }
     logs = "\n".join(whole.processes.log(name) for name in ("airflow-scheduler", "spark-connect"))
-    assert states == {
-        "generate_data": ("success", 1),
-        "validate_data": ("success", 1),
-        "clean_data": ("success", 1),
-        "load_to_postgresql": ("success", 1),
-        "run_analytics": ("success", 1),
-        "publish_to_clickhouse": ("success", 1),
-    }, logs
+    assert states == SUCCEEDED, logs
 
 
 def test_the_marts_are_the_embedded_ones_cell_by_cell(
     whole: System, finished: dict[str, Any], embedded: Settings
 ) -> None:
-    with postgres(whole.postgres("reader")) as served, open_postgres(embedded) as own:
-        for mart in marts(SALES):
-            assert own.read_mart(mart).num_rows
-            assert served.read_mart(mart).equals(own.read_mart(mart)), mart.name
-        query = f"SELECT {', '.join(SALES.names)} FROM sale ORDER BY sale_id"
-        assert served.query(query) == own.query(query)
-    with clickhouse(whole.clickhouse) as served_marts, open_clickhouse(embedded) as own_marts:
-        for mart in marts(SALES):
-            query = f"SELECT import_date, {', '.join(mart.names)} FROM {mart.name} ORDER BY ALL"
-            assert served_marts.query(query) == own_marts.query(query), mart.name
+    assert_same_cells(whole.postgres("reader"), whole.clickhouse, embedded)
 
 
 def test_the_work_was_done_by_both_workers(whole: System, finished: dict[str, Any]) -> None:
@@ -150,7 +88,7 @@ def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
     whole: System, finished: dict[str, Any]
 ) -> None:
     before = cells(whole)
-    whole.call(
+    whole.airflow.call(
         "POST",
         "/api/v2/dags/sales/clearTaskInstances",
         {
@@ -163,7 +101,7 @@ def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
     )
 
     def again() -> dict[str, int] | None:
-        found = tasks(whole, finished)
+        found = whole.airflow.tasks(finished)
         if any(task["state"] not in ENDED for task in found):
             return None
         assert {task["state"] for task in found} == {"success"}
@@ -205,10 +143,8 @@ def last_tuesday() -> datetime:
 def test_past_tuesdays_are_backfilled_by_the_documented_commands(
     whole: System, finished: dict[str, Any]
 ) -> None:
-    runs = "/api/v2/dags/sales/dagRuns"
-
     def dates() -> dict[datetime, str]:
-        found = whole.call("GET", runs)["dag_runs"]
+        found = whole.airflow.call("GET", RUNS)["dag_runs"]
         due = [run for run in found if run["logical_date"]]
         return {datetime.fromisoformat(run["logical_date"]): run["state"] for run in due}
 
@@ -228,8 +164,8 @@ def test_past_tuesdays_are_backfilled_by_the_documented_commands(
 
 def test_a_task_s_log_is_shown(whole: System, finished: dict[str, Any]) -> None:
     run = finished["dag_run_id"]
-    path = f"/api/v2/dags/sales/dagRuns/{run}/taskInstances/load_to_postgresql/logs/1"
-    log = str(whole.call("GET", path))
+    path = f"{RUNS}/{run}/taskInstances/load_to_postgresql/logs/1"
+    log = str(whole.airflow.call("GET", path))
     assert "load 2026-11-17" in log
     assert not [secret for secret in whole.secrets.values() if secret in log]
 
@@ -274,7 +210,9 @@ def test_nobody_without_the_password_gets_in(whole: System) -> None:
     from urllib.error import HTTPError
 
     with pytest.raises(HTTPError, match="401"):
-        whole.call("POST", "/auth/token", {"username": "admin", "password": "admin"}, token="")
+        whole.airflow.call(
+            "POST", "/auth/token", {"username": "admin", "password": "admin"}, token=""
+        )
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(whole.postgres("loader").replace("@", "x@"))
 
@@ -295,3 +233,10 @@ def test_airflow_s_environment_has_no_embedded_store_and_no_spark(whole: System)
         [AIRFLOW / "python", "-c", code], capture_output=True, text=True, check=True
     )
     assert found.stdout == "[] []\n"
+
+
+def test_airflow_s_environment_has_celery_s_executor_and_worker() -> None:
+    for module in ("executors.celery_executor", "executors.celery_executor_utils"):
+        subprocess.run(
+            [AIRFLOW / "python", "-c", f"import airflow.providers.celery.{module}"], check=True
+        )

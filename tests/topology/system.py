@@ -5,22 +5,20 @@ with the secrets that `deploy/init` writes. Besides it gets what its image has: 
 Java and the lake. Left out are Grafana, the triggerer and what the profile `celery` adds.
 """
 
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import spark_server
 
+from tests.topology.airflow_api import AirflowApi
 from tests.topology.clickhouse_server import clickhouse_server
 from tests.topology.compose import DEPLOY, Compose, dotenv
 from tests.topology.postgres_server import postgres_server
@@ -73,33 +71,10 @@ class System:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.health_port),
         }
 
-    @property
-    def api(self) -> str:
-        return f"http://{self.compose.address('airflow-api-server')}:8080"
-
     @cached_property
-    def token(self) -> str:
-        """A token of the administrator, whose password `init` has made."""
-        password = self.secrets["AIRFLOW_ADMIN_PASSWORD"]
-        login = {"username": "admin", "password": password}
-        token: str = self.call("POST", "/auth/token", login, token="")["access_token"]
-        return token
-
-    def call(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> Any:
-        """What Airflow's API answers.
-
-        Raises:
-            HTTPError: it refuses.
-        """
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if token != "":
-            headers["Authorization"] = f"Bearer {token or self.token}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310
-            self.api + path, data, headers=headers, method=method
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
+    def airflow(self) -> AirflowApi:
+        address = f"http://{self.compose.address('airflow-api-server')}:8080"
+        return AirflowApi(address, self.secrets["AIRFLOW_ADMIN_PASSWORD"])
 
     def postgres(self, role: str) -> str:
         """The address of the warehouse for `owner`, `loader` or `reader`."""
@@ -234,7 +209,7 @@ def start_airflow(system: System) -> None:
     """What compose starts once the stores and Spark are well, in its order."""
     for service, is_well in (
         ("migrate", None),
-        ("airflow-api-server", lambda: answers(f"{system.api}/api/v2/version")),
+        ("airflow-api-server", lambda: answers(f"{system.airflow.address}/api/v2/version")),
         ("airflow-scheduler", lambda: answers(f"http://127.0.0.1:{system.health_port}/health")),
         ("airflow-dag-processor", lambda: has_sales(system)),
     ):
@@ -251,4 +226,6 @@ def start_airflow(system: System) -> None:
 
 
 def has_sales(system: System) -> bool:
-    return [dag["dag_id"] for dag in system.call("GET", "/api/v2/dags")["dags"]] == ["sales"]
+    return [dag["dag_id"] for dag in system.airflow.call("GET", "/api/v2/dags")["dags"]] == [
+        "sales"
+    ]

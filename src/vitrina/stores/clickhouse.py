@@ -525,10 +525,22 @@ def _connect(dsn: str) -> "Client":
 
     # What the driver logs it also raises.
     logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
-    if not dsn.startswith("chdb:"):
+    parts = urlsplit(dsn)
+    # The driver looks at the port alone, and would speak plain HTTP but at 443 and 8443.
+    interface = {"http": "http", "https": "https", "clickhouses": "https"}.get(parts.scheme)
+    if parts.scheme != "chdb":
         # The database may not be there yet.
-        dsn = urlsplit(dsn)._replace(path="").geturl()
-    return clickhouse_connect.get_client(dsn=dsn, tz_mode="aware", show_clickhouse_errors="scrub")
+        dsn = parts._replace(path="").geturl()
+    return clickhouse_connect.get_client(
+        dsn=dsn, interface=interface, tz_mode="aware", show_clickhouse_errors="scrub"
+    )
+
+
+def _of_the_system(error: BaseException | None) -> OSError | None:
+    """What the operating system said, or TLS: the driver keeps it to itself."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextmanager
@@ -550,5 +562,6 @@ def _translated(dsn: str) -> Iterator[None]:
         # Something other than Vitrina can have the folder open: the lock is ours alone.
         if lost or "Unable to open the chdb engine" in text:
             where = parts.netloc.rpartition("@")[2] or "its folder"
-            raise StoreUnavailable(f"ClickHouse does not answer at {where}: {text}") from error
+            reason = _of_the_system(error) or text
+            raise StoreUnavailable(f"ClickHouse does not answer at {where}: {reason}") from error
         raise (StoreUnavailable if name in _BUSY else StoreError)(f"ClickHouse: {text}") from error

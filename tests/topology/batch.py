@@ -1,0 +1,56 @@
+"""A batch, run by the embedded engine and stores, and what servers have made of it."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vitrina.contract import SALES
+from vitrina.marts import marts
+from vitrina.settings import Settings
+from vitrina.stores.clickhouse import clickhouse
+from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.postgres import postgres
+
+BATCH = {"rows": 20_000, "seed": 7, "as_of": "2026-11-17"}
+SUCCEEDED = {
+    "generate_data": ("success", 1),
+    "validate_data": ("success", 1),
+    "clean_data": ("success", 1),
+    "load_to_postgresql": ("success", 1),
+    "run_analytics": ("success", 1),
+    "publish_to_clickhouse": ("success", 1),
+}
+
+
+@contextmanager
+def embedded_run(home: Path) -> Iterator[Settings]:
+    """The batch by the embedded engine and stores."""
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in BATCH.items()]
+    try:
+        subprocess.run(
+            [Path(sys.executable).with_name("vitrina"), "run", *options],
+            env={"VITRINA_HOME": str(home)},
+            check=True,
+        )
+        yield Settings(home=home)
+    finally:
+        # Root's data is not in the folder.
+        shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
+def assert_same_cells(warehouse: str, imports: str, embedded: Settings) -> None:
+    """Compare every cell of `sale` and of the marts, in both stores, with the embedded run's."""
+    with postgres(warehouse) as served, open_postgres(embedded) as own:
+        for mart in marts(SALES):
+            assert own.read_mart(mart).num_rows
+            assert served.read_mart(mart).equals(own.read_mart(mart)), mart.name
+        query = f"SELECT {', '.join(SALES.names)} FROM sale ORDER BY sale_id"
+        assert served.query(query) == own.query(query)
+    with clickhouse(imports) as served_marts, open_clickhouse(embedded) as own_marts:
+        for mart in marts(SALES):
+            query = f"SELECT import_date, {', '.join(mart.names)} FROM {mart.name} ORDER BY ALL"
+            assert served_marts.query(query) == own_marts.query(query), mart.name
