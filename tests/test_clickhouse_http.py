@@ -138,5 +138,5 @@ def test_a_certificate_of_an_unknown_authority_is_refused(secure: str) -> None:
 @pytest.mark.parametrize("scheme", ["clickhouse", "http"])
 def test_without_tls_a_server_that_wants_it_does_not_answer(secure: str, scheme: str) -> None:
     plain = secure.partition("?")[0].replace("clickhouses", scheme)
-    with pytest.raises(StoreUnavailable, match="closed conn|reset by"), clickhouse(plain):
+    with pytest.raises(StoreUnavailable, match=r"closed conn|reset by"), clickhouse(plain):
         pass

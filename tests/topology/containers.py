@@ -193,6 +193,22 @@ def test_each_store_is_restored_from_its_backup_by_the_documented_commands(
     assert run["state"] == "success"
 
 
+def test_celery_s_worker_runs_the_tasks_where_it_is_asked_for(
+    containers: Containers, finished: dict[str, Any], embedded: Settings
+) -> None:
+    file = containers.folder / ".env"
+    executor = "AIRFLOW_EXECUTOR=CeleryExecutor\nCOMPOSE_PROFILES=celery\n"
+    file.write_text(file.read_text("utf-8") + executor, "utf-8")
+    containers.shell("docker compose up --detach --wait")
+    airflow = AirflowApi(containers.airflow.address, containers.secrets["AIRFLOW_ADMIN_PASSWORD"])
+    run = airflow.run(BATCH)
+    tasks = airflow.tasks(run)
+    assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == SUCCEEDED
+    worker = containers.shell("docker compose ps --format '{{.ID}}' airflow-worker").strip()
+    assert {task["hostname"] for task in tasks} == {worker}
+    assert_same_cells(containers.warehouse, containers.imports, embedded)
+
+
 def test_new_passwords_are_taken_by_the_documented_commands(
     containers: Containers, finished: dict[str, Any], embedded: Settings
 ) -> None:
@@ -213,19 +229,3 @@ def test_new_passwords_are_taken_by_the_documented_commands(
     airflow = AirflowApi(containers.airflow.address, "renewedAIRFLOW_ADMIN_PASSWORD")
     run = airflow.run(BATCH | {"as_of": "2026-11-24"})
     assert run["state"] == "success"
-
-
-def test_celery_s_worker_runs_the_tasks_where_it_is_asked_for(
-    containers: Containers, finished: dict[str, Any], embedded: Settings
-) -> None:
-    file = containers.folder / ".env"
-    executor = "AIRFLOW_EXECUTOR=CeleryExecutor\nCOMPOSE_PROFILES=celery\n"
-    file.write_text(file.read_text("utf-8") + executor, "utf-8")
-    containers.shell("docker compose up --detach --wait")
-    airflow = AirflowApi(containers.airflow.address, containers.secrets["AIRFLOW_ADMIN_PASSWORD"])
-    run = airflow.run(BATCH)
-    tasks = airflow.tasks(run)
-    assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == SUCCEEDED
-    worker = containers.shell("docker compose ps --format '{{.ID}}' airflow-worker").strip()
-    assert {task["hostname"] for task in tasks} == {worker}
-    assert_same_cells(containers.warehouse, containers.imports, embedded)
