@@ -50,14 +50,17 @@ class AirflowApi:
             # Unpaused soon after a Tuesday, the DAG runs its batch, which is only in the way here.
             scheduled = wait_for(lambda: self.call("GET", RUNS)["dag_runs"])[0]
             self.call("PATCH", f"{RUNS}/{scheduled['dag_run_id']}", {"state": "failed"})
-        asked = self.call("POST", RUNS, {"logical_date": None, "conf": conf})
+        return self.ended(self.call("POST", RUNS, {"logical_date": None, "conf": conf}))
 
-        def ended() -> Any:
-            run = self.call("GET", f"{RUNS}/{asked['dag_run_id']}")
-            return run if run["state"] in ENDED else None
+    def ended(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The run once it has ended."""
 
-        run: dict[str, Any] = wait_for(ended, RUN_SECONDS)
-        return run
+        def found() -> dict[str, Any] | None:
+            now: dict[str, Any] = self.call("GET", f"{RUNS}/{run['dag_run_id']}")
+            return now if now["state"] in ENDED else None
+
+        end: dict[str, Any] = wait_for(found, RUN_SECONDS)
+        return end
 
     def tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         path = f"{RUNS}/{run['dag_run_id']}/taskInstances"

@@ -20,7 +20,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from tests.topology.airflow_api import ENDED, RUN_SECONDS, RUNS, wait_for
 from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells, embedded_run
 from tests.topology.compose import DEPLOY
-from tests.topology.system import AIRFLOW, System, system
+from tests.topology.system import AIRFLOW, System, is_well, system
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
@@ -84,21 +84,25 @@ def cells(whole: System) -> list[Any]:
         ]
 
 
-def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
-    whole: System, finished: dict[str, Any]
-) -> None:
-    before = cells(whole)
+def clear(whole: System, run: dict[str, Any], task: str) -> None:
     whole.airflow.call(
         "POST",
         "/api/v2/dags/sales/clearTaskInstances",
         {
             "dry_run": False,
-            "dag_run_id": finished["dag_run_id"],
-            "task_ids": ["run_analytics"],
+            "dag_run_id": run["dag_run_id"],
+            "task_ids": [task],
             "include_downstream": True,
             "only_failed": False,
         },
     )
+
+
+def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
+    whole: System, finished: dict[str, Any]
+) -> None:
+    before = cells(whole)
+    clear(whole, finished, "run_analytics")
 
     def again() -> dict[str, int] | None:
         found = whole.airflow.tasks(finished)
@@ -116,6 +120,48 @@ def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
         "publish_to_clickhouse": 2,
     }
     assert cells(whole) == before
+
+
+def test_a_damaged_file_fails_the_run_which_is_told_and_mended_as_the_alert_says(
+    whole: System, finished: dict[str, Any]
+) -> None:
+    before = cells(whole)
+    told = len(whole.alerts.bodies)
+    batch = whole.folder / "lake" / str(BATCH["as_of"])
+    feed = next((batch / "generate").glob("*/feed/part-*"))
+    with feed.open("ab") as file:
+        file.write(b"1,2,3\n")
+    clear(whole, finished, "validate_data")
+    assert whole.airflow.ended(finished)["state"] == "failed"
+    [alert] = wait_for(lambda: whole.alerts.bodies[told:])
+    assert (alert["event"], alert["task"]) == ("failed", "validate_data")
+    assert alert["batch"] == BATCH["as_of"]
+    assert "has changed since" in alert["error"]
+    assert "generate" in alert["error"]
+    assert cells(whole) == before
+    clear(whole, finished, "generate_data")
+    assert whole.airflow.ended(finished)["state"] == "success"
+    assert cells(whole) == before
+
+
+def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict[str, Any]) -> None:
+    run = whole.airflow.call("POST", RUNS, {"logical_date": None, "conf": BATCH})
+    database = whole.environment("airflow-scheduler")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+        # An hour has passed.
+        hasten = (
+            "UPDATE deadline SET deadline_time = now() FROM dag_run "
+            "WHERE dag_run.id = deadline.dagrun_id AND dag_run.run_id = %s RETURNING 1"
+        )
+        wait_for(lambda: connection.execute(hasten, [run["dag_run_id"]]).fetchall())
+
+    def told() -> list[Any]:
+        late = [each for each in whole.alerts.bodies if each["event"] == "late"]
+        return [each for each in late if each["run"] == run["dag_run_id"]]
+
+    [alert] = wait_for(told)
+    assert alert["batch"] == BATCH["as_of"]
+    assert whole.airflow.ended(run)["state"] == "success"
 
 
 def airflow(whole: System, documented: str) -> None:
@@ -171,13 +217,8 @@ def test_a_task_s_log_is_shown(whole: System, finished: dict[str, Any]) -> None:
 
 
 def test_the_parts_say_that_they_are_well(whole: System, finished: dict[str, Any]) -> None:
-    for service in ("airflow-dag-processor",):
-        command = whole.compose.services[service]["healthcheck"]["test"][1:]
-        subprocess.run(
-            [AIRFLOW / "python", DEPLOY / "airflow" / command[0], *command[1:]],
-            env=whole.environment(service),
-            check=True,
-        )
+    for service in ("airflow-dag-processor", "airflow-triggerer"):
+        assert is_well(whole, service)
 
 
 def test_what_airflow_has_encrypted_is_read_with_the_next_fernet_key(

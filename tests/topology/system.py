@@ -2,7 +2,7 @@
 
 Each service has an address of the loopback for itself, and the environment that compose gives it,
 with the secrets that `deploy/init` writes. Besides it gets what its image has: paths of programs,
-Java and the lake. Left out are Grafana, the triggerer and what the profile `celery` adds.
+Java and the lake. Left out are Grafana and what the profile `celery` adds.
 """
 
 import os
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import spark_server
 
+from tests.receivers import Received, http_receiver
 from tests.topology.airflow_api import AirflowApi
 from tests.topology.clickhouse_server import clickhouse_server
 from tests.topology.compose import DEPLOY, Compose, dotenv
@@ -57,6 +58,7 @@ class System:
     folder: Path
     # Of the scheduler's health check: in a container it has the loopback for itself.
     health_port: int
+    alerts: Received
 
     def environment(self, service: str) -> dict[str, str]:
         """What a service of Airflow has in its environment, from compose and from its image."""
@@ -96,10 +98,12 @@ def system(folder: Path) -> Iterator[System]:
     shutil.copy(DEPLOY / "init", folder / "init")
     subprocess.run([folder / "init"], check=True, stdout=subprocess.DEVNULL)
     secrets = dotenv(folder / ".env")
-    compose = on_free_network(secrets | SMALL)
     (folder / "lake").mkdir()
     with interrupted_by_signals(), ExitStack() as stack:
         try:
+            alerts = stack.enter_context(http_receiver())
+            told = {"VITRINA_ALERT_WEBHOOK": alerts.url, "VITRINA_ALERT_LATE_AFTER": "1"}
+            compose = on_free_network(secrets | SMALL | told)
             options = compose.services["postgres"]["command"][1:]
             stack.enter_context(
                 postgres_server(
@@ -117,7 +121,8 @@ def system(folder: Path) -> Iterator[System]:
                 )
             )
             processes = stack.enter_context(Processes(folder / "processes"))
-            whole = System(compose, secrets, processes, folder, spark_server.free_port())
+            port = spark_server.free_port()
+            whole = System(compose, secrets, processes, folder, port, alerts)
             start_spark(whole)
             start_airflow(whole)
             yield whole
@@ -207,22 +212,35 @@ def has_page(address: str, port: int) -> bool:
 
 def start_airflow(system: System) -> None:
     """What compose starts once the stores and Spark are well, in its order."""
-    for service, is_well in (
+    for service, wait in (
         ("migrate", None),
         ("airflow-api-server", lambda: answers(f"{system.airflow.address}/api/v2/version")),
         ("airflow-scheduler", lambda: answers(f"http://127.0.0.1:{system.health_port}/health")),
         ("airflow-dag-processor", lambda: has_sales(system)),
+        ("airflow-triggerer", lambda: is_well(system, "airflow-triggerer")),
     ):
         command = system.compose.services[service]["command"]
         environment = system.environment(service)
         # What is not on this machine's PATH is on that of the image.
         program = shutil.which(command[0], path=environment["PATH"])
         assert program is not None, command
-        if is_well is None:
+        if wait is None:
             system.processes.run(service, [program, *command[1:]], environment)
         else:
             system.processes.start(service, [program, *command[1:]], environment)
-            system.processes.wait(service, is_well)
+            system.processes.wait(service, wait)
+
+
+def is_well(system: System, service: str) -> bool:
+    """What the health check of a service of Airflow says."""
+    command = system.compose.services[service]["healthcheck"]["test"][1:]
+    checked = subprocess.run(
+        [AIRFLOW / "python", DEPLOY / "airflow" / command[0], *command[1:]],
+        env=system.environment(service),
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return checked.returncode == 0
 
 
 def has_sales(system: System) -> bool:
