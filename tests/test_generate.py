@@ -442,10 +442,12 @@ DEFECTS = {
         ({}, set()),
         ({"quantity": {"minimum": 0}}, {"quantity_zero"}),
         ({"quantity": {"minimum": None}}, {"quantity_zero", "quantity_negative"}),
+        ({"quantity": {"minimum": -2}}, {"quantity_zero", "quantity_negative"}),
         ({"quantity": {"maximum": None}}, {"quantity_too_large"}),
         ({"quantity": {"maximum": 1}}, {"conflicting_copy"}),
         ({"sale_amount": {"minimum": Decimal(0)}}, {"sale_amount_zero"}),
         ({"sale_amount": {"minimum": None}}, {"sale_amount_zero", "sale_amount_negative"}),
+        ({"sale_amount": {"minimum": Decimal(-2)}}, {"sale_amount_zero", "sale_amount_negative"}),
         ({"region": {"allowed": ("1", "2")}}, {"region_case"}),
         ({"region": {"allowed": ("Straße", "Nord")}}, {"region_case"}),
     ],
@@ -560,6 +562,42 @@ def test_another_contract_is_kept(spark: SparkSession) -> None:
     assert (found["sale_amount"] * 1_000 % 10 != 0).any()
 
 
+def test_the_room_for_customers_and_products_is_used_to_its_last_number(
+    spark: SparkSession,
+) -> None:
+    contract = Contract(
+        changed(customer_id={"minimum": 5, "maximum": 7}, product_id={"minimum": 20, "maximum": 23})
+    )
+    feed = generate.feed(spark, Batch(AS_OF, contract), Recipe(500, dirt=CLEAN))
+    found = feed.select("customer_id", "product_id").toArrow().to_pandas()
+    assert set(found["customer_id"]) == {"5", "6", "7"}
+    assert set(found["product_id"]) == {"20", "21", "22", "23"}
+
+
+Limit = int | Decimal | None
+ONE_VALUE: list[tuple[columns.ColumnType, Limit, Limit, str]] = [
+    (columns.Integer(32), 2**31 - 1, None, "2147483647"),
+    (columns.Integer(32), 2**31 - 1, 2**40, "2147483647"),
+    (columns.Decimal(3, 1), Decimal("99.9"), None, "99.9"),
+    (columns.Decimal(3, 2), Decimal("9.99"), Decimal(10**6), "9.99"),
+    (columns.Decimal(5, 2), Decimal("0.011"), Decimal("0.029"), "0.02"),
+    (columns.Decimal(5, 2), Decimal("-0.029"), Decimal("-0.011"), "-0.02"),
+    (columns.Integer(32), None, 1, "1"),
+    (columns.Integer(32), None, -5, "-5"),
+]
+
+
+def test_a_field_whose_limits_and_type_leave_one_value_always_has_it(spark: SparkSession) -> None:
+    own = {
+        f"own_{number}": (Field(f"own_{number}", type_, "Own", minimum=least, maximum=most), only)
+        for number, (type_, least, most, only) in enumerate(ONE_VALUE)
+    }
+    contract = Contract((*SALES.fields, *(field for field, _ in own.values())))
+    feed = generate.feed(spark, Batch(AS_OF, contract), Recipe(50, dirt=CLEAN))
+    found = feed.select(*own).distinct().toArrow().to_pylist()
+    assert found == [{name: only for name, (_, only) in own.items()}]
+
+
 MANY_REGIONS = tuple(f"Region {number}" for number in range(1, 90))
 BOUNDLESS = (
     Field("receipt", columns.Integer(64), "Number", minimum=-(2**63), maximum=2**63 - 1),
@@ -576,6 +614,11 @@ BOUNDLESS = (
         (Contract(changed(region={"allowed": ("Здесь",)})), Recipe(200, dirt=FILTHY)),
         (Contract(changed(region={"allowed": ("1", "2")})), Recipe(200, dirt=FILTHY)),
         (Contract(changed(region={"allowed": MANY_REGIONS})), Recipe(200, dirt=FILTHY)),
+        (
+            # Places that would do as unknown ones, but in another case.
+            Contract(changed(region={"allowed": ("ATLANTIS", "lukomorye", "North")})),
+            Recipe(200, dirt=FILTHY),
+        ),
         (Contract(changed(quantity={"maximum": 1})), Recipe(200, dirt=FILTHY)),
         (Contract(changed(quantity={"minimum": 0, "maximum": None})), Recipe(200, dirt=FILTHY)),
         (
@@ -593,6 +636,16 @@ BOUNDLESS = (
         ),
         (
             Contract((*changed(sale_id={"minimum": -(2**63)}), *BOUNDLESS)),
+            Recipe(200, dirt=FILTHY),
+        ),
+        (
+            # The lowest price is half a cent above half the least amount.
+            Contract(changed(quantity={"minimum": 2}, sale_amount={"minimum": Decimal("1000.01")})),
+            Recipe(200, dirt=FILTHY),
+        ),
+        (
+            # A cent is the only price that allows for 20 units, the most that a basket holds.
+            Contract(changed(quantity={"maximum": None}, sale_amount={"maximum": Decimal("0.20")})),
             Recipe(200, dirt=FILTHY),
         ),
     ],
@@ -613,8 +666,13 @@ def test_contracts_at_their_limits_get_the_feed_they_allow(
     ("contract", "message"),
     [
         (Contract(changed(sale_id={"maximum": 99})), "no room for 100 sales"),
+        (Contract(changed(sale_id={"minimum": 1_000, "maximum": 1_098})), "no room for 100 sales"),
         (Contract(changed(quantity={"minimum": None, "maximum": 0})), "nothing can be sold"),
         (Contract(changed(sale_amount={"maximum": Decimal("0.05")})), "no price gives"),
+        (
+            Contract(changed(sale_amount={"minimum": Decimal(0), "maximum": Decimal("0.05")})),
+            "no price gives",
+        ),
     ],
 )
 def test_a_contract_without_room_is_refused(
