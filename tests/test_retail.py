@@ -98,11 +98,23 @@ def test_sales_grow_by_a_tenth_a_year() -> None:
     assert weight(date(2026, 6, 10), date(2025, 6, 11)) == pytest.approx(1.10, rel=0.001)
 
 
+def test_the_growth_counts_years_of_365_days() -> None:
+    # Seven such years later it is the same weekday of the same month.
+    days = retail.day_weights(date(2019, 6, 12), 7 * 365 + 1)
+    assert 10 * days[-1] == 17 * days[0]
+
+
 @pytest.mark.parametrize(
     ("year", "day"), [(2023, 24), (2024, 29), (2025, 28), (2026, 27), (2027, 26), (2030, 29)]
 )
 def test_black_friday_follows_the_fourth_thursday(year: int, day: int) -> None:
     assert retail.black_friday(year) == date(year, 11, day)
+
+
+def test_activity_is_log_normal_to_nine_digits() -> None:
+    quantiles = stats.norm.ppf((np.arange(1_000) + 0.5) / 1_000)
+    weights = np.array(retail.activity_weights(1_000)) / 10**12
+    assert weights == pytest.approx(np.exp(1.28 * quantiles), rel=1e-9)
 
 
 def test_prices_are_log_normal() -> None:
