@@ -80,6 +80,34 @@ def partitions(dsn: str) -> list[str]:
 # What arrives
 
 
+def test_an_older_batch_takes_the_place_and_the_ledger_keeps_the_newer(
+    database: str, tmp_path: Path
+) -> None:
+    load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 300))
+    load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 500))
+    with postgres(database) as store:
+        assert [(e.as_of, e.is_current, e.clean) for e in store.ledger()] == [
+            (THIS_WEEK.as_of, False, 300),
+            (WEEK_BEFORE.as_of, True, 500),
+        ]
+
+
+def test_reasons_are_told_from_the_most_frequent_to_the_rarest(
+    database: str, tmp_path: Path
+) -> None:
+    load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10))
+    reasons = {"b_rare": 1, "often": 30, "a_rare": 1, "sometimes": 5}
+    with psycopg.connect(database) as owner, owner.cursor() as cursor:
+        cursor.execute("DELETE FROM vitrina.batch_reject")
+        cursor.executemany(
+            "INSERT INTO vitrina.batch_reject VALUES (%s, %s, %s)",
+            [(THIS_WEEK.as_of, *each) for each in reasons.items()],
+        )
+    with postgres(database) as store:
+        found = [*store.rejects(THIS_WEEK.as_of)]
+    assert found == ["often", "sometimes", "a_rare", "b_rare"]
+
+
 def test_the_table_holds_exactly_the_clean_rows(database: str, tmp_path: Path) -> None:
     sales = clean_sales(THIS_WEEK, 120_000)
     root = tmp_path / "Мои 'проекты' и данные"
@@ -461,6 +489,18 @@ def test_a_reader_who_begins_while_the_load_waits_sees_a_whole_batch(
         assert late.execute(COUNT).fetchone() == (B.num_rows,)
 
 
+def test_a_reader_of_another_database_is_not_waited_for(
+    database: str, postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
+    with psycopg.connect(postgres_server) as elsewhere:
+        elsewhere.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        elsewhere.execute("SELECT 1")
+        load_sales(database, tmp_path, THIS_WEEK, B)
+    assert ask(database, COUNT) == [(B.num_rows,)]
+
+
 @pytest.mark.parametrize("first", ["SELECT 1", COUNT])
 def test_a_reader_who_never_ends_is_named(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: LiteralString
@@ -616,6 +656,16 @@ batch = Batch(datetime.date(2026, 11, 24))
 with postgres(sys.argv[1]) as store:
     load.run(Lake(sys.argv[2], batch.as_of), store, batch)
 """
+
+
+def test_a_table_that_only_looks_like_a_leftover_stays(database: str, tmp_path: Path) -> None:
+    load_sales(database, tmp_path, WEEK_BEFORE, A)
+    with psycopg.connect(database) as owner:
+        owner.execute("CREATE TABLE vitrina.sale_20261117_0123abcd_kept AS SELECT 1 AS a")
+        owner.execute("CREATE TABLE vitrina.my_sale_20261117_0123abcd AS SELECT 2 AS a")
+    load_sales(database, tmp_path, THIS_WEEK, B)
+    assert ask(database, "SELECT a FROM vitrina.sale_20261117_0123abcd_kept") == [(1,)]
+    assert ask(database, "SELECT a FROM vitrina.my_sale_20261117_0123abcd") == [(2,)]
 
 
 def test_a_load_that_is_killed_leaves_nothing_that_the_next_does_not_remove(
