@@ -445,11 +445,14 @@ DEFECTS = {
         ({"quantity": {"minimum": -2}}, {"quantity_zero", "quantity_negative"}),
         ({"quantity": {"maximum": None}}, {"quantity_too_large"}),
         ({"quantity": {"maximum": 1}}, {"conflicting_copy"}),
+        ({"quantity": {"type": columns.Integer(64), "maximum": 2**63 - 1}}, {"quantity_too_large"}),
+        ({"quantity": {"type": columns.Integer(64), "maximum": 2**63 - 91}}, set()),
         ({"sale_amount": {"minimum": Decimal(0)}}, {"sale_amount_zero"}),
         ({"sale_amount": {"minimum": None}}, {"sale_amount_zero", "sale_amount_negative"}),
         ({"sale_amount": {"minimum": Decimal(-2)}}, {"sale_amount_zero", "sale_amount_negative"}),
         ({"region": {"allowed": ("1", "2")}}, {"region_case"}),
         ({"region": {"allowed": ("Straße", "Nord")}}, {"region_case"}),
+        ({"region": {"allowed": defects.UNKNOWN_PLACES}}, {"region_case", "region_unknown"}),
     ],
 )
 def test_what_a_contract_allows_is_no_defect(

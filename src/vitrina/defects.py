@@ -17,6 +17,9 @@ from vitrina.contract import Batch, Contract, Field
 NUMBERS_MISREAD = ("n/a", "?", "1e3", "12,50")
 UNKNOWN_PLACES = ("Atlantis", "Lukomorye", "-")
 _NEARBY_DAYS = 30
+_BEYOND = 90
+# More is no integer of any type, and so not one that is too large.
+_GREATEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def invalid(batch: Batch) -> list[Kind]:
         [_defect(field, "impossible", _one_of(_impossible_days(batch))) for field in dates],
         [_defect(field, "in_the_future", _one_of(_iso(future))) for field in dates],
         [_defect(field, "before_the_window", _one_of(_iso(past))) for field in dates],
-        [_defect(field, "unknown", _one_of(_unknown(field))) for field in texts],
+        [_defect(field, "unknown", _one_of(_unknown(field))) for field in texts if _unknown(field)],
     ]
     quantity, amount = contract["quantity"], contract["sale_amount"]
     for field, zero in ((quantity, "0"), (amount, _zero(amount))):
@@ -60,12 +63,14 @@ def invalid(batch: Batch) -> list[Kind]:
             kinds.append([_defect(field, "below_minimum", negative, "negative")])
         if field.minimum is not None and field.minimum > 0:
             kinds.append([_defect(field, "below_minimum", F.lit(zero), "zero")])
-    if quantity.maximum is not None:
-        beyond = F.lit(int(quantity.maximum) + 1).cast("bigint") + F.pmod("_variant", F.lit(90))
+    if quantity.maximum is not None and quantity.maximum <= _GREATEST - _BEYOND:
+        beyond = F.lit(int(quantity.maximum) + 1).cast("bigint") + F.pmod(
+            "_variant", F.lit(_BEYOND)
+        )
         kinds.append([_defect(quantity, "above_maximum", beyond.cast("string"), "too_large")])
     surplus = F.concat(F.col(amount.name), F.lit("5" if "." in _zero(amount) else ".5"))
     kinds.append([_defect(amount, "too_many_decimals", surplus)])
-    return kinds
+    return [kind for kind in kinds if kind]
 
 
 def repairable(batch: Batch) -> list[Kind]:
