@@ -35,10 +35,12 @@ os.setgid(account.pw_gid)
 os.setuid(account.pw_uid)
 """
 
-# Opens the folder, says so, and leaves when its standard input ends.
+# Opens the folder, says so, and leaves when its standard input ends, or by Ctrl-C, which is ignored
+# where the tests run in the background.
 CLIENT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from vitrina.stores.embedded_postgres import embedded_postgres
 with embedded_postgres(Path(sys.argv[1])) as address:
     print(address, flush=True)
