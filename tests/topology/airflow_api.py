@@ -67,6 +67,11 @@ class AirflowApi:
         found: list[dict[str, Any]] = self.call("GET", path)["task_instances"]
         return found
 
+    def outcomes(self, run: dict[str, Any]) -> dict[str, tuple[str, int]]:
+        """Of each task its state, and how often it was tried."""
+        tasks = self.tasks(run)
+        return {task["task_id"]: (task["state"], task["try_number"]) for task in tasks}
+
 
 def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
     """What it gives, once that is something."""

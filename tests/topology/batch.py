@@ -1,17 +1,9 @@
-"""A batch, run by the embedded engine and stores, and what servers have made of it."""
-
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+"""A batch, and what servers have made of it."""
 
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.stores.clickhouse import clickhouse
-from vitrina.stores.embedded_postgres import data_home
 from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres import postgres
 
@@ -24,22 +16,6 @@ SUCCEEDED = {
     "run_analytics": ("success", 1),
     "publish_to_clickhouse": ("success", 1),
 }
-
-
-@contextmanager
-def embedded_run(home: Path) -> Iterator[Settings]:
-    """The batch by the embedded engine and stores."""
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in BATCH.items()]
-    try:
-        subprocess.run(
-            [Path(sys.executable).with_name("vitrina"), "run", *options],
-            env={"VITRINA_HOME": str(home)},
-            check=True,
-        )
-        yield Settings(home=home)
-    finally:
-        # Root's data is not in the folder.
-        shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
 
 
 def assert_same_cells(warehouse: str, imports: str, embedded: Settings) -> None:

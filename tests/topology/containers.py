@@ -21,8 +21,9 @@ import pytest
 from spark_server import free_port
 
 from tests.topology.airflow_api import AirflowApi
-from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells, embedded_run
+from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY, dotenv
+from tests.topology.engines import is_there
 from vitrina.settings import Settings
 
 pytestmark = pytest.mark.timeout(3600)
@@ -82,11 +83,8 @@ class Containers:
 @pytest.fixture(scope="module")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """`init` and `up`, in a copy: the secrets of a deployment here stay as they are."""
-    for command in (["docker", "compose", "version"], ["docker", "info"]):
-        found = shutil.which("docker") and subprocess.run(command, capture_output=True, check=False)
-        # Without its engine some versions of the client succeed all the same, and say so here.
-        if not found or found.returncode or b"Cannot connect" in found.stderr:
-            pytest.skip("no Docker engine with compose here: the containers were NOT started")
+    if not (is_there("docker") and is_there("docker", "compose", "version")):
+        pytest.skip("no Docker engine with compose here: the containers were NOT started")
     copy = tmp_path_factory.mktemp("containers")
     for name in CONTEXT:
         if (ROOT / name).is_dir():
@@ -104,12 +102,6 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         raise
     finally:
         up.shell("docker compose down --volumes")
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with embedded_run(tmp_path_factory.mktemp("embedded")) as settings:
-        yield settings
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +150,8 @@ def test_who_runs_tasks_has_no_way_out_and_no_rights(containers: Containers) -> 
 def test_a_batch_runs_and_its_cells_are_the_embedded_ones(
     containers: Containers, finished: dict[str, Any], embedded: Settings
 ) -> None:
-    states = {
-        task["task_id"]: (task["state"], task["try_number"])
-        for task in containers.airflow.tasks(finished)
-    }
-    assert states == SUCCEEDED, containers.shell("docker compose logs airflow-scheduler")
+    outcomes = containers.airflow.outcomes(finished)
+    assert outcomes == SUCCEEDED, containers.shell("docker compose logs airflow-scheduler")
     assert_same_cells(containers.warehouse, containers.imports, embedded)
     assert "2026-11-17" in containers.shell(
         "docker compose exec -T airflow-scheduler vitrina status"
@@ -202,10 +191,9 @@ def test_celery_s_worker_runs_the_tasks_where_it_is_asked_for(
     containers.shell("docker compose up --detach --wait")
     airflow = AirflowApi(containers.airflow.address, containers.secrets["AIRFLOW_ADMIN_PASSWORD"])
     run = airflow.run(BATCH)
-    tasks = airflow.tasks(run)
-    assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == SUCCEEDED
+    assert airflow.outcomes(run) == SUCCEEDED
     worker = containers.shell("docker compose ps --format '{{.ID}}' airflow-worker").strip()
-    assert {task["hostname"] for task in tasks} == {worker}
+    assert {task["hostname"] for task in airflow.tasks(run)} == {worker}
     assert_same_cells(containers.warehouse, containers.imports, embedded)
 
 

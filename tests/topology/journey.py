@@ -18,7 +18,7 @@ import spark_server
 from cryptography.fernet import Fernet, InvalidToken
 
 from tests.topology.airflow_api import ENDED, RUN_SECONDS, RUNS, wait_for
-from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells, embedded_run
+from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY
 from tests.topology.system import AIRFLOW, System, is_well, system
 from vitrina.contract import SALES
@@ -40,24 +40,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with embedded_run(tmp_path_factory.mktemp("embedded")) as settings:
-        yield settings
-
-
-@pytest.fixture(scope="module")
 def finished(whole: System) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
     return whole.airflow.run(BATCH)
 
 
 def test_every_task_succeeds_at_the_first_try(whole: System, finished: dict[str, Any]) -> None:
-    states = {
-        task["task_id"]: (task["state"], task["try_number"])
-        for task in whole.airflow.tasks(finished)
-    }
     logs = "\n".join(whole.processes.log(name) for name in ("airflow-scheduler", "spark-connect"))
-    assert states == SUCCEEDED, logs
+    assert whole.airflow.outcomes(finished) == SUCCEEDED, logs
 
 
 def test_the_marts_are_the_embedded_ones_cell_by_cell(
@@ -103,21 +93,10 @@ def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
 ) -> None:
     before = cells(whole)
     clear(whole, finished, "run_analytics")
-
-    def again() -> dict[str, int] | None:
-        found = whole.airflow.tasks(finished)
-        if any(task["state"] not in ENDED for task in found):
-            return None
-        assert {task["state"] for task in found} == {"success"}
-        return {task["task_id"]: task["try_number"] for task in found}
-
-    assert wait_for(again) == {
-        "generate_data": 1,
-        "validate_data": 1,
-        "clean_data": 1,
-        "load_to_postgresql": 1,
-        "run_analytics": 2,
-        "publish_to_clickhouse": 2,
+    assert whole.airflow.ended(finished)["state"] == "success"
+    assert whole.airflow.outcomes(finished) == SUCCEEDED | {
+        "run_analytics": ("success", 2),
+        "publish_to_clickhouse": ("success", 2),
     }
     assert cells(whole) == before
 
