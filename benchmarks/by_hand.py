@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi as postgresql
 
-from vitrina.stores.embedded_postgres import embedded_postgres
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 CONNECTIONS = 2
 MEMORY = "1GiB"  # for DuckDB, as much as Vitrina lets its engine have

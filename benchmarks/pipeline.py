@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 
 from vitrina.pipeline import STEPS
-from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.postgres.embedded import data_home
 
 HERE = Path(__file__).parent
 AS_OF = "2026-11-24"

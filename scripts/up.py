@@ -30,7 +30,7 @@ from airflow_parts import Part, stop
 
 from vitrina.errors import VitrinaError
 from vitrina.settings import load_settings
-from vitrina.stores.embedded_postgres import data_home, embedded_postgres
+from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 DAG = "sales"
 USER = "admin"

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
-from vitrina.stores.embedded_postgres import data_home, embedded_postgres
+from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 # An example is a query or two, so a few dozen are many, and timings say nothing of a law.
 # `pytest --hypothesis-profile thorough` looks longer.

@@ -18,7 +18,7 @@ import pytest
 
 from tests.receivers import http_receiver, silence, smtp_receiver
 from vitrina.dag_runs import tell_failed, tell_late
-from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.postgres.embedded import data_home
 
 ROOT = Path(__file__).parents[1]
 AS_OF = "2026-11-24"

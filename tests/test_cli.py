@@ -15,7 +15,7 @@ import typer
 
 from vitrina.cli import app
 from vitrina.pipeline import STEPS
-from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = "2026-11-24"
 ROWS = 5_000

@@ -13,7 +13,7 @@ import pytest
 
 from vitrina.contract import SALES
 from vitrina.marts import marts
-from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.postgres.embedded import data_home
 
 ROOT = Path(__file__).parents[1]
 TASKS = [

@@ -39,7 +39,7 @@ from vitrina.settings import Settings
 from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import Postgres, postgres
+from vitrina.stores.postgres.store import Postgres, postgres
 
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 DOCS = Path(__file__).parents[1] / "docs"

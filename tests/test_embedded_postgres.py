@@ -19,7 +19,7 @@ from adbc_driver_postgresql import dbapi
 
 import vitrina
 from vitrina.errors import StoreError, StoreUnavailable
-from vitrina.stores.embedded_postgres import data_home, embedded_postgres
+from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 IS_ROOT = os.geteuid() == 0
 only_as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can run as another user")
@@ -28,7 +28,7 @@ only_with_roots_data = pytest.mark.skipif(not IS_ROOT, reason="only root's data 
 # Turns root into another user, after the imports, which may be out of that user's reach.
 AS_DAEMON = """
 import os, pwd
-import psycopg, vitrina.stores.embedded_postgres
+import psycopg, vitrina.stores.postgres.embedded
 account = pwd.getpwnam("daemon")
 os.setgroups([])
 os.setgid(account.pw_gid)
@@ -41,7 +41,7 @@ CLIENT = """
 import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from vitrina.stores.embedded_postgres import embedded_postgres
+from vitrina.stores.postgres.embedded import embedded_postgres
 with embedded_postgres(Path(sys.argv[1])) as address:
     print(address, flush=True)
     sys.stdin.read()
@@ -196,7 +196,7 @@ def test_forked_child_neither_stops_the_server_nor_keeps_it(folder: Path) -> Non
 import os, signal, sys
 from pathlib import Path
 import psycopg
-from vitrina.stores.embedded_postgres import embedded_postgres
+from vitrina.stores.postgres.embedded import embedded_postgres
 with embedded_postgres(Path(sys.argv[1])) as address:
     if os.fork() == 0:
         sys.exit()

@@ -44,7 +44,7 @@ from vitrina.recipe import Dirt, Recipe
 from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 
 SCHEMAS = Path(__file__).parent / "grafana_schema"
 AS_OF = date(2026, 11, 24)

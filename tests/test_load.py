@@ -36,9 +36,9 @@ from vitrina.errors import (
 )
 from vitrina.ledger import ControlTotals
 from vitrina.steps import load
-from vitrina.stores import postgres_session, postgres_swap
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres import session, swap
+from vitrina.stores.postgres.store import postgres
 
 THIS_WEEK = Batch(datetime.date(2026, 11, 24))
 WEEK_BEFORE = Batch(datetime.date(2026, 11, 17))
@@ -493,7 +493,7 @@ def test_a_reader_of_another_database_is_not_waited_for(
     database: str, postgres_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
+    monkeypatch.setattr(session, "_PATIENCE", 0.3)
     with psycopg.connect(postgres_server) as elsewhere:
         elsewhere.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         elsewhere.execute("SELECT 1")
@@ -506,8 +506,8 @@ def test_a_reader_who_never_ends_is_named(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: LiteralString
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
-    monkeypatch.setattr(postgres_swap, "_LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(session, "_PATIENCE", 0.3)
+    monkeypatch.setattr(swap, "_LOCK_TIMEOUT", "100ms")
     with psycopg.connect(database) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute(first)
@@ -522,8 +522,8 @@ def test_new_readers_are_let_through_while_the_swap_waits_for_an_old_one(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    monkeypatch.setattr(postgres_swap, "_LOCK_TIMEOUT", "300ms")
-    monkeypatch.setattr(postgres_swap, "_PAUSE", 0.3)
+    monkeypatch.setattr(swap, "_LOCK_TIMEOUT", "300ms")
+    monkeypatch.setattr(swap, "_PAUSE", 0.3)
     lake = clean_lake(tmp_path, THIS_WEEK, B)
     with psycopg.connect(database) as old, ThreadPoolExecutor() as pool:
         old.execute(COUNT)  # and keeps its lock
@@ -581,7 +581,7 @@ def test_a_role_with_no_more_than_the_documented_rights_can_load_and_analyze(
         with postgres(loader) as store:
             store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, B))
         # Without pg_read_all_stats it cannot tell an idle transaction from a reader's.
-        monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
+        monkeypatch.setattr(session, "_PATIENCE", 0.3)
         owner.execute("BEGIN")
         owner.execute("SELECT 1")
         with pytest.raises(StoreUnavailable, match=f"pid {owner.info.backend_pid} of"):
@@ -628,7 +628,7 @@ def test_a_load_that_waits_too_long_for_another_says_so(
         while len(partitions(database)) < 2:
             time.sleep(0.01)
         with monkeypatch.context() as patch:
-            patch.setattr(postgres_session, "_PATIENCE", 0.2)
+            patch.setattr(session, "_PATIENCE", 0.2)
             with pytest.raises(StoreUnavailable, match=r"another load .* pid \d+ of"):
                 load_sales(database, tmp_path / "other", THIS_WEEK, B)
         reader.commit()
@@ -640,7 +640,7 @@ HALF_A_LOAD = """
 import sys, datetime, time
 from vitrina.contract import Batch
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 from vitrina.steps import load
 
 def slow(share):
@@ -726,7 +726,7 @@ import sys, datetime, resource
 from pathlib import Path
 from vitrina.contract import Batch
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 from vitrina.steps import load
 from adbc_driver_postgresql import dbapi
 

@@ -20,10 +20,10 @@ from tests.lakes import clean_lake, clean_sales, right_marts
 from vitrina.contract import SALES, Batch, Contract
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.steps import load
-from vitrina.stores import postgres_session, postgres_swap
-from vitrina.stores.postgres import postgres
-from vitrina.stores.postgres_session import open_session
-from vitrina.stores.postgres_staging import MONTHLY_ABOVE, create_staging, months
+from vitrina.stores.postgres import session, swap
+from vitrina.stores.postgres.session import open_session
+from vitrina.stores.postgres.staging import MONTHLY_ABOVE, create_staging, months
+from vitrina.stores.postgres.store import postgres
 
 WEEK_BEFORE = Batch(datetime.date(2026, 11, 17))
 THIS_WEEK = Batch(datetime.date(2026, 11, 24))
@@ -248,8 +248,8 @@ def test_a_reader_of_one_month_who_never_ends_is_named(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.3)
-    monkeypatch.setattr(postgres_swap, "_LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(session, "_PATIENCE", 0.3)
+    monkeypatch.setattr(swap, "_LOCK_TIMEOUT", "100ms")
     month = next(iter(pieces(database)))
     with psycopg.connect(database) as reader:
         reader.execute(sql.SQL("SELECT FROM vitrina.{} LIMIT 1").format(sql.Identifier(month)))

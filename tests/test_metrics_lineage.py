@@ -24,9 +24,9 @@ from vitrina.outside import deliver, line_of
 from vitrina.pipeline import STEPS, Run
 from vitrina.recipe import Recipe
 from vitrina.settings import Settings, load_settings
-from vitrina.stores.embedded_postgres import data_home
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = datetime.date(2026, 11, 24)
 MARTS = [mart.name for mart in marts(SALES)]

@@ -24,7 +24,7 @@ from tests.topology.compose import DEPLOY, Compose
 from tests.topology.postgres_server import PostgresServer, postgres_server
 from vitrina.contract import SALES
 from vitrina.stores.clickhouse import clickhouse
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 
 ROOT = DEPLOY.parent
 PAGE = (ROOT / "docs/operations.md").read_text("utf-8")

@@ -25,8 +25,8 @@ from vitrina.pipeline import STEPS, Run
 from vitrina.recipe import Dirt, Recipe
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, generate, validate
-from vitrina.stores.embedded_postgres import data_home
 from vitrina.stores.lake import Lake
+from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = datetime.date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - datetime.timedelta(days=7)

@@ -28,8 +28,8 @@ from vitrina.errors import BatchError, ReconciliationError, StoreError, StoreUna
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
 from vitrina.steps import load
-from vitrina.stores import postgres_session
-from vitrina.stores.postgres import Postgres, postgres
+from vitrina.stores.postgres import session
+from vitrina.stores.postgres.store import Postgres, postgres
 
 BATCH = Batch(datetime.date(2026, 11, 24))
 LATER = Batch(datetime.date(2026, 12, 1))
@@ -334,10 +334,10 @@ def test_a_new_load_takes_back_what_was_analyzed_and_published(
 def test_marts_wait_for_a_load_that_is_under_way(
     database: str, loaded: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_session, "_PATIENCE", 0.2)
+    monkeypatch.setattr(session, "_PATIENCE", 0.2)
     with (
         nothing_changes(loaded),
-        postgres_session.open_session(database) as other,
+        session.open_session(database) as other,
         other.alone("nothing is left"),
         postgres(database) as store,
         pytest.raises(StoreUnavailable, match=f"pid {other.connection.info.backend_pid} of"),
@@ -656,7 +656,7 @@ def test_a_statement_that_takes_too_long_is_worth_another_try(database: str) -> 
 def test_a_lock_that_is_not_let_go_is_worth_another_try(
     database: str, loaded: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgres_session._SETTINGS, "lock_timeout", "100ms")  # noqa: SLF001
+    monkeypatch.setitem(session._SETTINGS, "lock_timeout", "100ms")  # noqa: SLF001
     with psycopg.connect(database) as other, postgres(database) as store:
         other.execute("LOCK TABLE vitrina.sales_by_day")
         with pytest.raises(StoreUnavailable, match="lock timeout"):

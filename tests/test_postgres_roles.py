@@ -20,7 +20,7 @@ from vitrina.errors import StoreUnavailable
 from vitrina.marts import marts
 from vitrina.migrate import migrate
 from vitrina.settings import Settings
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 
 # Each with what an address has to write otherwise, and SQL has to quote.
 PASSWORDS = {

@@ -27,7 +27,7 @@ from vitrina.marts import Mart, marts
 from vitrina.steps import publish
 from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import Postgres, postgres
+from vitrina.stores.postgres.store import Postgres, postgres
 
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 REJECTS = {"region_unknown": 2, "sale_id_missing": 1}
@@ -218,7 +218,7 @@ from tests.rows import AS_OF, BATCH
 from vitrina.steps import publish
 from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 dsn, folder, lake = sys.argv[1:]
 with (
     postgres(dsn) as source,

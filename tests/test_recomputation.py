@@ -30,7 +30,7 @@ from vitrina.contract import SALES, Batch
 from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import Postgres, postgres
+from vitrina.stores.postgres.store import Postgres, postgres
 
 Tables = dict[str, Table]
 

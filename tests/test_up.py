@@ -23,8 +23,8 @@ from up import DAG, USER, Airflow
 
 from tests.browsers import launched
 from vitrina.settings import Settings
-from vitrina.stores.embedded_postgres import data_home
 from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.postgres.embedded import data_home
 
 ROOT = Path(__file__).parents[1]
 TASKS = 6

@@ -32,7 +32,7 @@ from vitrina.settings import Settings, load_settings
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
     from vitrina.stores.lake import Lake
-    from vitrina.stores.postgres import Postgres
+    from vitrina.stores.postgres.store import Postgres
 
 app = typer.Typer(
     name="vitrina",

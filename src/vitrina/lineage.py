@@ -165,7 +165,7 @@ def _in_lake(settings: Settings, path: str) -> Dataset:
 def _in_postgres(settings: Settings, tables: list[str]) -> list[Dataset]:
     from psycopg.conninfo import conninfo_to_dict
 
-    from vitrina.stores.postgres_tables import SCHEMA
+    from vitrina.stores.postgres.tables import SCHEMA
 
     namespace, database = f"postgres://localhost{settings.folder}/postgres", "vitrina"
     if settings.postgres_dsn is not None:

@@ -28,7 +28,7 @@ def migrate(settings: Settings) -> None:
     with open_postgres(settings) as postgres:
         postgres.create_tables(SALES)
     if settings.postgres_dsn is not None:
-        from vitrina.stores.postgres_roles import give_sale_to_loader
+        from vitrina.stores.postgres.roles import give_sale_to_loader
 
         give_sale_to_loader(settings.postgres_dsn.get_secret_value())
     with open_clickhouse(settings) as clickhouse:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from vitrina.stores.clickhouse import ClickHouse
     from vitrina.stores.lake import Lake
-    from vitrina.stores.postgres import Postgres
+    from vitrina.stores.postgres.store import Postgres
 
 Counts = dict[str, Any]
 

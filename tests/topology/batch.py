@@ -5,7 +5,7 @@ from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.stores.clickhouse import clickhouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 
 BATCH = {"rows": 20_000, "seed": 7, "as_of": "2026-11-17"}
 SUCCEEDED = {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.topology.batch import BATCH
 from vitrina.settings import Settings
-from vitrina.stores.embedded_postgres import data_home
+from vitrina.stores.postgres.embedded import data_home
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.stores.clickhouse import clickhouse
-from vitrina.stores.postgres import postgres
+from vitrina.stores.postgres.store import postgres
 
 # Everything has to come up before the first test, on whatever machine it is.
 pytestmark = pytest.mark.timeout(2400)

@@ -19,7 +19,6 @@ from psycopg import pq
 
 from tests.topology.compose import DEPLOY, declared
 from tests.topology.processes import START_SECONDS, stop
-from vitrina.stores import embedded_postgres
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ def postgres_server(
     port: int = 5432,
 ) -> Iterator[PostgresServer]:
     """A fresh server with its data below `folder`, gone when the block ends."""
-    home = embedded_postgres._server(folder)  # noqa: SLF001
+    home = embedded._server(folder)  # noqa: SLF001
     home.make_home()
-    programs = embedded_postgres._binaries(home)  # noqa: SLF001
+    programs = embedded._binaries(home)  # noqa: SLF001
     initdb = declared()["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split()
     data, socket, password = home.home / "data", home.home / "run", home.home / "password"
     try:

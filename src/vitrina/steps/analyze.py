@@ -15,7 +15,7 @@ from vitrina.columns import Decimal, spark_type
 from vitrina.contract import Batch
 from vitrina.marts import SHARE_SCALE, Mart, marts
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import Postgres
+from vitrina.stores.postgres.store import Postgres
 
 # Class A is the products that make up the first 80 % of a region's amount, B those up to
 # 95 %, C the rest: the usual bounds of an ABC analysis.

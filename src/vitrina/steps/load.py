@@ -14,8 +14,8 @@ from vitrina.contract import Batch
 from vitrina.errors import CorruptFile, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.stores.lake import Dataset, File, Lake
-from vitrina.stores.postgres import Postgres
-from vitrina.stores.postgres_staging import MONTHLY_ABOVE
+from vitrina.stores.postgres.staging import MONTHLY_ABOVE
+from vitrina.stores.postgres.store import Postgres
 
 CONFLICTING_DUPLICATE = "conflicting_duplicate"
 

@@ -20,7 +20,7 @@ from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
 from vitrina.stores.clickhouse import ROWS, ClickHouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import Postgres
+from vitrina.stores.postgres.store import Postgres
 
 
 def sums(mart: Mart, rows: pa.Table) -> dict[str, Money]:

@@ -8,7 +8,7 @@ from vitrina.settings import Settings
 
 if TYPE_CHECKING:
     from vitrina.stores.clickhouse import ClickHouse
-    from vitrina.stores.postgres import Postgres
+    from vitrina.stores.postgres.store import Postgres
 
 # Drivers and engines are imported when a store is opened: none survives a fork.
 
@@ -22,13 +22,13 @@ def open_postgres(settings: Settings) -> Iterator["Postgres"]:
             use.
         StoreUnavailable: it cannot be reached or started, or does not let this user in.
     """
-    from vitrina.stores.postgres import postgres
+    from vitrina.stores.postgres.store import postgres
 
     if settings.postgres_dsn is not None:
         with postgres(settings.postgres_dsn.get_secret_value()) as store:
             yield store
         return
-    from vitrina.stores.embedded_postgres import embedded_postgres
+    from vitrina.stores.postgres.embedded import embedded_postgres
 
     with embedded_postgres(settings.folder / "postgres") as dsn, postgres(dsn) as store:
         yield store

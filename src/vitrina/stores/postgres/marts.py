@@ -10,7 +10,7 @@ from psycopg import sql
 from vitrina.columns import arrow_schema
 from vitrina.errors import ReconciliationError
 from vitrina.marts import Mart
-from vitrina.stores.postgres_session import Session, columns, each
+from vitrina.stores.postgres.session import Session, columns, each
 
 
 def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:

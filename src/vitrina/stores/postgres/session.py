@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vitrina.errors import StoreError, StoreUnavailable
-from vitrina.stores.postgres_tables import SCHEMA
+from vitrina.stores.postgres.tables import SCHEMA
 
 Row = tuple[Any, ...]
 

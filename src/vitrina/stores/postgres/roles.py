@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from vitrina.stores.postgres_session import open_session, translated
+from vitrina.stores.postgres.session import open_session, translated
 
 LOADER = "vitrina_loader"
 

@@ -5,8 +5,7 @@ is never replaced: it is partitioned, and its only partition changes, so that it
 views and foreign readers stay. `docs/postgresql.md` describes the tables and what a reader
 sees when.
 
-The transactions are here, what they consist of is in `postgres_staging`, `postgres_swap`,
-`postgres_marts` and `postgres_ledger`.
+The transactions are here; what they consist of is in `staging`, `swap`, `marts` and `ledger`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,18 +22,25 @@ from vitrina.contract import Batch, Contract
 from vitrina.errors import BatchError, ReconciliationError, StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS, Mart, marts
-from vitrina.stores import postgres_marts
-from vitrina.stores.postgres_ledger import ENTRY, insert_totals, require_current
-from vitrina.stores.postgres_session import Row, Session, columns, open_session, translated
-from vitrina.stores.postgres_staging import (
+from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
+from vitrina.stores.postgres.marts import (
+    copy_mart,
+    group_sales,
+    put_in_place,
+    read_mart,
+    reconcile_mart,
+    staged,
+)
+from vitrina.stores.postgres.session import Row, Session, columns, open_session, translated
+from vitrina.stores.postgres.staging import (
     MONTHLY_ABOVE,
     add_key,
     copy_sales,
     create_staging,
     drop_leftovers,
 )
-from vitrina.stores.postgres_swap import swap_in, wait_for_older_snapshots
-from vitrina.stores.postgres_tables import SCHEMA, Table, TableColumn, tables
+from vitrina.stores.postgres.swap import swap_in, wait_for_older_snapshots
+from vitrina.stores.postgres.tables import SCHEMA, Table, TableColumn, tables
 
 # Chosen by chance, so as not to meet the advisory locks of others.
 _CREATION_LOCK = 7_204_518_337_292
@@ -147,18 +153,14 @@ class Postgres:
                 self._session.execute("SELECT set_config(%s, %s, true)", name, value)
             require_current(self._session, batch)
             for mart in declared:
-                postgres_marts.copy_mart(self._session, mart, new[mart.name])
-            groups = postgres_marts.group_sales(self._session, [mart.key for mart in declared])
+                copy_mart(self._session, mart, new[mart.name])
+            groups = group_sales(self._session, [mart.key for mart in declared])
             for mart in declared:
-                postgres_marts.reconcile_mart(self._session, mart, groups[mart.key], left)
+                reconcile_mart(self._session, mart, groups[mart.key], left)
             totals = [self._sums("sale", _total_of_totals(groups[declared[0].key], TOTALS))]
             for mart in declared:
-                postgres_marts.put_in_place(self._session, mart)
-                totals.append(
-                    self._sums(
-                        mart.name, _total_of_totals(postgres_marts.staged(mart), mart.totals)
-                    )
-                )
+                put_in_place(self._session, mart)
+                totals.append(self._sums(mart.name, _total_of_totals(staged(mart), mart.totals)))
             self._session.execute(
                 "UPDATE batch SET analyzed_at = %s, published_at = NULL WHERE as_of = %s",
                 datetime.now(UTC),
@@ -191,7 +193,7 @@ class Postgres:
     def read_mart(self, mart: Mart) -> pa.Table:
         """The rows of a mart in the order of its key, each type exactly as declared."""
         with self._translated():
-            return postgres_marts.read_mart(self._session, mart)
+            return read_mart(self._session, mart)
 
     def current_batch(self) -> LedgerEntry | None:
         """The batch that `sale` holds; the marts are of it if it has an `analyzed_at`."""

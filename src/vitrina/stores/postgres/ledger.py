@@ -10,7 +10,7 @@ from vitrina.contract import Batch
 from vitrina.errors import BatchError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS
-from vitrina.stores.postgres_session import Session, columns
+from vitrina.stores.postgres.session import Session, columns
 
 ENTRY = tuple(field.name for field in fields(LedgerEntry))
 

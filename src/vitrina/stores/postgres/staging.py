@@ -21,8 +21,8 @@ from psycopg.conninfo import make_conninfo
 from vitrina.columns import arrow_schema
 from vitrina.contract import Batch, Contract
 from vitrina.errors import StoreError
-from vitrina.stores.postgres_session import Session, refuse
-from vitrina.stores.postgres_tables import SCHEMA
+from vitrina.stores.postgres.session import Session, refuse
+from vitrina.stores.postgres.tables import SCHEMA
 
 MONTHLY_ABOVE = 50_000_000
 """Sales in a batch above which they are kept by month.
