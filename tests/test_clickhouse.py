@@ -27,7 +27,7 @@ from vitrina.contract import SALES, Contract
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
-from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
 
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
@@ -473,7 +473,7 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
 _HOLD = """
 import sys
 from pathlib import Path
-from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
 with embedded_clickhouse(Path(sys.argv[1])) as dsn, clickhouse(dsn) as store:
     print("open", flush=True)
     sys.stdin.readline()
@@ -524,7 +524,7 @@ from datetime import date, datetime, UTC
 from pathlib import Path
 from tests.mart_rows import BY_PRODUCT, mart_table
 from vitrina.contract import SALES
-from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
 rows = mart_table(BY_PRODUCT, *({"product_id": number} for number in range(20_000)))
 import_date = date(2026, 11, 17)
 with embedded_clickhouse(Path(sys.argv[1])) as dsn, clickhouse(dsn) as store:

@@ -27,7 +27,7 @@ from vitrina.contract import SALES
 from vitrina.errors import SettingsError, StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.settings import load_settings
-from vitrina.stores.clickhouse import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 AS_OF = date(2026, 11, 24)
 AT = datetime(2026, 11, 24, 9, 45, 1, 250000, tzinfo=UTC)
@@ -197,7 +197,7 @@ MAKE_REPLICATED = f"""
 import json, os, sys
 import clickhouse_connect
 from vitrina.contract import SALES
-from vitrina.stores.clickhouse import ClickHouse
+from vitrina.stores.clickhouse.store import ClickHouse
 
 client = clickhouse_connect.get_client(dsn=sys.argv[1])
 client.command("CREATE DATABASE vitrina")

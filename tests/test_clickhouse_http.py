@@ -19,7 +19,7 @@ from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.settings import Settings
-from vitrina.stores.clickhouse import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.opening import open_clickhouse
 
 VITRINA = Path(sys.executable).with_name("vitrina")

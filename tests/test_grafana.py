@@ -42,7 +42,7 @@ from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import marts
 from vitrina.recipe import Dirt, Recipe
 from vitrina.steps import analyze, clean, generate, load, publish, validate
-from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 

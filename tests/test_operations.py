@@ -23,7 +23,7 @@ from tests.topology.clickhouse_server import clickhouse_server
 from tests.topology.compose import DEPLOY, Compose
 from tests.topology.postgres_server import PostgresServer, postgres_server
 from vitrina.contract import SALES
-from vitrina.stores.clickhouse import clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.postgres.store import postgres
 
 ROOT = DEPLOY.parent

@@ -28,7 +28,7 @@ from tests.recomputation import FIELDS, MARTS, Table, differences, raw_feed, rec
 from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina.contract import SALES, Batch
 from vitrina.steps import analyze, clean, generate, load, publish, validate
-from vitrina.stores.clickhouse import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 

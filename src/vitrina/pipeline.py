@@ -18,7 +18,7 @@ from vitrina.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from vitrina.stores.clickhouse import ClickHouse
+    from vitrina.stores.clickhouse.store import ClickHouse
     from vitrina.stores.lake import Lake
     from vitrina.stores.postgres.store import Postgres
 

@@ -3,7 +3,7 @@
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
-from vitrina.stores.clickhouse import clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres.store import postgres
 

@@ -24,7 +24,7 @@ from tests.topology.system import AIRFLOW, System, is_well, system
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
-from vitrina.stores.clickhouse import clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.postgres.store import postgres
 
 # Everything has to come up before the first test, on whatever machine it is.

@@ -19,6 +19,7 @@ from psycopg import pq
 
 from tests.topology.compose import DEPLOY, declared
 from tests.topology.processes import START_SECONDS, stop
+from vitrina.stores.postgres import embedded
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from vitrina.dashboard.panels import PAGE_TABLES, PANELS, Panel
 from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.errors import BatchError
-from vitrina.stores.clickhouse import ClickHouse
+from vitrina.stores.clickhouse.store import ClickHouse
 
 Table = dict[str, list[Any]]
 """A query's columns by name, all of one length."""

@@ -18,7 +18,7 @@ from vitrina.contract import Batch
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
-from vitrina.stores.clickhouse import ROWS, ClickHouse
+from vitrina.stores.clickhouse.store import ROWS, ClickHouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
 

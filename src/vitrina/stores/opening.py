@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vitrina.settings import Settings
 
 if TYPE_CHECKING:
-    from vitrina.stores.clickhouse import ClickHouse
+    from vitrina.stores.clickhouse.store import ClickHouse
     from vitrina.stores.postgres.store import Postgres
 
 # Drivers and engines are imported when a store is opened: none survives a fork.
@@ -43,7 +43,7 @@ def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
         StoreError: the server refuses the user, or to create the database.
         StoreUnavailable: it cannot be reached, or another process has it open.
     """
-    from vitrina.stores.clickhouse import clickhouse, embedded_clickhouse
+    from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
 
     if settings.clickhouse_dsn is not None:
         address = settings.clickhouse_dsn.get_secret_value()
@@ -61,7 +61,7 @@ def last_opened(settings: Settings) -> int | None:
     """
     if settings.clickhouse_dsn is not None:
         return None
-    from vitrina.stores.clickhouse import lock_of
+    from vitrina.stores.clickhouse.store import lock_of
 
     lock = lock_of(settings.folder / "clickhouse")
     return lock.stat().st_mtime_ns if lock.exists() else 0

@@ -5,7 +5,7 @@ PostgreSQL, and take the partition's place in one step, so a rerun replaces its 
 and no other. `docs/clickhouse.md` describes the tables.
 
 A server over HTTP and the embedded engine (chDB) get the same statements; what differs on a
-cluster is in `clickhouse_cluster`.
+cluster is in `cluster`.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ from vitrina.contract import Contract
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
-from vitrina.stores.clickhouse_cluster import (
+from vitrina.stores.clickhouse.cluster import (
     REPLICATED,
     SETTINGS,
     engine,

@@ -1,0 +1,1 @@
+"""ClickHouse: every import of the marts, for dashboards to read."""
