@@ -12,11 +12,11 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
 
 from vitrina.contract import SALES
-from vitrina.dag_runs import MOSCOW, batch_date, keep_error, tell_failed, tell_late
 from vitrina.errors import VitrinaError
+from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
+from vitrina.observability.alerts import MOSCOW, batch_date, keep_error, tell_failed, tell_late
 from vitrina.pipeline import STEPS, Run
-from vitrina.recipe import Recipe
 from vitrina.settings import load_settings
 
 SALE = Asset(name="postgresql.sale", uri="vitrina://postgresql/sale")

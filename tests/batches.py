@@ -9,7 +9,7 @@ from tests.odd_feed import odd_feed
 from tests.recomputation import Table
 from tests.rows import BATCH, feed
 from vitrina.contract import SALES, Batch
-from vitrina.recipe import Dirt, Recipe
+from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.steps import clean, generate, validate
 from vitrina.stores.lake import Lake
 

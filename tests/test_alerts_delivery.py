@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.receivers import http_receiver, silence, smtp_receiver
-from vitrina.dag_runs import tell_failed, tell_late
+from vitrina.observability.alerts import tell_failed, tell_late
 from vitrina.stores.postgres.embedded import data_home
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +104,7 @@ def test_a_run_has_a_deadline_only_where_it_is_asked_for(tmp_path: Path) -> None
     without, [alert] = deadlines
     assert without is None
     assert "DagRunQueuedAtDeadline" in str(alert)
-    assert "vitrina.dag_runs.tell_late" in str(alert)
+    assert "vitrina.observability.alerts.tell_late" in str(alert)
     assert "18000.0" in str(alert)
 
 

@@ -33,8 +33,8 @@ from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.dashboard.serve import serving
 from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import BatchError, SettingsError
+from vitrina.generator.recipe import Recipe
 from vitrina.ledger import LedgerEntry
-from vitrina.recipe import Recipe
 from vitrina.settings import Settings
 from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse

@@ -27,7 +27,7 @@ from scipy import stats
 from vitrina import columns, defects, retail
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.errors import SettingsError
-from vitrina.recipe import Dirt, Recipe
+from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.steps import generate
 from vitrina.steps.generate import count_defects, truth
 from vitrina.steps.validate import type_rows

@@ -38,9 +38,9 @@ from vitrina.dashboard.grafana import (
 )
 from vitrina.dashboard.panels import PANELS, UNITS
 from vitrina.dashboard.texts import Language, text
+from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import marts
-from vitrina.recipe import Dirt, Recipe
 from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake

@@ -17,12 +17,12 @@ from pydantic import HttpUrl, SecretStr
 from tests.receivers import Received, http_receiver, silence, udp_receiver
 from vitrina.contract import SALES, Batch
 from vitrina.errors import FeedError, StoreUnavailable
-from vitrina.lineage import Lineage, flows
+from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
-from vitrina.metrics import send_metrics
-from vitrina.outside import deliver, line_of
+from vitrina.observability.delivery import deliver, line_of
+from vitrina.observability.lineage import Lineage, flows
+from vitrina.observability.metrics import send_metrics
 from vitrina.pipeline import STEPS, Run
-from vitrina.recipe import Recipe
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres

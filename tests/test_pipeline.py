@@ -20,9 +20,9 @@ from pyspark.sql import SparkSession
 from vitrina.columns import Decimal, Integer, Text
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.errors import BatchError, FeedError
+from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import marts
 from vitrina.pipeline import STEPS, Run
-from vitrina.recipe import Dirt, Recipe
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, generate, validate
 from vitrina.stores.lake import Lake

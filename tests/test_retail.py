@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vitrina import retail
+from vitrina.generator import retail
 
 FULL = 2**retail.FRACTION_BITS
 

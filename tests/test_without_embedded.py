@@ -52,7 +52,7 @@ def test_a_server_that_is_named_is_asked_and_nothing_embedded(what: str, tmp_pat
         "from datetime import date\n"
         "from vitrina.errors import StoreUnavailable\n"
         "from vitrina.pipeline import Run\n"
-        "from vitrina.recipe import Recipe\n"
+        "from vitrina.generator.recipe import Recipe\n"
         "from vitrina.settings import load_settings\n"
         "try:\n"
         f"    Run(load_settings(), date(2026, 11, 24), Recipe(rows=1)).{what}\n"

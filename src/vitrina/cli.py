@@ -25,8 +25,8 @@ from rich.text import Text
 
 from vitrina import __version__
 from vitrina.errors import BatchError, SettingsError, VitrinaError
+from vitrina.generator.recipe import Recipe
 from vitrina.pipeline import STEPS, Run, Step
-from vitrina.recipe import Recipe
 from vitrina.settings import Settings, load_settings
 
 if TYPE_CHECKING:

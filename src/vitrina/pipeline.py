@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vitrina.contract import SALES, Batch, Contract
-from vitrina.lineage import Lineage
-from vitrina.metrics import send_metrics
-from vitrina.recipe import Recipe
+from vitrina.generator.recipe import Recipe
+from vitrina.observability.lineage import Lineage
+from vitrina.observability.metrics import send_metrics
 from vitrina.settings import Settings
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vitrina import defects, retail
 from vitrina.columns import Date, Decimal, Integer, Text
 from vitrina.contract import Batch, Contract, Field
 from vitrina.errors import SettingsError
-from vitrina.recipe import Dirt, Recipe
+from vitrina.generator import defects, retail
+from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.stores.lake import Lake
 
 EXACT_COPY = "exact_copy"

@@ -10,7 +10,7 @@ week is all there is.
 
 from typing import Any
 
-from vitrina.outside import deliver
+from vitrina.observability.delivery import deliver
 
 # Under which name a step counts its rows and its rejects; a step of marts counts only theirs.
 _ROWS = {"generate": "feed_rows", "validate": "valid", "clean": "clean", "load": "total_sales"}

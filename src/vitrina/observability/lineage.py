@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from vitrina import __version__
 from vitrina.contract import Batch, Contract
 from vitrina.marts import marts
-from vitrina.outside import PATIENCE, deliver, line_of
+from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import Settings
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import get_current_context
 
-from vitrina.outside import PATIENCE, deliver, line_of
+from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import load_settings
 
 MOSCOW = "Europe/Moscow"
