@@ -11,7 +11,7 @@ import sys
 import time
 from statistics import median
 
-from vitrina.dashboard.alerts import ALERTS
+from vitrina.dashboard.grafana.alerts import ALERTS
 from vitrina.dashboard.panels import CHOICES, PANELS
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.settings import load_settings

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from vitrina.dashboard.grafana import panel_id
+from vitrina.dashboard.grafana.dashboards import panel_id
 from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.texts import Language
 

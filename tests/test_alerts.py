@@ -13,7 +13,7 @@ from tests.grafana_files import rules
 from tests.grafana_plugin import View, rendered
 from tests.mart_rows import BY_PRODUCT, mart_table
 from vitrina.contract import SALES
-from vitrina.dashboard.alerts import ALERTS, REJECTED_NOTABLE
+from vitrina.dashboard.grafana.alerts import ALERTS, REJECTED_NOTABLE
 from vitrina.dashboard.texts import Language, text
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts

@@ -26,11 +26,11 @@ from tests.browsers import drawn, launched, opened
 from tests.rows import AS_OF
 from vitrina.columns import Decimal
 from vitrina.contract import SALES, Batch, Contract
-from vitrina.dashboard.figures import Figures, read_figures
-from vitrina.dashboard.html import render, write
+from vitrina.dashboard.page.figures import Figures, read_figures
+from vitrina.dashboard.page.html import render, write
+from vitrina.dashboard.page.serve import serving
 from vitrina.dashboard.panels import PANELS, UNITS, Kind, Panel
 from vitrina.dashboard.placeholders import Selection, Variable, literal
-from vitrina.dashboard.serve import serving
 from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import BatchError, SettingsError
 from vitrina.generator.recipe import Recipe

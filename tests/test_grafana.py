@@ -27,7 +27,7 @@ from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.panel_figures import Choice, Figures
 from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
 from vitrina.contract import SALES, Batch
-from vitrina.dashboard.grafana import (
+from vitrina.dashboard.grafana.dashboards import (
     ALERT_FOLDER,
     DASHBOARDS,
     DATA_SOURCE,

@@ -213,8 +213,8 @@ def dashboard(
             raise SettingsError("--serve writes no file; leave out --serve or --out")
         _serve(settings, language, port, as_json)
         return
-    from vitrina.dashboard.figures import read_figures
-    from vitrina.dashboard.html import render, write
+    from vitrina.dashboard.page.figures import read_figures
+    from vitrina.dashboard.page.html import render, write
     from vitrina.stores.opening import open_clickhouse
 
     name = "dashboard.html" if language is Language.en else f"dashboard.{lang}.html"
@@ -257,7 +257,7 @@ def _serve(settings: Settings, language: "Language", port: int, as_json: bool) -
     from threading import Event
 
     from vitrina.contract import SALES
-    from vitrina.dashboard.serve import serving
+    from vitrina.dashboard.page.serve import serving
 
     with ExitStack() as opened:
         with _busy("drawing the page"):

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from vitrina.contract import Contract
-from vitrina.dashboard.figures import Figures, read_figures
-from vitrina.dashboard.html import render
+from vitrina.dashboard.page.figures import Figures, read_figures
+from vitrina.dashboard.page.html import render
 from vitrina.dashboard.texts import Language
 from vitrina.errors import SettingsError, VitrinaError
 from vitrina.settings import Settings

@@ -17,7 +17,7 @@ from typing import Any
 
 from vitrina.columns import Decimal
 from vitrina.contract import Contract
-from vitrina.dashboard.figures import Figures
+from vitrina.dashboard.page.figures import Figures
 from vitrina.dashboard.panels import PANELS, SECTIONS, UNITS, Kind, Panel
 from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import SettingsError
@@ -224,7 +224,7 @@ def _vega() -> str:
 def _drawing() -> ModuleType:
     # Late: without the libraries, whoever asks for no page is not bothered.
     try:
-        return import_module("vitrina.dashboard.charts")
+        return import_module("vitrina.dashboard.page.charts")
     except ImportError as error:
         raise SettingsError(
             f"the page needs {error.name}, which is not installed; "

@@ -37,7 +37,7 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from vitrina.columns import Date, Decimal, Integer, Text
 from vitrina.contract import SALES
-from vitrina.dashboard.alerts import ALERTS, Alert
+from vitrina.dashboard.grafana.alerts import ALERTS, Alert
 from vitrina.dashboard.panels import CHOICES, PANELS, SECTIONS, UNITS, Kind, Panel
 from vitrina.dashboard.placeholders import Variable, grafana
 from vitrina.dashboard.texts import Language, reason, text, value
