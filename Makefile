@@ -21,13 +21,13 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 run: set-up ## set up, run the sales DAG and show the results; ROWS= SEED= AS_OF= choose a batch
-	@$(PYTHON_OF_VENV) scripts/run_dag.py
+	@$(PYTHON_OF_VENV) scripts/local_airflow/run_dag.py
 
 up: set-up ## bring Airflow up with its pages on 127.0.0.1; PORT= chooses another port than 8080
-	@$(PYTHON_OF_VENV) scripts/up.py
+	@$(PYTHON_OF_VENV) scripts/local_airflow/up.py
 
 down: set-up ## stop what `make up` started
-	@$(PYTHON_OF_VENV) scripts/up.py down
+	@$(PYTHON_OF_VENV) scripts/local_airflow/up.py down
 
 test: set-up-dev ## set up and run the tests; ARGS= go to pytest
 	@scripts/browser

@@ -47,7 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def failing_run(home: Path, **environment: str) -> str:
     """Run the DAG over a feed that is too bad to load; what it said."""
     ended = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "run_dag.py"],
+        [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
         env=os.environ
         | {"VITRINA_HOME": str(home), "VITRINA_MAX_REJECTED_SHARE": "0.0001"}
         | {"ROWS": "2000", "AS_OF": AS_OF}

@@ -35,7 +35,7 @@ SECONDS_FOR_A_RUN = 240
 def command(target: str, root: Path = ROOT) -> list[str | Path]:
     """What `make up`, `make down` and `make run` run once everything is set up."""
     script = {"up": ["up.py"], "down": ["up.py", "down"], "run": ["run_dag.py"]}[target]
-    return [sys.executable, root / "scripts" / script[0], *script[1:]]
+    return [sys.executable, root / "scripts" / "local_airflow" / script[0], *script[1:]]
 
 
 def make(
