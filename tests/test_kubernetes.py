@@ -1,4 +1,4 @@
-"""The files of `deploy/kubernetes`: what can be known of them without a cluster."""
+"""The files of `deploy/examples/kubernetes`: what can be known of them without a cluster."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import yaml
 from vitrina.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "deploy" / "kubernetes"
+FOLDER = ROOT / "deploy" / "examples" / "kubernetes"
 VALUES = yaml.safe_load((FOLDER / "airflow-values.yaml").read_text("utf-8"))
 CLAIM, SPARK, SERVICE, POLICY = yaml.safe_load_all(
     (FOLDER / "spark-connect.yaml").read_text("utf-8")
