@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.receivers import http_receiver, silence, smtp_receiver
+from tests.servers.receivers import http_receiver, silence, smtp_receiver
 from vitrina.observability.alerts import tell_failed, tell_late
 from vitrina.stores.postgres.embedded import data_home
 

@@ -14,7 +14,7 @@ import trustme
 from clickhouse_connect.driver.exceptions import DatabaseError
 from spark_server import free_port
 
-from tests.topology.clickhouse_server import clickhouse_server
+from tests.servers.clickhouse import clickhouse_server
 from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts

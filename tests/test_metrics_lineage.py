@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from pydantic import HttpUrl, SecretStr
 
-from tests.receivers import Received, http_receiver, silence, udp_receiver
+from tests.servers.receivers import Received, http_receiver, silence, udp_receiver
 from vitrina.contract import SALES, Batch
 from vitrina.errors import FeedError, StoreUnavailable
 from vitrina.generator.recipe import Recipe

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 from spark_server import free_port
 
-from tests.topology.clickhouse_server import clickhouse_server
+from tests.servers.clickhouse import clickhouse_server
+from tests.servers.postgres import PostgresServer, postgres_server
 from tests.topology.compose import DEPLOY, Compose
-from tests.topology.postgres_server import PostgresServer, postgres_server
 from vitrina.contract import SALES
 from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.postgres.store import postgres

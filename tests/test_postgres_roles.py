@@ -13,8 +13,8 @@ from psycopg import errors
 from pydantic import SecretStr
 from spark_server import free_port
 
+from tests.servers.postgres import PostgresServer, postgres_server
 from tests.topology.compose import DEPLOY
-from tests.topology.postgres_server import PostgresServer, postgres_server
 from vitrina.contract import SALES
 from vitrina.errors import StoreUnavailable
 from vitrina.marts import marts

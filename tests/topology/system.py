@@ -18,12 +18,12 @@ from pathlib import Path
 
 import spark_server
 
-from tests.receivers import Received, http_receiver
+from tests.servers.clickhouse import clickhouse_server
+from tests.servers.postgres import postgres_server
+from tests.servers.processes import Processes, answers
+from tests.servers.receivers import Received, http_receiver
 from tests.topology.airflow_api import AirflowApi
-from tests.topology.clickhouse_server import clickhouse_server
 from tests.topology.compose import DEPLOY, Compose, dotenv
-from tests.topology.postgres_server import postgres_server
-from tests.topology.processes import Processes, answers
 
 ROOT = DEPLOY.parent
 AIRFLOW = ROOT / ".venv-airflow/bin"

@@ -1,6 +1,6 @@
 """ClickHouse's HTTP interface, served from chDB, so that a client over HTTP runs unchanged.
 
-    python -m tests.topology.clickhouse_server ADDRESS PORT FOLDER [CERTIFICATE]
+    python -m tests.servers.clickhouse ADDRESS PORT FOLDER [CERTIFICATE]
 
 With a certificate, in one file with its key, it speaks TLS.
 
@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.servers.processes import START_SECONDS, stop
 from tests.topology.compose import DEPLOY
-from tests.topology.processes import START_SECONDS, stop
 
 # Of the request, not of the statement.
 _TRANSPORT = {

@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 from psycopg import pq
 
+from tests.servers.processes import START_SECONDS, stop
 from tests.topology.compose import DEPLOY, declared
-from tests.topology.processes import START_SECONDS, stop
 from vitrina.stores.postgres import embedded
 
 
