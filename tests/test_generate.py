@@ -24,12 +24,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy import stats
 
-from vitrina import columns, defects, retail
+from vitrina import columns
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.errors import SettingsError
+from vitrina.generator import defects, retail
+from vitrina.generator.draw import shuffled
+from vitrina.generator.feed import count_defects, defect_shares, make_feed, truth
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.steps import generate
-from vitrina.steps.generate import count_defects, truth
 from vitrina.steps.validate import type_rows
 from vitrina.stores.lake import Lake
 
@@ -71,7 +73,7 @@ def rows(
     spark: SparkSession, batch: Batch, recipe: Recipe, partitions: int | None = None
 ) -> list[tuple[str | None, ...]]:
     """The feed in the order of its text, `defect` last."""
-    found = generate.feed(spark, batch, recipe, partitions)
+    found = make_feed(spark, batch, recipe, partitions)
     names = [*batch.contract.names, "defect"]
     texts = [tuple(row[name] for name in names) for row in found.toArrow().to_pylist()]
     return sorted(texts, key=repr)
@@ -80,7 +82,7 @@ def rows(
 def judge(spark: SparkSession, feed: DataFrame, batch: Batch) -> DataFrame:
     """What validation makes of a feed; `defect`, or "none", stays beside each row."""
     contract = batch.contract
-    names = [name for name, _ in generate.defect_shares(batch, FILTHY)]
+    names = [name for name, _ in defect_shares(batch, FILTHY)]
     tag = Field("defect", columns.Text(), "What was done to it", allowed=("none", *names))
     tagged = feed.withColumn("defect", F.coalesce("defect", F.lit("none")))
     # Through Arrow, as the steps go through files: in one plan, what makes a field is worked
@@ -193,7 +195,7 @@ def a_week_later(spark: SparkSession) -> pd.DataFrame:
 
 def typed(spark: SparkSession, batch: Batch, recipe: Recipe) -> pd.DataFrame:
     """A clean feed in numbers, money in cents; days count from 0, a week is its Monday."""
-    texts: pd.DataFrame = generate.feed(spark, batch, recipe).toArrow().to_pandas()
+    texts: pd.DataFrame = make_feed(spark, batch, recipe).toArrow().to_pandas()
     found = texts[["sale_date", "region"]].copy()
     for name in ("sale_id", "customer_id", "product_id", "quantity"):
         found[name] = texts[name].astype("int64")
@@ -300,7 +302,7 @@ def test_a_fifth_of_the_customers_hold_most_sales(sample: pd.DataFrame) -> None:
 def test_customers_are_active_log_normally(sample: pd.DataFrame) -> None:
     """Customers come in 1,000 classes of equal size, each a quantile of activity."""
     number = sample["customer_id"] - 1
-    of_class = retail.shuffled(1_000, "42", "customers")
+    of_class = shuffled(1_000, "42", "customers")
     found = counts(number % 1_000, 1_000)[of_class]
     quantiles = stats.norm.ppf((np.arange(1_000) + 0.5) / 1_000)
     assert fits(found, np.exp(1.28 * quantiles))
@@ -328,7 +330,7 @@ def test_customers_shop_at_home_almost_always(
 
 
 def test_popularity_is_heavy_tailed(sample: pd.DataFrame) -> None:
-    product_at = np.array(retail.shuffled(2_000, "42", "products"))
+    product_at = np.array(shuffled(2_000, "42", "products"))
     found = counts(sample["product_id"] - 1, 2_000)[product_at]
     rank = np.arange(1, 2_001)
     assert fits(found, np.where(rank <= 200, 1 / rank, 200**0.5 / rank**1.5))
@@ -379,7 +381,7 @@ def test_what_is_drawn_apart_is_independent(sample: pd.DataFrame, one: str, othe
     # One customer's sales are no independent draws of a region: one sale of each.
     drawn = sample.drop_duplicates("customer_id") if "region" in (one, other) else sample
     number = drawn["customer_id"] - 1
-    of_class = retail.shuffled(1_000, "42", "customers")
+    of_class = shuffled(1_000, "42", "customers")
     drawn = drawn.assign(
         quantity=drawn["quantity"].clip(upper=5),
         best_seller=drawn["product_id"].isin(drawn["product_id"].value_counts().index[:50]),
@@ -458,7 +460,7 @@ DEFECTS = {
 def test_what_a_contract_allows_is_no_defect(
     changes: dict[str, dict[str, Any]], left_out: set[str]
 ) -> None:
-    shares = dict(generate.defect_shares(Batch(AS_OF, Contract(changed(**changes))), FILTHY))
+    shares = dict(defect_shares(Batch(AS_OF, Contract(changed(**changes))), FILTHY))
     assert set(shares) == DEFECTS - left_out
     assert sum(shares.values()) == Fraction("0.9")
 
@@ -469,7 +471,7 @@ def test_each_row_is_found_to_be_what_the_truth_says(spark: SparkSession, batch:
     recipe = Recipe(10_000, dirt=FILTHY)
     planted = truth(batch, recipe, count_defects(spark, batch, recipe))
     assert all(each["rows"] for each in planted["defects"].values())
-    found = outcomes(judge(spark, generate.feed(spark, batch, recipe), batch))
+    found = outcomes(judge(spark, make_feed(spark, batch, recipe), batch))
     assert found == expected_outcomes(planted)
     assert sum(rows for (_, reasons, _), rows in found.items() if reasons) == planted["rejected"]
     assert sum(rows for (_, _, repairs), rows in found.items() if repairs) == planted["repaired"]
@@ -551,7 +553,7 @@ def test_copies_repeat_a_clean_row_or_contradict_it(spark: SparkSession) -> None
 
 
 def test_another_contract_is_kept(spark: SparkSession) -> None:
-    feed = generate.feed(spark, OTHER_BATCH, Recipe(20_000, dirt=CLEAN))
+    feed = make_feed(spark, OTHER_BATCH, Recipe(20_000, dirt=CLEAN))
     judged = judge(spark, feed, OTHER_BATCH)
     assert outcomes(judged) == {("none", (), ()): 20_000}
     found = judged.select(*OTHER.names).toArrow().to_pandas()
@@ -571,7 +573,7 @@ def test_the_room_for_customers_and_products_is_used_to_its_last_number(
     contract = Contract(
         changed(customer_id={"minimum": 5, "maximum": 7}, product_id={"minimum": 20, "maximum": 23})
     )
-    feed = generate.feed(spark, Batch(AS_OF, contract), Recipe(500, dirt=CLEAN))
+    feed = make_feed(spark, Batch(AS_OF, contract), Recipe(500, dirt=CLEAN))
     found = feed.select("customer_id", "product_id").toArrow().to_pandas()
     assert set(found["customer_id"]) == {"5", "6", "7"}
     assert set(found["product_id"]) == {"20", "21", "22", "23"}
@@ -596,7 +598,7 @@ def test_a_field_whose_limits_and_type_leave_one_value_always_has_it(spark: Spar
         for number, (type_, least, most, only) in enumerate(ONE_VALUE)
     }
     contract = Contract((*SALES.fields, *(field for field, _ in own.values())))
-    feed = generate.feed(spark, Batch(AS_OF, contract), Recipe(50, dirt=CLEAN))
+    feed = make_feed(spark, Batch(AS_OF, contract), Recipe(50, dirt=CLEAN))
     found = feed.select(*own).distinct().toArrow().to_pylist()
     assert found == [{name: only for name, (_, only) in own.items()}]
 
@@ -658,7 +660,7 @@ def test_contracts_at_their_limits_get_the_feed_they_allow(
 ) -> None:
     batch = Batch(AS_OF, contract)
     planted = truth(batch, recipe, count_defects(spark, batch, recipe))
-    judged = judge(spark, generate.feed(spark, batch, recipe), batch)
+    judged = judge(spark, make_feed(spark, batch, recipe), batch)
     assert outcomes(judged) == expected_outcomes(planted)
     valid = judged.where("reasons IS NULL").select(*contract.names).toArrow().to_pylist()
     distinct = {tuple(row.values()) for row in valid}
@@ -682,7 +684,7 @@ def test_a_contract_without_room_is_refused(
     spark: SparkSession, contract: Contract, message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):
-        generate.feed(spark, Batch(AS_OF, contract), Recipe(100))
+        make_feed(spark, Batch(AS_OF, contract), Recipe(100))
 
 
 @pytest.mark.parametrize("shares", [("-0.1", "0", "0"), ("0.5", "0.3", "0.3"), ("NaN", "0", "0")])
@@ -693,7 +695,7 @@ def test_impossible_dirt_is_refused(shares: tuple[str, str, str]) -> None:
 
 def test_a_feed_may_be_nothing_but_dirt() -> None:
     dirt = Dirt(Decimal("0.5"), Decimal("0.3"), Decimal("0.2"))
-    assert sum(share for _, share in generate.defect_shares(BATCH, dirt)) == 1
+    assert sum(share for _, share in defect_shares(BATCH, dirt)) == 1
 
 
 def test_a_feed_without_rows_is_refused() -> None:

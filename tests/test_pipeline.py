@@ -20,11 +20,12 @@ from pyspark.sql import SparkSession
 from vitrina.columns import Decimal, Integer, Text
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.errors import BatchError, FeedError
+from vitrina.generator.feed import make_feed
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import marts
 from vitrina.pipeline import STEPS, Run
 from vitrina.settings import Settings, load_settings
-from vitrina.steps import analyze, clean, generate, validate
+from vitrina.steps import analyze, clean, validate
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.embedded import data_home
 
@@ -173,7 +174,7 @@ def test_no_figure_depends_on_how_the_feed_was_cut_into_partitions(
     for partitions in (1, 5):
         lake = Lake(str(tmp_path / str(partitions)), AS_OF)
         with lake.step("generate") as left:
-            feed = generate.feed(spark, batch, RECIPE, partitions).drop("defect")
+            feed = make_feed(spark, batch, RECIPE, partitions).drop("defect")
             lake.write(left, "feed", feed.repartition(partitions), "csv")
             files.add(len(left.datasets["feed"].files))
         validated = validate.run(spark, lake, batch, Money("0.1"))

@@ -27,7 +27,8 @@ from tests.odd_feed import ODD_TEXTS
 from tests.recomputation import FIELDS, MARTS, Table, differences, raw_feed, recompute
 from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina.contract import SALES, Batch
-from vitrina.steps import analyze, clean, generate, load, publish, validate
+from vitrina.generator.feed import make_feed
+from vitrina.steps import analyze, clean, load, publish, validate
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
@@ -198,7 +199,7 @@ def test_validation_finds_each_planted_defect_by_its_name_and_nothing_else(
     lake, in_lake = journeys.of[name].lake, journeys.of[name].in_lake
     truth = lake.read_document("generate", "truth.json")
     assert truth is not None
-    planted = generate.feed(spark, *GENERATED[name]).collect()
+    planted = make_feed(spark, *GENERATED[name]).collect()
     defects = Counter(row.defect for row in planted if row.defect is not None)
     assert {each: of["rows"] for each, of in truth["defects"].items() if of["rows"]} == defects
     label = {each: of["found_as"] for each, of in truth["defects"].items()}

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from vitrina.generator import retail
+from vitrina.generator import draw, retail
 
-FULL = 2**retail.FRACTION_BITS
+FULL = 2**draw.FRACTION_BITS
 
 
 def chances(weights: list[int]) -> list[Fraction]:
     """The odds with which the buckets choose each index."""
-    buckets = retail.alias_table(weights)
+    buckets = draw.alias_table(weights)
     found = [Fraction(0)] * len(weights)
     for bucket in buckets:
         found[bucket.value] += Fraction(bucket.threshold, FULL * len(buckets))
@@ -29,7 +29,7 @@ positive_weights = st.lists(st.integers(0, 10**18), min_size=1, max_size=300).fi
 
 @given(positive_weights)
 def test_an_alias_table_reproduces_the_weights(weights: list[int]) -> None:
-    size = len(retail.alias_table(weights))
+    size = len(draw.alias_table(weights))
     assert size & (size - 1) == 0
     assert len(weights) <= size < 2 * len(weights)
     found = chances(weights)
@@ -40,7 +40,7 @@ def test_an_alias_table_reproduces_the_weights(weights: list[int]) -> None:
 
 @given(positive_weights)
 def test_every_bucket_of_an_alias_table_is_sound(weights: list[int]) -> None:
-    for bucket in retail.alias_table(weights):
+    for bucket in draw.alias_table(weights):
         assert 0 <= bucket.threshold <= FULL
         assert 0 <= bucket.value < len(weights)
         assert 0 <= bucket.other < len(weights)
@@ -58,13 +58,13 @@ def test_weights_that_the_buckets_can_hold_are_kept_exactly() -> None:
 
 @given(st.integers(0, 500), st.text())
 def test_a_shuffle_is_a_permutation_that_its_key_decides(count: int, key: str) -> None:
-    assert sorted(retail.shuffled(count, key)) == list(range(count))
-    assert retail.shuffled(count, key) == retail.shuffled(count, key)
+    assert sorted(draw.shuffled(count, key)) == list(range(count))
+    assert draw.shuffled(count, key) == draw.shuffled(count, key)
 
 
 def test_hashes_stay_what_they_are() -> None:
-    assert retail.keyed_hash("42", "home") == -5575782466430869793
-    assert retail.shuffled(8, "42", "products") == [7, 0, 1, 6, 2, 5, 4, 3]
+    assert draw.keyed_hash("42", "home") == -5575782466430869793
+    assert draw.shuffled(8, "42", "products") == [7, 0, 1, 6, 2, 5, 4, 3]
 
 
 def weight(day: date, instead_of: date) -> float:

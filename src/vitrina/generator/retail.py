@@ -6,12 +6,8 @@ assumed here was found in none.
 """
 
 import calendar
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
-from itertools import accumulate
 from math import isqrt
 from statistics import NormalDist
 
@@ -60,59 +56,8 @@ HOLIDAYS = {
 BLACK_FRIDAY = 120  # Russia, 2024–25: T-Data, SberIndex
 GROWTH_PERCENT = 10  # more than on the day a year before, linear; assumed
 
-FRACTION_BITS = 31
-_FULL = 1 << FRACTION_BITS
 
 _EXACT = Context(prec=28)
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """`value` where `0 <= fraction < threshold`, else `other`; fractions are below 2**31."""
-
-    threshold: int
-    value: int
-    other: int
-
-
-def alias_table(weights: Sequence[int]) -> list[Bucket]:
-    """Buckets that let one uniform draw choose index i with odds `weights[i] / sum(weights)`.
-
-    There are 2**b of them, as few as hold every index. A bucket and a fraction, both drawn
-    uniformly, choose each index within 2**-(b + FRACTION_BITS) of its exact odds, and an
-    index of weight 0 never. (The alias method: Walker 1977, Vose 1991.)
-    """
-    size = 1 << (len(weights) - 1).bit_length()
-    left = _apportion(weights, size * _FULL) + [0] * (size - len(weights))
-    small = [index for index, share in enumerate(left) if share < _FULL]
-    large = [index for index, share in enumerate(left) if share >= _FULL]
-    buckets = []
-    while small:
-        value, other = small.pop(), large[-1]
-        # An index without a share is no value, not even below a threshold of 0.
-        buckets.append(Bucket(left[value], value if left[value] else other, other))
-        left[other] -= _FULL - left[value]
-        if left[other] < _FULL:
-            small.append(large.pop())
-    return buckets + [Bucket(_FULL, value, value) for value in large]
-
-
-def _apportion(weights: Sequence[int], total: int) -> list[int]:
-    """Whole shares of `total` in proportion to the weights, each off by less than 1."""
-    whole = sum(weights)
-    ends = [end * total // whole for end in accumulate(weights)]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
-
-
-def keyed_hash(*parts: object) -> int:
-    """A 64-bit signed integer that these parts name, the same everywhere and for ever."""
-    text = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
-
-
-def shuffled(count: int, *key: object) -> list[int]:
-    """The numbers 0 to `count - 1` in an order that the key decides."""
-    return sorted(range(count), key=lambda number: keyed_hash(*key, number))
 
 
 def activity_weights(classes: int) -> list[int]:
