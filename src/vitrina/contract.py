@@ -12,6 +12,9 @@ from decimal import Decimal as Money
 from vitrina.columns import Column, Date, Decimal, Integer, Text
 from vitrina.errors import SettingsError
 
+TIME_ZONE = "Europe/Moscow"
+"""Where a day begins and the week's batch is due: an IANA name."""
+
 
 @dataclass(frozen=True)
 class Field(Column):
@@ -59,7 +62,10 @@ class Contract:
                 raise SettingsError(f"contract: field {field.name} is Text and allows no value")
 
     def __getitem__(self, name: str) -> Field:
-        return next(field for field in self.fields if field.name == name)
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(f"the contract has no field {name}; it has {', '.join(self.names)}")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,9 @@ from vitrina.contract import Contract
 # A share or a change is a fraction of one: 0.123456 is 12.3456 %.
 SHARE_SCALE = 6
 
+ABC_PERCENT = {"A": 80, "B": 95}
+"""Up to which percent of a region's amount a class goes; C is the rest: the usual bounds."""
+
 
 @dataclass(frozen=True)
 class Mart:
