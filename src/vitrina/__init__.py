@@ -1,3 +1,3 @@
-"""Vitrina: an online store's sales, turned every week into figures that people can trust."""
+"""A weekly pipeline that turns an online store's sales into figures you can trust."""
 
 __version__ = "0.1.0"
