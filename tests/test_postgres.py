@@ -64,7 +64,7 @@ def test_tables_are_created_once_and_then_left_alone(store: Postgres) -> None:
     store.create_tables(SALES)
     assert store.query(query) == before
     names = {name for name, _ in before[1]}
-    assert {"sale", "batch", "batch_reject", "control_total", *MARTS} <= names
+    assert {"sale", "batch", "rejects_by_reason", "control_totals", *MARTS} <= names
 
 
 def test_columns_say_what_they_hold(store: Postgres) -> None:

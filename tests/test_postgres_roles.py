@@ -73,7 +73,7 @@ def test_the_owner_owns_every_table_but_the_one_that_the_loader_swaps(
     warehouse: PostgresServer,
 ) -> None:
     found = owners(warehouse)
-    assert {*MARTS, "sale", "batch", "batch_reject", "control_total"} <= found.keys()
+    assert {*MARTS, "sale", "batch", "rejects_by_reason", "control_totals"} <= found.keys()
     sales = {name for name in found if name.startswith("sale") and name not in MARTS}
     assert len(sales) == 2, "sale and its one partition"
     assert {name for name, owner in found.items() if owner == "vitrina_loader"} == sales
@@ -116,7 +116,7 @@ def test_the_loader_may_not(warehouse: PostgresServer, statement: str) -> None:
 
 def test_the_reader_reads_sales_marts_and_ledger(warehouse: PostgresServer) -> None:
     with psycopg.connect(address(warehouse, "vitrina_reader")) as connection:
-        for table in ("sale", "batch", "batch_reject", "control_total", *MARTS):
+        for table in ("sale", "batch", "rejects_by_reason", "control_totals", *MARTS):
             assert connection.execute(f"SELECT count(*) > 0 FROM {table}").fetchone() == (True,)
 
 

@@ -117,7 +117,8 @@ def read_postgres(store: Postgres) -> Tables:
     assert entry is not None
     queries = {
         "sale": f"SELECT {', '.join(FIELDS)} FROM sale",
-        "reasons": f"SELECT reason, rejected_rows FROM batch_reject WHERE as_of = '{entry.as_of}'",
+        "reasons": "SELECT reason, rejected_rows FROM rejects_by_reason "
+        f"WHERE as_of = '{entry.as_of}'",
         "ledger": f"SELECT {_LEDGER} FROM batch WHERE is_current",
         **{mart: f"TABLE {mart}" for mart in MARTS},
     }
