@@ -17,7 +17,8 @@ from vitrina.dashboard.grafana.alerts import ALERTS, REJECTED_NOTABLE
 from vitrina.dashboard.texts import Language, text
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)

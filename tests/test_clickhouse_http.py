@@ -88,7 +88,9 @@ def test_a_query_may_read_and_not_write(address: str) -> None:
     [
         "DROP DATABASE vitrina",
         "CREATE DATABASE other",
-        "ALTER TABLE batch ADD COLUMN note String",
+        "ALTER TABLE batch DROP COLUMN source",
+        "ALTER TABLE batch MODIFY COLUMN seed String",
+        "RENAME TABLE batch TO other.batch",
         "CREATE USER other",
         "GRANT SELECT ON vitrina.* TO default",
         "SELECT * FROM url('http://127.0.0.1:1', 'CSV')",

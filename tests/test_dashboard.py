@@ -37,7 +37,8 @@ from vitrina.generator.recipe import Recipe
 from vitrina.ledger import LedgerEntry
 from vitrina.settings import Settings
 from vitrina.steps import analyze, clean, generate, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 

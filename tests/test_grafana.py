@@ -42,7 +42,8 @@ from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import marts
 from vitrina.steps import analyze, clean, generate, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 

@@ -25,7 +25,8 @@ from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
 from vitrina.steps import publish
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -216,7 +217,8 @@ import sys
 from pathlib import Path
 from tests.rows import AS_OF, BATCH
 from vitrina.steps import publish
-from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 dsn, folder, lake = sys.argv[1:]

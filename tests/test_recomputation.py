@@ -29,7 +29,8 @@ from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina.contract import SALES, Batch
 from vitrina.generator.feed import make_feed
 from vitrina.steps import analyze, clean, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 

@@ -62,7 +62,10 @@ class Boolean:
     pass
 
 
-ColumnType = Integer | Decimal | Date | Text | FreeText | Amount | Timestamp | Boolean
+FieldType = Integer | Decimal | Date | Text
+"""What a field of a sale can be."""
+
+ColumnType = FieldType | FreeText | Amount | Timestamp | Boolean
 
 
 @dataclass(frozen=True)
