@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal as Money
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
 from vitrina.columns import clickhouse_type
 from vitrina.contract import SALES
 from vitrina.errors import SettingsError, StoreError
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.settings import load_settings
 from vitrina.stores.clickhouse.session import Session
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
@@ -33,19 +34,7 @@ from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 AS_OF = date(2026, 11, 24)
 AT = datetime(2026, 11, 24, 9, 45, 1, 250000, tzinfo=UTC)
 TOTALS = ControlTotals("spark", "sales_by_region", 2, 3, Money("30.50"))
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=42,
-    rows_in=10,
-    clean=7,
-    rejected=2,
-    repaired=1,
-    collapsed=1,
-    total_sales_amount=Money("61.00"),
-    started_at=AT - timedelta(minutes=2),
-    loaded_at=AT - timedelta(minutes=1),
-)
+ENTRY = ledger_entry(AS_OF)
 # What a cluster's servers have in their configuration.
 CONFIG = """<clickhouse>
 <zookeeper><implementation>testkeeper</implementation></zookeeper>

@@ -81,9 +81,12 @@ class Deployment:
         return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)
 
     def marts(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every cell of ClickHouse's."""
+        """Every cell of ClickHouse's imports."""
         with clickhouse(self.clickhouse) as store:
-            names = store.query("SELECT name FROM system.tables WHERE database = 'vitrina'")[1]
+            names = store.query(
+                "SELECT name FROM system.tables "
+                "WHERE database = 'vitrina' AND partition_key = 'import_date'"
+            )[1]
             return {name: store.query(f"SELECT * FROM {name} ORDER BY ALL")[1] for (name,) in names}
 
     def _environment(self, role: str) -> dict[str, str]:
