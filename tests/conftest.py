@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
+from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
@@ -56,10 +58,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A folder for `VITRINA_HOME`, of the test's own."""
+    """A folder for `VITRINA_HOME`, or for several of them, of the test's own."""
     folder = tmp_path / "home"
+    folder.mkdir()
     yield folder
-    forget_postgres(folder / "postgres")
+    for postgres in (folder / "postgres", *folder.glob("*/postgres")):
+        forget_postgres(postgres)
 
 
 def forget_postgres(folder: Path) -> None:
@@ -114,3 +118,33 @@ def clickhouse_store(clickhouse_dsn: str) -> Iterator[ClickHouse]:
     """A ClickHouse without tables."""
     with clickhouse(clickhouse_dsn) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of an S3 server with the bucket `sales`."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def s3_variables(s3_address: str) -> Iterator[dict[str, str]]:
+    """What leads to the S3 server; set in this process as well."""
+    variables = KEYS | {"AWS_ENDPOINT_URL": s3_address}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        # The embedded engine's, which it sets itself.
+        patch.setenv("AWS_ALLOW_HTTP", "")
+        patch.delenv("AWS_ALLOW_HTTP")
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def sail(s3_variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The embedded engine, even where the other tests have Apache Spark: it lacks the jars."""
+    home = tmp_path_factory.mktemp("sail")
+    with spark_session(Settings(home=home, spark_remote=None)) as session:
+        yield session
