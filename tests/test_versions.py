@@ -34,6 +34,7 @@ VERSION_1 = Path(__file__).parent / "version_1"
 LAST_WEEK, THIS_WEEK = Batch(date(2026, 11, 17)), Batch(date(2026, 11, 24))
 AT = datetime(2026, 11, 24, 9, 48, tzinfo=UTC)
 NEWEST = versions.newest()
+PASSWORD = "s3cret"  # noqa: S105
 
 
 def in_version_1(dsn: str) -> None:
@@ -210,12 +211,12 @@ def test_a_user_who_does_not_own_the_tables_is_told_the_command(old: str) -> Non
     name = f"guest_{threading.get_native_id()}_{datetime.now(UTC):%H%M%S%f}"
     guest = sql.Identifier(name)
     with psycopg.connect(old, autocommit=True) as owner:
-        owner.execute(sql.SQL("CREATE ROLE {} LOGIN").format(guest))
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(guest, PASSWORD))
         try:
             owner.execute(sql.SQL("GRANT ALL ON SCHEMA vitrina TO {}").format(guest))
             owner.execute(sql.SQL("GRANT ALL ON ALL TABLES IN SCHEMA vitrina TO {}").format(guest))
             before = tables_of(old)
-            with postgres(make_conninfo(old, user=name)) as store:
+            with postgres(make_conninfo(old, user=name, password=PASSWORD)) as store:
                 attempts: list[Callable[[], object]] = [
                     lambda: store.create_tables(SALES),
                     store.ledger,
