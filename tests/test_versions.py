@@ -492,6 +492,12 @@ def test_a_user_who_may_not_change_clickhouses_tables_is_told_the_command(
         assert store.version() == NEWEST + 1
 
 
+def test_changes_are_pending_until_their_version_is_reached() -> None:
+    for version in range(1, NEWEST + 1):
+        found = [number for number, _ in versions.pending(version)]
+        assert found == [*range(version + 1, NEWEST + 1)]
+
+
 def test_a_column_without_nulls_has_to_be_a_number() -> None:
     for change in versions.CHANGES:
         for part in (*change.postgres, *change.clickhouse):
