@@ -29,7 +29,7 @@ FILES: dict[str, list[str]] = {
     "spark": ["--group", "spark-server", "-c", "dev.txt", "-c", "build.txt"],
     # The images of deploy/.
     "airflow": ["pyproject.toml", "--extra=airflow", "--group=airflow-server", "-c", "dev.txt"],
-    "spark-image": ["--group", "spark", "-c", "spark.txt"],
+    "spark-image": ["--group", "spark-image", "-c", "spark.txt"],
 }
 
 # Spark is published as source only; it is Python around jars, and builds anywhere.

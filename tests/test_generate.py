@@ -580,7 +580,7 @@ def test_the_room_for_customers_and_products_is_used_to_its_last_number(
 
 
 Limit = int | Decimal | None
-ONE_VALUE: list[tuple[columns.ColumnType, Limit, Limit, str]] = [
+ONE_VALUE: list[tuple[columns.FieldType, Limit, Limit, str]] = [
     (columns.Integer(32), 2**31 - 1, None, "2147483647"),
     (columns.Integer(32), 2**31 - 1, 2**40, "2147483647"),
     (columns.Decimal(3, 1), Decimal("99.9"), None, "99.9"),

@@ -98,9 +98,9 @@ def test_reasons_are_told_from_the_most_frequent_to_the_rarest(
     load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10))
     reasons = {"b_rare": 1, "often": 30, "a_rare": 1, "sometimes": 5}
     with psycopg.connect(database) as owner, owner.cursor() as cursor:
-        cursor.execute("DELETE FROM vitrina.batch_reject")
+        cursor.execute("DELETE FROM vitrina.rejects_by_reason")
         cursor.executemany(
-            "INSERT INTO vitrina.batch_reject VALUES (%s, %s, %s)",
+            "INSERT INTO vitrina.rejects_by_reason VALUES (%s, %s, %s)",
             [(THIS_WEEK.as_of, *each) for each in reasons.items()],
         )
     with postgres(database) as store:

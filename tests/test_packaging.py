@@ -50,7 +50,7 @@ def declared(name: str) -> list[Requirement]:
             *project["optional-dependencies"]["airflow"],
             *group("airflow-server"),
         ],
-        "spark-image": [*group("spark")],
+        "spark-image": [*group("spark-image")],
     }[name]
     return [Requirement(entry) for entry in entries]
 

@@ -29,7 +29,8 @@ from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina.contract import SALES, Batch
 from vitrina.generator.feed import make_feed
 from vitrina.steps import analyze, clean, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -117,7 +118,8 @@ def read_postgres(store: Postgres) -> Tables:
     assert entry is not None
     queries = {
         "sale": f"SELECT {', '.join(FIELDS)} FROM sale",
-        "reasons": f"SELECT reason, rejected_rows FROM batch_reject WHERE as_of = '{entry.as_of}'",
+        "reasons": "SELECT reason, rejected_rows FROM rejects_by_reason "
+        f"WHERE as_of = '{entry.as_of}'",
         "ledger": f"SELECT {_LEDGER} FROM batch WHERE is_current",
         **{mart: f"TABLE {mart}" for mart in MARTS},
     }

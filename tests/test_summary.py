@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from tests.ledgers import ledger_entry
 from vitrina.errors import BatchError
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.pipeline import STEPS
 from vitrina.stores.lake import Lake
 from vitrina.summary import agrees, reconciliation, render, render_ledger, summarize
@@ -33,10 +34,8 @@ COUNTS: dict[str, dict[str, Any]] = {
     "analyze": {"sales_by_region": 4, "sales_by_product": 7},
     "publish": {"sales_by_region": 4, "sales_by_product": 7},
 }
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=42,
+ENTRY = ledger_entry(
+    AS_OF,
     rows_in=10_060_000,
     clean=10_005_000,
     rejected=50_000,

@@ -179,6 +179,21 @@ def status(as_json: AsJson = False) -> None:
         out.print(render_ledger(entries))
 
 
+@app.command(epilog="Example: vitrina migrate")
+def migrate(as_json: AsJson = False) -> None:
+    """Create the tables of both stores, or upgrade those of an older Vitrina."""
+    from vitrina.migrate import migrate
+
+    with _busy("migrating"):
+        migrated = migrate(load_settings())
+    if as_json:
+        _print_json([vars(store) for store in migrated])
+        return
+    for store in migrated:
+        before = "no tables" if store.before is None else f"version {store.before}"
+        out.print(f"{store.store}: {before} before, version {store.now} now")
+
+
 @app.command(epilog="Example: vitrina dashboard --lang ru --out sales.html")
 def dashboard(
     lang: Annotated[

@@ -9,7 +9,7 @@ import datetime
 from dataclasses import dataclass
 from decimal import Decimal as Money
 
-from vitrina.columns import Column, Date, Decimal, Integer, Text
+from vitrina.columns import Column, Date, Decimal, FieldType, Integer, Text
 from vitrina.errors import SettingsError
 
 TIME_ZONE = "Europe/Moscow"
@@ -24,6 +24,7 @@ class Field(Column):
     belongs to texts, and its order is the order in which people list the values.
     """
 
+    type: FieldType
     minimum: int | Money | None = None
     maximum: int | Money | None = None
     allowed: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
     VitrinaError
     ├── SettingsError            a setting, parameter or contract is unusable
+    │   └── NotInstalled         an optional part of Vitrina is needed and not installed
     ├── BatchError               a step was asked for before the one it builds on
     ├── FeedError                the feed cannot be read or is too bad to load
     ├── CorruptFile              a file of the lake is not the one that was written
@@ -25,6 +26,19 @@ class VitrinaError(Exception):
 
 class SettingsError(VitrinaError):
     pass
+
+
+class NotInstalled(SettingsError):
+    """`part` is what is missing, `extra` the extra of the package that brings it.
+
+    `instead` says what else would do: a variable to set, for one.
+    """
+
+    def __init__(self, part: str, extra: str, instead: str = "") -> None:
+        super().__init__(
+            f"{part} is not installed; run: pip install 'vitrina[{extra}]'"
+            + (f", or {instead}" if instead else "")
+        )
 
 
 class BatchError(VitrinaError):

@@ -55,7 +55,7 @@ def flows(settings: Settings, contract: Contract) -> dict[str, Flow]:
         )
     )
     sales = _in_postgres(settings, ["sale"])
-    ledger = _in_postgres(settings, ["batch", "batch_reject", "control_total"])
+    ledger = _in_postgres(settings, ["batch", "rejects_by_reason", "control_totals"])
     computed = _in_postgres(settings, tables)
     published = _in_clickhouse(settings, [*tables, "batch", "control_totals", "rejects_by_reason"])
     return {
