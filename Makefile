@@ -16,6 +16,8 @@ SET_UP = python=$$(scripts/find-python) && "$$python" -I scripts/set_up.py
 PYTHON_OF_VENV = .venv/bin/python
 # Extra arguments for pytest: make test ARGS='-k clean -x'
 ARGS ?=
+# Two workers, each with engines of its own and whole modules to itself; ARGS='-n 0' for none.
+WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -31,7 +33,7 @@ down: set-up ## stop what `make up` started
 
 test: set-up-dev ## set up and run the tests; ARGS= go to pytest
 	@scripts/browser
-	@$(PYTHON_OF_VENV) -m pytest $(ARGS)
+	@$(PYTHON_OF_VENV) -m pytest $(WORKERS) $(ARGS)
 
 test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedded engine
 	@$(PYTHON_OF_VENV) scripts/spark_server.py $(PYTHON_OF_VENV) -m pytest $(ARGS)
