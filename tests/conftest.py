@@ -1,6 +1,7 @@
 """Engines that the whole suite shares."""
 
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -14,6 +15,10 @@ from pyspark.sql import SparkSession
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+
+# The main module of a worker of `make test` has no file. PySpark takes that for a run of its own
+# doctests, and looks for a whole Spark.
+sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
 
 # An example is a query or two, so a few dozen are many, and timings say nothing of a law.
 # `pytest --hypothesis-profile thorough` looks longer.

@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +33,7 @@ from tests.topology.compose import (
     dotenv,
     handed_on,
 )
+from tests.waiting import wait_for
 from vitrina.settings import Settings
 
 ROOT = DEPLOY.parent
@@ -590,18 +590,12 @@ def watched(tmp_path: Path) -> "Iterator[subprocess.Popen[bytes]]":
         },
     )
     try:
-        wait_for(tmp_path / "started")
+        started = tmp_path / "started"
+        wait_for(lambda: started.exists() and started.read_text())
         yield watchdog
     finally:
         watchdog.kill()
         watchdog.wait()
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists() or not path.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def is_gone(tmp_path: Path) -> bool:

@@ -82,7 +82,11 @@ class Airflow:
         return (self.api_server, self.dag_processor, self.scheduler, self.triggerer)
 
     def api(self) -> AirflowApi:
-        return AirflowApi.of(self.url, USER, self.passwords)
+        return AirflowApi.log_in(self.url, USER, self.password())
+
+    def password(self) -> str:
+        password: str = json.loads(self.passwords.read_text(encoding="utf-8"))[USER]
+        return password
 
     def environment(self) -> dict[str, str]:
         """What its parts are told; secrets are in the settings that Airflow made, mode 600."""
