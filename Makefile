@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-spark test-topology lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test test-spark test-topology bench-check lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # The set-ups share environments, and their order is the order they are named in.
 .NOTPARALLEL:
 
@@ -40,6 +40,9 @@ test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedde
 
 test-topology: set-up-spark set-up-airflow ## run a batch through all of deploy/compose.yaml: as processes, and in Docker where it is
 	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
+
+bench-check: set-up-dev ## run the benchmarks small, and the commands and the batch that the pages show
+	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
 
 lint: set-up-dev ## check style and types
 	@.venv/bin/ruff check
