@@ -235,7 +235,7 @@ def test_examples_in_docstrings_come_out_as_written(name: str) -> None:
     assert ran.failed == 0
 
 
-def test_the_changelog_begins_with_the_version_of_the_package() -> None:
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] == vitrina.__version__
+def test_the_newest_release_in_the_changelog_is_the_version_of_the_package() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    releases = headings[1:] if headings[0] == "Unreleased" else headings
+    assert releases[0] == vitrina.__version__

