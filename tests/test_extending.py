@@ -8,6 +8,7 @@ import datetime
 import runpy
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -19,7 +20,7 @@ from tests.homes import home_folder
 from tests.pages import ROOT, blocks
 from vitrina import pipeline
 from vitrina.contract import SALES, Contract
-from vitrina.generator.recipe import Recipe
+from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import Mart
 from vitrina.pipeline import STEPS, Run
 from vitrina.settings import Settings, load_settings
@@ -27,13 +28,19 @@ from vitrina.steps import analyze
 
 PAGE = ROOT / "docs" / "extending.md"
 AS_OF = datetime.date(2026, 11, 24)
-RECIPE = Recipe(rows=800)
+ROWS = 1500
+# So much dirt that every reason occurs.
+RECIPE = Recipe(ROWS, dirt=Dirt(Decimal("0.08"), Decimal("0.02"), Decimal("0.02")))
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Settings]:
     with home_folder(tmp_path) as folder:
-        yield Settings(home=folder, spark_remote=load_settings().spark_remote)
+        yield Settings(
+            home=folder,
+            spark_remote=load_settings().spark_remote,
+            max_rejected_share=Decimal("0.2"),
+        )
 
 
 def shown(section: str) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def test_a_field_is_generated_checked_and_loaded(home: Settings) -> None:
         sales: dict[str, int] = dict(run.postgres.query(query)[1])
         report = run.lake.read_document("validate", "report.json")
     assert sales.keys() == {*field.allowed}
-    assert sum(sales.values()) > 700
+    assert sum(sales.values()) > 0.8 * ROWS
     assert report is not None
     assert {f"{field.name}_missing", f"{field.name}_unknown"} <= report["reasons"].keys()
 
