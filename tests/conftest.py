@@ -1,5 +1,6 @@
 """Engines that the whole suite shares."""
 
+import gc
 import shutil
 import sys
 import uuid
@@ -44,6 +45,18 @@ SLOWEST_FIRST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {module: place for place, module in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter free everything at exit.
+
+    Hypothesis leaves a function among the garbage collector's callbacks, which live until after
+    the last collection. So does all that the function refers to, down to the test modules and
+    DuckDB, whose binding then prints pages of leaks.
+    """
+    gc.callbacks[:] = [
+        each for each in gc.callbacks if not each.__module__.startswith("hypothesis.")
+    ]
 
 
 @pytest.fixture(scope="session")
