@@ -1,4 +1,4 @@
-"""What the whole topology is compared with."""
+"""The batch that the whole topology is compared with."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from vitrina.settings import Settings
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """The batch by the embedded engine and stores."""
+    """The batch, run with the embedded engine and stores."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in BATCH.items()]
     with home_folder(tmp_path_factory.mktemp("embedded")) as home:
         subprocess.run(
