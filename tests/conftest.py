@@ -1,4 +1,4 @@
-"""Engines that a whole session shares, and what holds for every session."""
+"""Engines that the whole suite shares."""
 
 import gc
 import shutil
@@ -21,8 +21,8 @@ from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 # doctests, and looks for a whole Spark.
 sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
 
-# An example takes a query or two, so 25 are many, and its time says nothing about a law.
-# `pytest --hypothesis-profile thorough` tries more.
+# An example is a query or two, so a few dozen are many, and timings say nothing of a law.
+# `pytest --hypothesis-profile thorough` looks longer.
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("quick")
@@ -70,19 +70,19 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the session's own PostgreSQL server, for a user who may do anything."""
+    """The address of a PostgreSQL server of the session's own, whose user may do anything."""
     folder = tmp_path_factory.mktemp("postgres") / "server"
     try:
         with embedded_postgres(folder) as dsn:
             yield dsn
     finally:
-        # Root's data are not in the folder.
+        # Root's data is not in the folder.
         shutil.rmtree(data_home(folder), ignore_errors=True)
 
 
 @pytest.fixture
 def database(postgres_server: str) -> Iterator[str]:
-    """The address of the test's own empty database."""
+    """The address of an empty database of the test's own."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

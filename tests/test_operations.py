@@ -1,5 +1,6 @@
 """What docs/operations.md tells to do, done: on the servers of a deployment, by its own words."""
 
+import ast
 import os
 import re
 import shlex
@@ -18,7 +19,6 @@ import psycopg
 import pytest
 from spark_server import free_port
 
-from tests.messages import messages
 from tests.servers.clickhouse import clickhouse_server
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.topology.compose import DEPLOY, Compose
@@ -292,6 +292,23 @@ def test_up_starts_anew_who_uses_a_secret_that_has_changed() -> None:
 
 
 # Failures
+
+
+def messages() -> Iterator[str]:
+    """Every text of the code but docstrings, with … where a value is put in."""
+    for path in (*(ROOT / "src").rglob("*.py"), *DEPLOY.rglob("*.py")):
+        nodes = [*ast.walk(ast.parse(path.read_text("utf-8")))]
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if id(node) in docstrings:
+                continue
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else "…"
+                    for part in node.values
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
 
 
 def test_every_message_in_the_table_of_failures_is_one_that_the_code_has() -> None:

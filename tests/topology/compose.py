@@ -1,4 +1,4 @@
-"""Read `deploy/compose.yaml` as Docker would, with its services on loopback addresses."""
+"""What `deploy/compose.yaml` says, as Docker would read it, moved to addresses of the loopback."""
 
 import re
 from collections.abc import Mapping
@@ -16,23 +16,23 @@ VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:-|:\?)([^}]*))?\})")
 
 
 def declared() -> dict[str, dict[str, Any]]:
-    """The services as the file declares them."""
+    """The services as they stand in the file."""
     file = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     services: dict[str, dict[str, Any]] = file["services"]
     return services
 
 
 def dotenv(path: Path) -> dict[str, str]:
-    """The variables in a file that `deploy/init` has written."""
+    """The variables of a file that `deploy/init` has written."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
-    """Replace the variables in a value of the file.
+    """A value of the file with the variables in it put in.
 
     Raises:
-        KeyError: a variable that the file requires is missing.
+        KeyError: one that is needed is missing.
     """
     if isinstance(value, dict):
         return {key: interpolate(each, variables) for key, each in value.items()}
@@ -55,15 +55,15 @@ def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
 
 
 def handed_on(service: dict[str, Any]) -> list[str]:
-    """The variables that a service takes from the environment of `docker compose`."""
+    """The variables of a service that have no value of their own."""
     return [name for name, value in service.get("environment", {}).items() if value is None]
 
 
 @dataclass(frozen=True)
 class Compose:
-    """The services, each at its own address, so that all keep their ports.
+    """The services, each at an address of its own, so that all keep their ports.
 
-    Linux has every address of 127.0.0.0/8; `network` is the first three numbers.
+    Linux answers on every address of 127.0.0.0/8; `network` is the first three numbers.
     """
 
     services: Mapping[str, dict[str, Any]]
@@ -71,10 +71,10 @@ class Compose:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], network: str = "127.0.0") -> Self:
-        """Read the file with these variables; one that is handed on and not given is left out.
+        """With the variables put in; one without a value is absent unless it is among them.
 
         Raises:
-            KeyError: a variable that the file requires is missing.
+            KeyError: one that is needed is missing.
         """
         services = interpolate(declared(), variables)
         for service in services.values():
@@ -89,13 +89,13 @@ class Compose:
         return f"{self.network}.{list(self.services).index(service) + 10}"
 
     def environment(self, service: str) -> dict[str, str]:
-        """The variables of a service, with host names and 0.0.0.0 replaced by its addresses."""
+        """The variables of a service, in which hosts, and "every address", are addresses."""
         environment: dict[str, str] = self.services[service]["environment"]
         return {name: self._moved(service, text) for name, text in environment.items()}
 
     def _moved(self, service: str, text: str) -> str:
         for name in sorted(self.services, key=len, reverse=True):
-            # A host stands at the beginning, after `//` or after `@`.
+            # Where a host stands: at the beginning, after `//` or after `@`.
             host = rf"(^|(?<=//)|(?<=@)){re.escape(name)}(?=$|:\d|/)"
             text = re.sub(host, self.address(name), text)
         return text.replace("0.0.0.0", self.address(service))  # noqa: S104

@@ -1,4 +1,4 @@
-"""The system of `deploy/` in Docker: start it, run a batch, back it up, restore it.
+"""The system of `deploy/` in Docker: brought up, given a batch, backed up, restored.
 
 Run by `make test-topology` where Docker's engine and its plug-in `compose` are installed. It has
 its own project, volumes and ports, and leaves the images that it has built. `COMPOSE_FILE` may add
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.timeout(3600)
 ROOT = DEPLOY.parent
 PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
 PROJECT = f"vitrina-test-{os.getpid()}"
-# What the images are built from.
+# What the images are made of.
 CONTEXT = ("deploy", "src", "dags", "requirements", "pyproject.toml", "LICENSE", ".dockerignore")
 RENEWED = ("POSTGRES_PASSWORD", "POSTGRES_LOADER_PASSWORD", "AIRFLOW_ADMIN_PASSWORD")
 
 
 @dataclass
 class Containers:
-    """The running system."""
+    """The system, while it is up."""
 
     folder: Path
     ports: dict[str, str]
@@ -66,7 +66,7 @@ class Containers:
         return f"clickhouse://loader:{password}@127.0.0.1:{self.ports['CLICKHOUSE_PORT']}/vitrina"
 
     def shell(self, script: str) -> str:
-        """Run commands of a page in `deploy/`; return their output."""
+        """Run what a page tells to type in `deploy/`; gives what it prints."""
         return subprocess.run(
             ["/bin/sh", "-euc", script.replace("vitrina_lake:", f"{PROJECT}_lake:")],
             cwd=self.folder,
@@ -83,7 +83,7 @@ class Containers:
 
 @pytest.fixture(scope="module")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """Run `init` and `up` in a copy, so that the secrets of a deployment here do not change."""
+    """`init` and `up`, in a copy: the secrets of a deployment here stay as they are."""
     if not (is_there("docker") and is_there("docker", "compose", "version")):
         pytest.skip("no Docker engine with compose here: the containers were NOT started")
     copy = tmp_path_factory.mktemp("containers")
@@ -112,7 +112,7 @@ def finished(containers: Containers) -> dict[str, Any]:
 
 
 def documented(title: str) -> list[str]:
-    """The blocks of commands below a title of the page."""
+    """The commands below a title of the page, block by block."""
     _, found, below = PAGE.partition(f"**{title}")
     assert found, title
     return re.findall(r"(?s)```sh\n(.*?)```", re.split(r"\n\*\*|\n## ", below)[0])
@@ -142,7 +142,7 @@ def test_who_runs_tasks_has_no_way_out_and_no_rights(containers: Containers) -> 
     facts = containers.shell(
         "docker compose exec -T airflow-scheduler sh -c 'cat /proc/net/route /proc/self/status'"
     )
-    # No default route: only the inner network can be reached.
+    # No destination but the inner network's own.
     assert not re.search(r"(?m)^\w+\t00000000\t", facts)
     assert re.search(r"(?m)^CapEff:\s0+$", facts)
     assert re.search(r"(?m)^Uid:\s10001\b", facts)

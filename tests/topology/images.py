@@ -1,4 +1,4 @@
-"""Build the images of `deploy/compose.yaml` where a builder is installed.
+"""The images of `deploy/compose.yaml`, built where there is something that builds images.
 
 Run by `make test-topology`.
 """
@@ -22,7 +22,7 @@ IMAGES = {
 
 @pytest.fixture(scope="module")
 def builder() -> str:
-    """The first builder that is installed."""
+    """The first that is there."""
     for name in BUILDERS:
         if is_there(name):
             return name

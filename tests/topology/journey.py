@@ -1,7 +1,7 @@
-"""A batch through the system of `deploy/compose.yaml`, triggered through Airflow's API.
+"""A batch through the system that compose describes, asked for through Airflow's API.
 
-Run by `make test-topology`. It needs Apache Spark and the packages of Airflow's image, each in its
-own environment.
+Run by `make test-topology`: it takes Apache Spark and Airflow's image's packages, each in an
+environment of its own.
 """
 
 import re
@@ -29,7 +29,7 @@ from vitrina.settings import Settings
 from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.postgres.store import postgres
 
-# Everything has to start before the first test, even on a slow machine.
+# Everything has to come up before the first test, on whatever machine it is.
 pytestmark = pytest.mark.timeout(2400)
 
 PAGE = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
@@ -129,7 +129,7 @@ def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict
     run = start(whole.airflow, BATCH)
     database = whole.environment("airflow-scheduler")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
-        # As if an hour had passed.
+        # An hour has passed.
         hasten = (
             "UPDATE deadline SET deadline_time = now() FROM dag_run "
             "WHERE dag_run.id = deadline.dagrun_id AND dag_run.run_id = %s RETURNING 1"
@@ -146,7 +146,7 @@ def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict
 
 
 def airflow(whole: System, documented: str) -> None:
-    """Run the command of `docs/operations.md` that begins with `documented`."""
+    """Run a command of `docs/operations.md`, the one that begins so."""
     found = re.search(rf"(?s)airflow-scheduler airflow ({documented}.*?)\n```", PAGE)
     assert found is not None
     words = shlex.split(found[1].replace("\\\n", " ").replace("1000000", "2000"))
@@ -160,7 +160,7 @@ def airflow(whole: System, documented: str) -> None:
 
 
 def last_tuesday() -> datetime:
-    """The last time at which the schedule was due."""
+    """When the schedule was due last."""
     now = datetime.now(ZoneInfo("Europe/Moscow"))
     due = now.replace(hour=12, minute=45, second=0, microsecond=0)
     due -= timedelta(days=(due.weekday() - 1) % 7)

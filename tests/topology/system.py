@@ -1,8 +1,8 @@
 """The system of `deploy/compose.yaml` without Docker: the same processes, from wheels.
 
-Each service has its own loopback address and the environment that compose.yaml gives it, with
-secrets written by `deploy/init`. It also gets what its image contains: paths of programs, Java and
-the lake. Grafana is left out, and so is the profile `celery`.
+Each service has an address of the loopback for itself, and the environment that compose gives it,
+with the secrets that `deploy/init` writes. Besides it gets what its image has: paths of programs,
+Java and the lake. Left out are Grafana and what the profile `celery` adds.
 """
 
 import os
@@ -27,14 +27,14 @@ from tests.topology.compose import DEPLOY, Compose, dotenv
 
 ROOT = DEPLOY.parent
 AIRFLOW = ROOT / ".venv-airflow/bin"
-# For a small machine that runs everything at once.
+# Of a small machine that runs all of it at once.
 SMALL = {
     "SPARK_WORKER_CORES": "1",
     "SPARK_WORKER_MEMORY": "1g",
     "SPARK_DRIVER_MEMORY": "1g",
     "POSTGRES_SHARED_BUFFERS": "64MB",
 }
-# The ports of each service, at its own address.
+# Where each listens, at its own address.
 PORTS = {
     "postgres": (5432,),
     "clickhouse": (8123,),
@@ -61,7 +61,7 @@ class System:
     alerts: Received
 
     def environment(self, service: str) -> dict[str, str]:
-        """The environment of one of Airflow's services, from compose.yaml and from its image."""
+        """What a service of Airflow has in its environment, from compose and from its image."""
         paths = {"/opt/vitrina/dags": str(ROOT / "dags"), "/lake": str(self.folder / "lake")}
         given = self.compose.environment(service)
         return {
@@ -95,9 +95,9 @@ class System:
 
 @contextmanager
 def system(folder: Path) -> Iterator[System]:
-    """Start everything, as `./init && docker compose up` does; stop it when the block ends.
+    """Bring everything up, as `./init && docker compose up` does; down when the block ends.
 
-    It also stops when Ctrl-C or a signal interrupts it at any moment.
+    Also when it is interrupted, at any moment, by Ctrl-C or a signal to leave.
     """
     shutil.copy(DEPLOY / "init", folder / "init")
     subprocess.run([folder / "init"], check=True, stdout=subprocess.DEVNULL)
@@ -138,10 +138,10 @@ def system(folder: Path) -> Iterator[System]:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP interrupt the block as Ctrl-C does."""
+    """Let every signal to leave interrupt the block, as Ctrl-C does."""
     before = {number: signal.getsignal(number) for number in INTERRUPTS}
     for number, handler in before.items():
-        # An ignored signal stays ignored, for example under nohup.
+        # What is ignored, under nohup for one, stays so.
         if handler != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     try:
@@ -152,7 +152,7 @@ def interrupted_by_signals() -> Iterator[None]:
 
 
 def on_free_network(variables: Mapping[str, str]) -> Compose:
-    """The services at free addresses: other tests or an earlier system may use some.
+    """The services where nobody listens yet: other tests, or an earlier system still leaving.
 
     Raises:
         RuntimeError: a port is taken at every address.
@@ -174,7 +174,7 @@ def on_free_network(variables: Mapping[str, str]) -> Compose:
 
 
 def start_spark(system: System) -> None:
-    """Start master, two workers and Connect server with the program that their image runs."""
+    """Master, two workers and the Connect server, by the program that their image runs."""
     java = spark_server.find_java()
     for service in ("spark-master", "spark-worker-1", "spark-worker-2", "spark-connect"):
         address = system.compose.address(service)
@@ -215,7 +215,7 @@ def has_page(address: str, port: int) -> bool:
 
 
 def start_airflow(system: System) -> None:
-    """Start what compose starts once the stores and Spark are healthy, in the same order."""
+    """What compose starts once the stores and Spark are well, in its order."""
     for service, wait in (
         ("migrate", None),
         ("airflow-api-server", lambda: answers(f"{system.airflow_url}/api/v2/version")),
@@ -225,7 +225,7 @@ def start_airflow(system: System) -> None:
     ):
         command = system.compose.services[service]["command"]
         environment = system.environment(service)
-        # Found on the image's PATH, which may differ from this machine's.
+        # What is not on this machine's PATH is on that of the image.
         program = shutil.which(command[0], path=environment["PATH"])
         assert program is not None, command
         if wait is None:
@@ -236,7 +236,7 @@ def start_airflow(system: System) -> None:
 
 
 def is_well(system: System, service: str) -> bool:
-    """Whether a health check of one of Airflow's services succeeds."""
+    """What the health check of a service of Airflow says."""
     command = system.compose.services[service]["healthcheck"]["test"][1:]
     checked = subprocess.run(
         [AIRFLOW / "python", DEPLOY / "airflow" / command[0], *command[1:]],
