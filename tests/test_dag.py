@@ -125,7 +125,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def make_run(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `make run` does once everything is set up."""
+    """What `make run` runs after the set-up."""
     return subprocess.run(
         [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
         # `make run` works too where late runs are to be reported.

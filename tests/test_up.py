@@ -1,4 +1,4 @@
-"""Airflow as `make up` brings it up, used as a person would in a browser, and taken down."""
+"""Airflow as `make up` starts it: used in a browser and over its API, and stopped."""
 
 import os
 import shutil
@@ -33,12 +33,12 @@ from vitrina.stores.postgres.embedded import data_home
 ROOT = Path(__file__).parents[1]
 TASKS = len(STEPS)
 AS_OF = "2026-11-24"
-# The week's own batch may run first: after `make up` it is due until Wednesday morning.
+# The scheduled batch may run first: `make up` still starts it on Wednesday morning.
 SECONDS_FOR_A_RUN = 240
 
 
 def command(target: str, root: Path = ROOT) -> list[str | Path]:
-    """What `make up`, `make down` and `make run` run once everything is set up."""
+    """What `make up`, `make down` and `make run` run after the set-up."""
     script = {"up": ["up.py"], "down": ["up.py", "down"], "run": ["run_dag.py"]}[target]
     return [sys.executable, root / "scripts" / "local_airflow" / script[0], *script[1:]]
 
@@ -56,7 +56,7 @@ def make(
 
 
 def kill_a_run_at_work(data: Path) -> None:
-    """Let `make run` begin a large batch, and kill it with all its processes."""
+    """Start `make run` with a large batch, and kill it with all its processes."""
     environment = os.environ | {"VITRINA_HOME": str(data), "ROWS": "20000000"}
     with subprocess.Popen(
         command("run"), env=environment, stdout=subprocess.DEVNULL, start_new_session=True
@@ -74,7 +74,7 @@ def sessions(airflow: Airflow) -> dict[str, int | None]:
 
 
 def processes(airflow: Airflow) -> list[Any]:
-    """All that belongs to the parts now."""
+    """All processes of the parts."""
     ids = set(sessions(airflow).values())
     found = []
     for process in psutil.process_iter():
@@ -86,7 +86,7 @@ def processes(airflow: Airflow) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def first_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Airflow, str]]:
-    """Airflow, up in a folder where a `make run` was killed, and what that printed."""
+    """Airflow, started where a `make run` was killed, and what `make up` printed."""
     with home_folder(tmp_path_factory.mktemp("магазин 1")) as data:
         try:
             kill_a_run_at_work(data)
@@ -108,7 +108,7 @@ def api(airflow: Airflow) -> AirflowApi:
     return airflow.api()
 
 
-def test_it_says_where_it_is_and_where_the_password_is_but_not_the_password(
+def test_it_prints_its_address_and_where_the_password_is_but_not_the_password(
     first_up: tuple[Airflow, str],
 ) -> None:
     airflow, said = first_up
@@ -122,7 +122,7 @@ def test_it_says_where_it_is_and_where_the_password_is_but_not_the_password(
     assert not any(password in text for text in (said, *logs))
 
 
-def test_secrets_are_the_folders_own_and_its_owners_alone(airflow: Airflow) -> None:
+def test_secrets_are_generated_and_only_their_owner_reads_them(airflow: Airflow) -> None:
     settings = airflow.home / "airflow.cfg"
     for path in (airflow.passwords, settings):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -132,7 +132,7 @@ def test_secrets_are_the_folders_own_and_its_owners_alone(airflow: Airflow) -> N
         assert len(value) >= 16
 
 
-def test_all_parts_are_healthy_and_listen_on_this_machine_alone(airflow: Airflow) -> None:
+def test_all_parts_are_healthy_and_listen_only_on_this_machine(airflow: Airflow) -> None:
     assert health(airflow.url) == dict.fromkeys(
         ("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy"
     )
@@ -161,7 +161,7 @@ def test_up_again_changes_nothing(airflow: Airflow) -> None:
     assert airflow.passwords.read_text() == password
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(airflow: Airflow, tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_in_one_line(airflow: Airflow, tmp_path: Path) -> None:
     port = airflow.url.rpartition(":")[2]
     ended = make("up", tmp_path, PORT=port)
     assert ended.returncode == 1
@@ -170,27 +170,27 @@ def test_a_port_that_is_taken_is_said_in_one_line(airflow: Airflow, tmp_path: Pa
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_what_is_no_port_is_refused_in_one_line(tmp_path: Path, port: str) -> None:
+def test_an_invalid_port_is_refused_in_one_line(tmp_path: Path, port: str) -> None:
     ended = make("up", tmp_path, PORT=port)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"PORT={port}: ")
 
 
-def test_make_run_does_not_run_under_the_scheduler(airflow: Airflow) -> None:
+def test_make_run_refuses_to_run_while_airflow_is_up(airflow: Airflow) -> None:
     ended = make("run", airflow.data, ROWS="2000")
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert "make down" in line
 
 
-def test_a_killed_make_run_is_not_taken_up(api: AirflowApi) -> None:
+def test_a_killed_make_run_is_not_resumed(api: AirflowApi) -> None:
     (run,) = [run for run in api.ask("GET", RUNS)["dag_runs"] if run["triggered_by"] == "test"]
     assert run["state"] == "failed"
 
 
 def copy_of_airflows_database(airflow: Airflow, data: Path) -> None:
-    """Spare another home folder the ten seconds that making the database takes."""
+    """Copy the database: making another takes ten seconds."""
     home = Airflow(data).home
     home.mkdir(parents=True)
     (home / "version.txt").write_text((airflow.home / "version.txt").read_text())
@@ -228,7 +228,7 @@ def logged_in(page: Page, airflow: Airflow, address: str) -> None:
 
 
 def assert_both_stores_hold(airflow: Airflow, sales: int) -> None:
-    """Nearly so many sales, since some rows are rejected."""
+    """Check that both stores hold about so many sales; some rows are rejected."""
     settings = Settings(home=airflow.data)
     count = "SELECT sum(total_sales) FROM sales_by_region"
     with open_postgres(settings) as postgres, open_clickhouse(settings) as clickhouse:
@@ -238,7 +238,7 @@ def assert_both_stores_hold(airflow: Airflow, sales: int) -> None:
     assert int(in_clickhouse[0]) == int(in_postgres[0])
 
 
-def test_a_run_that_is_triggered_in_a_browser_turns_green_and_reaches_both_stores(
+def test_a_run_triggered_in_a_browser_turns_green_and_reaches_both_stores(
     airflow: Airflow, tmp_path: Path
 ) -> None:
     with sync_playwright() as playwright, launched(playwright, "Airflow") as browser:
@@ -263,7 +263,7 @@ def test_a_run_that_is_triggered_in_a_browser_turns_green_and_reaches_both_store
     assert_both_stores_hold(airflow, 2000)
 
 
-def test_down_stops_a_task_at_work_and_the_store_that_a_killed_one_left(
+def test_down_stops_a_crashed_scheduler_and_the_store_that_its_task_left(
     airflow: Airflow, api: AirflowApi
 ) -> None:
     run = start(api, {"rows": 500_000})
@@ -271,8 +271,8 @@ def test_down_stops_a_task_at_work_and_the_store_that_a_killed_one_left(
     wait_for(server.exists, SECONDS_FOR_A_RUN, pause=0.01)
     assert api.ask("GET", f"{RUNS}/{run['dag_run_id']}")["conf"] == {"rows": 500_000}
     time.sleep(0.2)
-    # A crash: the scheduler's first process dies, its others live; the task, which has
-    # PostgreSQL open and leads a group of its own, dies as well.
+    # A crash: the scheduler's first process dies and its others live. The task, which uses
+    # PostgreSQL and leads its own process group, dies as well.
     scheduler = airflow.scheduler.session()
     for each in processes(airflow):
         if each.pid == scheduler or os.getpgid(each.pid) == each.pid != os.getsid(each.pid):
@@ -293,10 +293,10 @@ def test_down_stops_a_task_at_work_and_the_store_that_a_killed_one_left(
     assert (again.returncode, again.stdout) == (0, "Airflow was not up.\n")
 
 
-def test_the_id_of_a_part_that_died_is_nobodys(tmp_path: Path) -> None:
+def test_a_process_that_has_a_dead_parts_id_is_not_stopped(tmp_path: Path) -> None:
     airflow = Airflow(tmp_path)
     airflow.home.mkdir()
-    # Another process has the id by now, and leads a session with it.
+    # Another process has the id now and leads a session.
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
         airflow.scheduler.pid_file.write_text(str(stranger.pid))
         assert airflow.scheduler.session() is None
