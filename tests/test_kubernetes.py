@@ -17,8 +17,8 @@ CLAIM, SPARK, SERVICE, POLICY = yaml.safe_load_all(
 )
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
 
-# The chart's values that are used here, as its schema and templates name them
-# (github.com/apache/airflow, chart/values.schema.json and chart/templates). Airflow or Kubernetes
+# The chart's values that are used here, as its schema and templates name them: see
+# chart/values.schema.json and chart/templates in github.com/apache/airflow. Airflow or Kubernetes
 # defines whatever an open end matches.
 CHART = re.compile(
     r"airflowVersion|uid|gid|executor"
