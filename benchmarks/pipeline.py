@@ -69,7 +69,7 @@ class Memory(threading.Thread):
     def run(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
             client, postgres = resident(self._client), 0
-            # PostgreSQL is no child of the client; it has no pid before it starts and after it stops.
+            # PostgreSQL is no child of the client, and has no pid while it does not run.
             with suppress(OSError, ValueError, IndexError):
                 postgres = resident(int(self._postmaster.read_text().split()[0]))
             if client + postgres > self.client + self.postgres:
