@@ -36,7 +36,11 @@ SLOWEST_FIRST = (
     "test_pipeline",
     "test_operations",
     "test_recomputation",
+    "test_alerts_delivery",
     "test_cli",
+    "test_grafana",
+    "test_extending",
+    "test_new_step",
     "test_s3",
     "test_load",
 )
