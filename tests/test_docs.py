@@ -106,16 +106,12 @@ def check_make(words: list[str]) -> None:
 
 
 def check_variable(name: str) -> None:
-    """One of Vitrina's settings, or one that a file of `deploy/` or a test reads."""
+    """One of Vitrina's settings, or one that compose, a file of `deploy/` or the tests read."""
     if name.removeprefix("VITRINA_").lower() in Settings.model_fields or name in COMPOSE:
         return
-    own = [*(ROOT / "deploy").rglob("*"), *(ROOT / "tests").rglob("*.py")]
-    read = re.compile(rf"\b{name}\b")
-    assert any(
-        read.search(path.read_text("utf-8"))
-        for path in own
-        if path.is_file() and path != Path(__file__)
-    ), f"nothing reads {name}"
+    files = [*(ROOT / "deploy").rglob("*"), *ROOT.glob("*.yaml"), ROOT / "tests/conftest.py"]
+    texts = [path.read_text("utf-8") for path in files if path.suffix != ".pyc" and path.is_file()]
+    assert any(re.search(rf"\b{name}\b", text) for text in texts), f"nothing reads {name}"
 
 
 def check_variables(words: list[str]) -> None:
