@@ -5,8 +5,10 @@ user may do anything, or `VITRINA_TEST_CLICKHOUSE_DSN` an empty ClickHouse datab
 """
 
 import fcntl
+import gc
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -39,12 +41,50 @@ def _taken(name: str) -> str | None:
 
 _POSTGRES_DSN = _taken("TEST_POSTGRES_DSN")
 _CLICKHOUSE_DSN = _taken("TEST_CLICKHOUSE_DSN")
+# The main module of a worker of `make test` has no file. PySpark takes that for a run of its own
+# doctests, and looks for a whole Spark.
+sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
 
 # An example is a query or two, so a few dozen are many, and timings say nothing of a law.
 # `pytest --hypothesis-profile thorough` looks longer.
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("quick")
+
+
+# The modules that take longest start first, so that the workers of `make test` end together.
+SLOWEST_FIRST = (
+    "test_up",
+    "test_dag",
+    "test_dashboard",
+    "test_pipeline",
+    "test_operations",
+    "test_recomputation",
+    "test_alerts_delivery",
+    "test_cli",
+    "test_grafana",
+    "test_extending",
+    "test_new_step",
+    "test_s3",
+    "test_load",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {module: place for place, module in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter free everything at exit.
+
+    Hypothesis leaves a function among the garbage collector's callbacks, which live until after
+    the last collection. So does all that the function refers to, down to the test modules and
+    DuckDB, whose binding then prints pages of leaks.
+    """
+    gc.callbacks[:] = [
+        each for each in gc.callbacks if not each.__module__.startswith("hypothesis.")
+    ]
 
 
 @pytest.fixture(scope="session")

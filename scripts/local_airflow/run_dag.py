@@ -1,4 +1,4 @@
-"""Run the `sales` DAG with Airflow's own `dags test`, on SQLite, then show the results.
+"""Run the `sales` DAG with `airflow dags test` on SQLite, then show the results.
 
 `make run` calls it. ROWS, SEED and AS_OF in the environment choose the batch.
 """
@@ -22,17 +22,17 @@ from airflow_home import (
 from airflow_parts import anything_runs
 
 QUIET = {
-    # What the tasks say is read; what Airflow says only when something is wrong.
+    # Show what the tasks log, and only warnings of Airflow itself.
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-    # While a task waits to be retried, `dags test` says so every second.
+    # While a task waits for its retry, `dags test` logs a line every second.
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "vitrina=INFO, airflow.sdk.definitions.dag=ERROR",
-    # Nobody sees lateness under `dags test`, and with a deadline 3.3.2 breaks off a good run.
+    # `dags test` reports no late runs, and with a deadline Airflow 3.3.2 aborts a good run.
     "VITRINA_ALERT_LATE_AFTER": "",
 }
 
 
 def conf() -> dict[str, int | str]:
-    """The DAG's parameters, as far as they are given."""
+    """The DAG's parameters that the environment sets."""
     given: dict[str, int | str] = {}
     for name in ("ROWS", "SEED"):
         text = os.environ.get(name, "").strip()
@@ -64,10 +64,10 @@ def main() -> None:
             test = [*AIRFLOW, "dags", "test", "sales", "--conf", json.dumps(parameters)]
             ended = subprocess.run(test, cwd=ROOT, env=environment, check=False, pass_fds=(lock,))
     except InUseError:
-        sys.exit("Airflow is up here: trigger `sales` in its pages, or run `make down` first.")
+        sys.exit("Airflow is up: trigger `sales` in its pages, or run `make down` first.")
     if code := ended.returncode:
         print(
-            "\nThe run failed: the cause is above. Nothing half-done is shown to readers.",
+            "\nThe run failed; see the cause above. No reader sees half of a batch.",
             file=sys.stderr,
         )
         sys.exit(code)
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def show(environment: dict[str, str], *command: str) -> None:
-    """Let a command of Vitrina speak; end with it if it fails."""
+    """Run a command of Vitrina; exit with its code if it fails."""
     vitrina = Path(sys.executable).with_name("vitrina")
     shown = subprocess.run([vitrina, *command], cwd=ROOT, env=environment, check=False)
     if shown.returncode:
@@ -89,4 +89,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. `make run` starts again; nothing is doubled.")
+        sys.exit("\nInterrupted. Run `make run` again; it duplicates nothing.")

@@ -1,8 +1,8 @@
 """The system of `deploy/` in Docker: brought up, given a batch, backed up, restored.
 
-Run by `make test-topology`, where Docker's engine and its plug-in `compose` are. It has a project,
-volumes and ports of its own, and leaves the images that it has built. `COMPOSE_FILE` may add to
-`compose.yaml`, as it may for a user.
+Run by `make test-topology` where Docker's engine and its plug-in `compose` are installed. It has
+its own project, volumes and ports, and leaves the images that it has built. `COMPOSE_FILE` may add
+files to `compose.yaml`, as for any user.
 """
 
 import json
@@ -18,9 +18,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from airflow_api import AirflowApi
 from spark_server import free_port
 
-from tests.topology.airflow_api import AirflowApi
+from tests.airflow_runs import RUNS, outcomes, tasks, unpause_and_run
 from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY, dotenv
 from tests.topology.engines import is_there
@@ -50,7 +51,7 @@ class Containers:
     @cached_property
     def airflow(self) -> AirflowApi:
         address = f"http://127.0.0.1:{self.ports['AIRFLOW_PORT']}"
-        return AirflowApi(address, self.secrets["AIRFLOW_ADMIN_PASSWORD"])
+        return AirflowApi.log_in(address, "admin", self.secrets["AIRFLOW_ADMIN_PASSWORD"])
 
     def postgres(self, role: str, password: str) -> str:
         return f"postgresql://{role}:{password}@127.0.0.1:{self.ports['POSTGRES_PORT']}/vitrina"
@@ -107,7 +108,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
 @pytest.fixture(scope="module")
 def finished(containers: Containers) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
-    return containers.airflow.run(BATCH)
+    return unpause_and_run(containers.airflow, BATCH)
 
 
 def documented(title: str) -> list[str]:
@@ -150,8 +151,8 @@ def test_who_runs_tasks_has_no_way_out_and_no_rights(containers: Containers) -> 
 def test_a_batch_runs_and_its_cells_are_the_embedded_ones(
     containers: Containers, finished: dict[str, Any], embedded: Settings
 ) -> None:
-    outcomes = containers.airflow.outcomes(finished)
-    assert outcomes == SUCCEEDED, containers.shell("docker compose logs airflow-scheduler")
+    found = outcomes(containers.airflow, finished)
+    assert found == SUCCEEDED, containers.shell("docker compose logs airflow-scheduler")
     assert_same_cells(containers.warehouse, containers.imports, embedded)
     assert "2026-11-17" in containers.shell(
         "docker compose exec -T airflow-scheduler vitrina status"
@@ -178,7 +179,7 @@ def test_each_store_is_restored_from_its_backup_by_the_documented_commands(
     containers.shell(unpack)
     assert containers.shell(listing) == lake
     assert_same_cells(containers.warehouse, containers.imports, embedded)
-    run = containers.airflow.call("GET", f"/api/v2/dags/sales/dagRuns/{finished['dag_run_id']}")
+    run = containers.airflow.ask("GET", f"{RUNS}/{finished['dag_run_id']}")
     assert run["state"] == "success"
 
 
@@ -189,11 +190,12 @@ def test_celery_s_worker_runs_the_tasks_where_it_is_asked_for(
     executor = "AIRFLOW_EXECUTOR=CeleryExecutor\nCOMPOSE_PROFILES=celery\n"
     file.write_text(file.read_text("utf-8") + executor, "utf-8")
     containers.shell("docker compose up --detach --wait")
-    airflow = AirflowApi(containers.airflow.address, containers.secrets["AIRFLOW_ADMIN_PASSWORD"])
-    run = airflow.run(BATCH)
-    assert airflow.outcomes(run) == SUCCEEDED
+    password = containers.secrets["AIRFLOW_ADMIN_PASSWORD"]
+    airflow = AirflowApi.log_in(containers.airflow.url, "admin", password)
+    run = unpause_and_run(airflow, BATCH)
+    assert outcomes(airflow, run) == SUCCEEDED
     worker = containers.shell("docker compose ps --format '{{.ID}}' airflow-worker").strip()
-    assert {task["hostname"] for task in airflow.tasks(run)} == {worker}
+    assert {task["hostname"] for task in tasks(airflow, run)} == {worker}
     assert_same_cells(containers.warehouse, containers.imports, embedded)
 
 
@@ -214,6 +216,6 @@ def test_new_passwords_are_taken_by_the_documented_commands(
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(containers.postgres("postgres", old["POSTGRES_PASSWORD"]))
     psycopg.connect(containers.postgres("postgres", "renewedPOSTGRES_PASSWORD")).close()
-    airflow = AirflowApi(containers.airflow.address, "renewedAIRFLOW_ADMIN_PASSWORD")
-    run = airflow.run(BATCH | {"as_of": "2026-11-24"})
+    airflow = AirflowApi.log_in(containers.airflow.url, "admin", "renewedAIRFLOW_ADMIN_PASSWORD")
+    run = unpause_and_run(airflow, BATCH | {"as_of": "2026-11-24"})
     assert run["state"] == "success"
