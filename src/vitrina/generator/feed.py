@@ -1,4 +1,4 @@
-"""The feed: rows of text, as a shop's export would have them, with known defects.
+"""The feed: rows of text, like a shop's export, with known defects.
 
 Whatever is random about a row is a hash of its number, and what a hash decides is decided
 by comparing integers. So the same `(seed, as_of, rows)` gives the same set of rows on any
@@ -22,10 +22,11 @@ from vitrina.errors import SettingsError
 from vitrina.generator import defects, retail
 from vitrina.generator.draw import choose, high_bits, row_hash, shuffled
 from vitrina.generator.recipe import Dirt, Recipe
+from vitrina.rules import CONFLICTING_DUPLICATE
 
 EXACT_COPY = "exact_copy"
 CONFLICTING_COPY = "conflicting_copy"
-_COPIES = {EXACT_COPY: "collapsed", CONFLICTING_COPY: "conflicting_duplicate"}
+_COPIES = {EXACT_COPY: "collapsed", CONFLICTING_COPY: CONFLICTING_DUPLICATE}
 
 # The fields that every contract has; those of a store's own are only filled in.
 _DRAWN = frozenset(
