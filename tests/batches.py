@@ -9,6 +9,7 @@ from tests.odd_feed import odd_feed
 from tests.recomputation import Table
 from tests.rows import BATCH, feed
 from vitrina.contract import SALES, Batch
+from vitrina.counts import Generated
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.steps import clean, generate, validate
 from vitrina.stores.lake import Lake
@@ -39,7 +40,8 @@ def prepare(spark: SparkSession, name: str, root: str) -> Lake:
         with lake.step("generate") as left:
             # CSV would not tell an empty text from a missing one.
             lake.write(left, "feed", feed(spark, *BY_HAND[name][1]), "parquet")
-            left.counts = {"source": "by hand", "seed": None}
+            rows = len(BY_HAND[name][1])
+            left.counts = Generated("by hand", None, rows, rows, 0, 0, 0, 0).document()
     validate.run(spark, lake, batch, Decimal(1))
     clean.run(spark, lake, batch)
     return lake

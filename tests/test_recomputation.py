@@ -26,6 +26,7 @@ from tests.batches import BATCHES, GENERATED, collect, prepare, read, valid_rows
 from tests.odd_feed import ODD_TEXTS
 from tests.recomputation import FIELDS, MARTS, Table, differences, raw_feed, recompute
 from tests.rows import AS_OF, BATCH, GOOD, feed
+from vitrina import rules
 from vitrina.contract import SALES, Batch
 from vitrina.generator.feed import make_feed
 from vitrina.steps import analyze, clean, load, publish, validate
@@ -172,7 +173,7 @@ def test_the_steps_count_what_the_rules_count(journeys: Journeys, name: str) -> 
     by_rules, lake = journeys.of[name].by_rules, journeys.of[name].lake
     (counts,) = by_rules["counts"].dicts()
     reasons: dict[str, int] = dict(by_rules["reasons"].rows)
-    assert reasons.pop("conflicting_duplicate", 0) == counts["conflicting"]
+    assert reasons.pop(rules.CONFLICTING_DUPLICATE, 0) == counts["conflicting"]
     examples: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(by_rules["examples"].dicts(), key=lambda row: row["example"]):
         shown = {field: row[field] for field in FIELDS}
@@ -212,7 +213,7 @@ def test_validation_finds_each_planted_defect_by_its_name_and_nothing_else(
                 pass
             case "collapsed":
                 collapsed[int(texts[0])] += 1
-            case "conflicting_duplicate":
+            case rules.CONFLICTING_DUPLICATE:
                 conflicting[texts[0]] += 1
             case repair if repair.endswith(("_spaces", "_case")):
                 repaired[int(texts[0]), (repair,)] += 1

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina.columns import Decimal as DecimalType
 from vitrina.columns import Integer
 from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.counts import Validated
 from vitrina.errors import BatchError, FeedError
 from vitrina.steps import validate
 from vitrina.steps.validate import rejected_rows, type_rows
@@ -250,7 +250,7 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "озеро с пробелом"), AS_OF)
 
 
-def run(spark: SparkSession, lake: Lake, share: str = "1") -> dict[str, Any]:
+def run(spark: SparkSession, lake: Lake, share: str = "1") -> Validated:
     return validate.run(spark, lake, BATCH, Decimal(share))
 
 
@@ -261,18 +261,18 @@ def test_the_report_counts_rows_and_reasons_and_shows_five_examples(
     both = {"sale_id": "9", "quantity": "0", "region": None}
     leave_feed(spark, lake, *many, both, {}, {"region": "east"})
     counts = run(spark, lake)
-    assert counts == {
-        "rows_in": 10,
-        "valid": 2,
-        "rejected": 8,
-        "repaired": 1,
-        "reasons": {"quantity_below_minimum": 8, "region_missing": 1},
-        "repairs": {"region_case": 1},
-    }
+    assert counts == Validated(
+        rows_in=10,
+        valid=2,
+        rejected=8,
+        repaired=1,
+        reasons={"quantity_below_minimum": 8, "region_missing": 1},
+        repairs={"region_case": 1},
+    )
     report = lake.read_document("validate", "report.json")
     assert report is not None
     examples = report.pop("examples")
-    assert report == counts
+    assert report == counts.document() == lake.result("validate")["counts"]
     assert [row["sale_id"] for row in examples["quantity_below_minimum"]] == list("12345")
     assert examples["region_missing"] == [{**GOOD, **both}]
 
@@ -281,7 +281,7 @@ def test_what_is_counted_comes_most_frequent_first_then_by_name(
     spark: SparkSession, lake: Lake
 ) -> None:
     leave_feed(spark, lake, {"region": "?"}, {"quantity": "0"}, {"sale_id": None}, {"sale_id": ""})
-    assert list(run(spark, lake)["reasons"].items()) == [
+    assert list(run(spark, lake).reasons.items()) == [
         ("sale_id_missing", 2),
         ("quantity_below_minimum", 1),
         ("region_unknown", 1),
@@ -309,7 +309,7 @@ def test_too_many_rejects_stop_the_batch_and_name_the_dominant_reasons(
     assert lake.read_document("validate", "report.json") is not None
     with pytest.raises(BatchError, match="run: vitrina validate --as-of 2026-11-24"):
         lake.result("validate")
-    assert run(spark, lake, "0.75")["rejected"] == 3
+    assert run(spark, lake, "0.75").rejected == 3
 
 
 def test_an_empty_feed_is_refused(spark: SparkSession, lake: Lake) -> None:

@@ -1,30 +1,24 @@
 """Make servers ready for the steps: `python -m vitrina.migrate`, before them and at each upgrade.
 
-For servers as `deploy/` has them: a Spark cluster whose Python is the driver's, and a PostgreSQL
-with a role that owns the tables, which the settings name, and one that loads. Elsewhere the steps
-make what is absent, and this does no harm.
+For servers as `deploy/` has them: a PostgreSQL with a role that owns the tables, which the
+settings name, and one that loads. Elsewhere the steps make what is absent, and this does no harm.
 """
 
 import sys
 
 from vitrina.contract import SALES
-from vitrina.engine import require_python_of_workers, spark_session
 from vitrina.errors import VitrinaError
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.opening import open_clickhouse, open_postgres
 
 
 def migrate(settings: Settings) -> None:
-    """Check the Python of Spark's workers; create every table that is absent, in both stores.
+    """Create every table that is absent, in both stores.
 
     Raises:
-        SettingsError: Spark is older than its client, or its workers have another Python.
         StoreError: a table is there with other columns, or the user may not create it.
         StoreUnavailable: a store cannot be reached.
     """
-    if settings.spark_remote is not None:
-        with spark_session(settings) as session:
-            require_python_of_workers(session, settings.spark_remote)
     with open_postgres(settings) as postgres:
         postgres.create_tables(SALES)
     if settings.postgres_dsn is not None:

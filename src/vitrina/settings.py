@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vitrina.errors import SettingsError
+from vitrina.rules import MAX_REJECTED_SHARE
 
 _PREFIX = "VITRINA_"
 # Without what Spark takes for a pattern, and what it and Arrow read each in its own way.
@@ -59,7 +60,7 @@ class Settings(BaseSettings):
         description="Cluster of one shard that holds the marts; one server unless set",
     )
     max_rejected_share: Decimal = Field(
-        default=Decimal("0.05"),
+        default=MAX_REJECTED_SHARE,
         ge=0,
         le=1,
         description="Share of rejected rows above which a batch is not loaded",
@@ -115,7 +116,7 @@ class Settings(BaseSettings):
                 # Not shown: it may hold a key.
                 raise SettingsError(
                     "VITRINA_LAKE: a URL is s3://bucket/prefix, of letters, digits and . _ - =; "
-                    "keys and the server's address belong into other variables, see docs/lake.md"
+                    "keys and the server's address go into other variables, see docs/lake.md"
                 )
             return self.lake.rstrip("/")
         path = str(Path(self.lake or self.folder / "lake").expanduser().absolute())
@@ -152,9 +153,18 @@ def configure_embedded_engine(settings: Settings) -> None:
     """Hand Sail its limits, which it takes from the environment alone, before its import.
 
     Its memory pool is unbounded unless it is told otherwise, and then never spills.
+
+    Raises:
+        SettingsError: the folder to spill into cannot be made.
     """
     spill = settings.folder / "tmp"
-    spill.mkdir(parents=True, exist_ok=True)
+    try:
+        spill.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{spill} cannot be made: {error.strerror}; set VITRINA_HOME to a folder that can "
+            "be written"
+        ) from error
     os.environ.update(
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(settings.spark_memory * 2**20),
