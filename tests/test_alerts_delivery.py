@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,7 @@ def test_a_run_that_fails_posts_and_mails_once_what_to_do(home: Path) -> None:
         assert part in alert["text"]
     assert hook.headers[0]["path"] == "/hooks/hunter2"
     assert "hunter2" not in said
+    assert_as_documented(alert, said)
     [raw] = mail.bodies
     message = message_from_string(raw, policy=policy.default)
     assert message["Subject"] == SUBJECT
@@ -85,6 +87,18 @@ def test_a_run_that_fails_posts_and_mails_once_what_to_do(home: Path) -> None:
     body = message.get_body()
     assert body is not None
     assert "clear the task in Airflow" in body.get_content()
+
+
+def assert_as_documented(alert: dict[str, Any], said: str) -> None:
+    """The page shows such an alert. Figures differ, and an … stands for what is left out."""
+    page = (ROOT / "docs" / "observability.md").read_text()
+    shown = json.loads(page.split("```json\n")[1].split("```")[0])
+    assert list(shown) == list(alert)
+    for key in ("text", "event", "dag", "batch", "task", "remedy"):
+        assert re.fullmatch(".*".join(map(re.escape, shown[key].split("…"))), alert[key], re.DOTALL)
+    # `dags test` hands no error to the alert; it is on the screen.
+    words = re.split(r"[\d.,]*\d|…", shown["error"])
+    assert re.search(".+".join(map(re.escape, words)), said), shown["error"]
 
 
 def test_a_run_has_a_deadline_only_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from tests.rows import AS_OF, BATCH, GOOD, feed
+from vitrina import rules
 from vitrina.columns import Decimal as DecimalType
 from vitrina.columns import Integer
 from vitrina.contract import SALES, Batch, Contract, Field
@@ -238,6 +239,19 @@ def test_a_contract_of_ones_own_is_all_that_has_to_change(spark: SparkSession) -
         ],
         ["sale_date_before_the_window"],
     ]
+
+
+def test_the_reasons_that_can_be_given_are_those_that_are_declared(spark: SparkSession) -> None:
+    integers = ("sale_id", "customer_id", "product_id", "quantity")
+    wrong: list[dict[str, str | None]] = [
+        dict.fromkeys(SALES.names),
+        dict.fromkeys(SALES.names, "x"),
+        {**dict.fromkeys(integers, "0"), "sale_amount": "0.001", "sale_date": "2026-02-30"},
+        {**dict.fromkeys((*integers, "sale_amount"), "9" * 20), "sale_date": "2026-11-24"},
+        {"sale_date": "2025-11-23"},
+    ]
+    found = {reason for row in reasons(spark, *wrong) for reason in row}
+    assert found == {*rules.reasons(SALES)} - {rules.CONFLICTING_DUPLICATE}
 
 
 def leave_feed(spark: SparkSession, lake: Lake, *changes: Mapping[str, str | None]) -> None:
