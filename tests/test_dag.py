@@ -202,7 +202,11 @@ def test_a_batch_that_is_too_bad_fails_at_once_and_says_why(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("ROWS", "many"), ("ROWS", "0"), ("SEED", "-1"), ("AS_OF", "24.11")]
+    ("variable", "value"),
+    [
+        *(("ROWS", "many"), ("ROWS", "0"), ("ROWS", "1000000001")),
+        *(("SEED", "-1"), ("AS_OF", "24.11")),
+    ],
 )
 def test_a_batch_that_cannot_be_is_refused_in_one_line(
     home: Path, variable: str, value: str

@@ -29,7 +29,9 @@ from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina import rules
 from vitrina.contract import SALES, Batch
 from vitrina.generator.feed import make_feed
-from vitrina.steps import analyze, clean, load, publish, validate
+from vitrina.pipeline import STEPS, Opened, Run
+from vitrina.settings import Settings
+from vitrina.steps import analyze, clean, validate
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
@@ -89,11 +91,12 @@ def database(server: str, name: str) -> Iterator[str]:
 def travel(
     spark: SparkSession, name: str, root: str, target: Postgres, window: ClickHouse
 ) -> Journey:
-    """Take a batch through all six steps."""
+    """Take a batch through all steps."""
     lake, batch = prepare(spark, name, root), BATCHES[name]
-    load.run(lake, target, batch)
-    analyze.run(spark, lake, target, batch)
-    publish.run(lake, target, window, batch)
+    opened = Opened(spark, target, window)
+    with Run(Settings(lake=root), batch.as_of, opened=opened) as run:
+        for step in STEPS[3:]:
+            run.step(step)
     return Journey(
         lake,
         recompute(raw_feed(root, batch.as_of), batch.as_of),
