@@ -49,13 +49,13 @@ def alias_table(weights: Sequence[int]) -> list[Bucket]:
 
 
 def keyed_hash(*parts: object) -> int:
-    """A 64-bit signed integer that these parts name, the same everywhere and for ever."""
+    """A 64-bit signed integer made from these parts, the same everywhere and for ever."""
     text = "/".join(map(str, parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
 def shuffled(count: int, *key: object) -> list[int]:
-    """The numbers 0 to `count - 1` in an order that the key decides."""
+    """The numbers 0 to `count - 1`, in an order that depends on the key alone."""
     return sorted(range(count), key=lambda number: keyed_hash(*key, number))
 
 

@@ -88,7 +88,7 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
         published = marts(batch.contract)
         imported_at = datetime.now(UTC)
         imported_at = imported_at.replace(microsecond=imported_at.microsecond // 1000 * 1000)
-        # Those of ClickHouse would be of an earlier publication.
+        # Totals of ClickHouse would be left from an earlier publication.
         totals = [each for each in postgres.control_totals(as_of) if each.engine != "clickhouse"]
         computed = {each.table: each for each in totals if each.engine == "postgresql"}
 
