@@ -25,9 +25,9 @@ _REACH_SECONDS = 10
 # Engines are imported inside the functions: a forked child that inherits a started engine
 # hangs, and a command that needs none should not wait for one.
 
-# Answers of a server that is going, gone or restarted, by gRPC's names.
+# gRPC's status when a server has stopped or is stopping.
 _GONE = ("UNAVAILABLE", "CANCELLED", "ABORTED", "DEADLINE_EXCEEDED")
-# What a server that was restarted says to a session that it does not know.
+# How the error begins that a restarted server gives to a session it does not know.
 _UNKNOWN_SESSION = "INVALID_HANDLE"
 
 
@@ -56,7 +56,7 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
             "the embedded engine", "embedded", "set VITRINA_SPARK_REMOTE to use a Spark cluster"
         ) from error
 
-    # The name keeps the server alive: collected, it would leave the client retrying for ever.
+    # The variable keeps the server alive. If it were collected, the client would retry for ever.
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     try:
@@ -85,7 +85,7 @@ def spark_failures(settings: Settings, again: str) -> Iterator[None]:
     except VitrinaError:
         raise
     except Exception as error:
-        # Without PySpark loaded it is none of Spark's, and loading it takes a second.
+        # If PySpark is not loaded, the error is not from Spark. Loading it takes a second.
         if "pyspark" not in sys.modules or not _is_sparks(error):
             raise
         name = _name(settings)
@@ -97,11 +97,11 @@ def spark_failures(settings: Settings, again: str) -> Iterator[None]:
 
 
 def _is_sparks(error: Exception) -> bool:
-    """Whether the error comes from Spark, and not from a wrong call of its client."""
+    """Whether the error comes from Spark, rather than from a wrong call of its client."""
     import grpc
     from pyspark import errors
 
-    # The client's own are ours to avoid, except that it cannot go on without a server.
+    # `PySparkRuntimeError` is not among them: the client raises it when a session has failed.
     mistakes = (
         errors.PickleException,
         errors.PySparkAssertionError,
@@ -133,7 +133,7 @@ def _gone(error: Exception) -> str | None:
             return None
         status = error.getGrpcStatusCode()
     else:
-        # A call of gRPC's is an error, too.
+        # What gRPC raises is the call itself, which knows its status.
         status = error.code()  # type: ignore[attr-defined]
     return status.name if status.name in _GONE else None
 
@@ -196,5 +196,5 @@ def _session(remote: str) -> Iterator["SparkSession"]:
             raise StoreUnavailable(f"Spark at {_shown(remote)} refuses: {error}") from error
         yield session
     finally:
-        # Before its server: the other way round the client retries for ten minutes.
+        # It stops before its server; otherwise the client would retry for ten minutes.
         session.stop()

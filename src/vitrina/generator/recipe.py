@@ -8,7 +8,7 @@ from vitrina.errors import SettingsError
 
 @dataclass(frozen=True)
 class Parameter:
-    """A whole number that whoever starts a batch may choose, from `minimum` to `maximum`."""
+    """A whole number to choose for a batch, from `minimum` to `maximum`, both inclusive."""
 
     default: int
     minimum: int

@@ -1,4 +1,4 @@
-"""What a believable shop looks like, in whole numbers: weights, prices, days.
+"""What a believable shop looks like in whole numbers: weights, prices, days.
 
 Every value is made once, in Python, by integer or correctly rounded decimal arithmetic, so
 that it is the same on every platform. `docs/generator.md` lists the sources; for what is

@@ -24,7 +24,7 @@ def number_repeated(valid: DataFrame, contract: Contract) -> DataFrame:
     content that survives for its `sale_id`, 2, 3, … on the rest. The order is by every
     field, so the survivor is the same on any engine and any number of partitions.
     """
-    # Few ids are repeated: finding them first spares the window all the other rows.
+    # Few ids are repeated. Finding them first keeps all other rows out of the window.
     repeated = valid.groupBy("sale_id").count().where("count > 1").select("sale_id")
     versions = Window.partitionBy("sale_id").orderBy(*contract.names)
     return (

@@ -42,7 +42,7 @@ def sums(mart: Mart, rows: pa.Table) -> dict[str, Money]:
 
 
 def with_control_totals(sums: Mapping[str, Money], totals: ControlTotals) -> dict[str, Money]:
-    """The sums, in which the control totals that PostgreSQL computed itself take precedence."""
+    """The sums, overridden by the control totals that PostgreSQL computed itself."""
     computed = {
         "total_sales": Money(totals.total_sales),
         "total_sales_amount": totals.total_sales_amount,

@@ -147,9 +147,9 @@ def _typed(field: Field) -> Column:
             return value
 
 
-# Casts differ between engines in what they let pass (exponents, signs, white space, surplus
-# decimals that they round away), so the text's form is checked first. To the very end: a `$`
-# is on some engines already true before a last line separator.
+# Engines differ in what a cast accepts (exponents, signs, white space, surplus decimals, which
+# they round away), so the form of the text is checked first. The patterns end in `\z`, since on
+# some engines `$` also matches before a last line separator.
 _INTEGER = r"^-?[0-9]+\z"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
@@ -167,7 +167,7 @@ def _fits(field: Field, batch: Batch) -> Column:
 
 
 def _outside(field: Field, batch: Batch, value: Column) -> list[Check]:
-    """The rules of which values are allowed, each true outside them; null without a value."""
+    """The rules that limit a field's value, each true where it is broken; null without a value."""
     if isinstance(field.type, Date):
         return [
             (Rule.in_the_future, value >= F.lit(batch.as_of)),
@@ -197,7 +197,7 @@ def _reasons(field: Field, batch: Batch) -> list[Check]:
                 (Rule.not_a_number, ~missing & ~number),
                 (Rule.too_many_decimals, number & surplus),
             ]
-            # The limits hold for such a number as well: its surplus digits are cut off.
+            # The limits hold for such a number too, without its surplus digits.
             cut = rf"(\.[0-9]{{{scale}}})[0-9]+\z" if scale else r"()\.[0-9]+\z"
             kept = F.regexp_replace(text, cut, "$1")
             value = F.coalesce(value, F.when(number, kept.try_cast(spark_type(field.type))))
@@ -213,7 +213,7 @@ def _reasons(field: Field, batch: Batch) -> list[Check]:
 
 
 def _beyond_type(beyond: Column, text: Column) -> list[Check]:
-    """A number with more digits than its type holds is outside its limits, on its side."""
+    """A number with more digits than its type holds is below the minimum or above the maximum."""
     return [
         (Rule.below_minimum, beyond & text.startswith("-")),
         (Rule.above_maximum, beyond & ~text.startswith("-")),
@@ -221,7 +221,7 @@ def _beyond_type(beyond: Column, text: Column) -> list[Check]:
 
 
 def _repairs(field: Field) -> list[Check]:
-    """What may have to be repaired to read a field, and when it is."""
+    """What can be repaired in a field, and when it has to be."""
     raw, text = F.col(_raw(field.name)), F.col(_text(field.name))
     repairs: list[Check] = [(Repair.spaces, raw != text)]
     if isinstance(field.type, Text):
