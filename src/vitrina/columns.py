@@ -1,7 +1,7 @@
 """What a column can be, in the words of every engine.
 
-A contract and the marts declare their columns with these types. Spark, Arrow, PostgreSQL
-and ClickHouse each get their own spelling from here, so that the four cannot drift apart.
+The contract, the marts and the ledger declare their columns with these types. Spark, Arrow,
+PostgreSQL and ClickHouse each get their own spelling from here, so the four cannot drift apart.
 """
 
 from collections.abc import Iterable

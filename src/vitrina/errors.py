@@ -3,7 +3,7 @@
     VitrinaError
     ├── SettingsError            a setting, parameter or contract is unusable
     │   └── NotInstalled         an optional part of Vitrina is needed and not installed
-    ├── BatchError               a step was run before the one that it builds on
+    ├── BatchError               a step was asked for before the one it builds on
     ├── FeedError                the feed cannot be read or is too bad to load
     ├── CorruptFile              a file of the lake is not the one that was written
     ├── ReconciliationError      two engines, or two steps, disagree about a figure
