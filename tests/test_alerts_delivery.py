@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -90,6 +91,7 @@ def test_a_run_that_fails_posts_and_mails_once_what_to_do(failed: Failed) -> Non
         assert part in alert["text"]
     assert hook.headers[0]["path"] == "/hooks/hunter2"
     assert "hunter2" not in said
+    assert_as_documented(alert, said)
     [raw] = mail.bodies
     message = message_from_string(raw, policy=policy.default)
     assert message["Subject"] == SUBJECT
@@ -98,6 +100,19 @@ def test_a_run_that_fails_posts_and_mails_once_what_to_do(failed: Failed) -> Non
     body = message.get_body()
     assert body is not None
     assert "clear the task in Airflow" in body.get_content()
+
+
+def assert_as_documented(alert: dict[str, Any], said: str) -> None:
+    """The page shows such an alert. Figures differ, and an … stands for what is left out."""
+    page = (ROOT / "docs" / "observability.md").read_text()
+    shown = json.loads(page.split("```json\n")[1].split("```")[0])
+    assert list(shown) == list(alert)
+    assert shown["text"].splitlines()[0] == alert["text"].splitlines()[0]
+    for key in ("event", "dag", "batch", "task", "remedy"):
+        assert re.fullmatch(".*".join(map(re.escape, shown[key].split("…"))), alert[key])
+    # `dags test` hands no error to the alert; it is on the screen.
+    words = re.split(r"[\d.,]*\d|…", shown["error"])
+    assert re.search(".+".join(map(re.escape, words)), said), shown["error"]
 
 
 def test_a_run_has_a_deadline_only_where_it_is_asked_for(tmp_path: Path) -> None:

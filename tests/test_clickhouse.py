@@ -240,7 +240,7 @@ _WIDE = Contract(
         for field in SALES.fields
     )
 )
-_BY_PRODUCT_WIDE = marts(_WIDE)[2]
+_BY_PRODUCT_WIDE = next(mart for mart in marts(_WIDE) if mart.name == "sales_by_product")
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 
 

@@ -19,11 +19,12 @@ from pyspark.sql import SparkSession
 
 from vitrina.columns import Decimal, Integer, Text
 from vitrina.contract import SALES, Batch, Contract, Field
-from vitrina.errors import BatchError, FeedError
+from vitrina.counts import Counts
+from vitrina.errors import BatchError, EngineError, FeedError
 from vitrina.generator.feed import make_feed
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import marts
-from vitrina.pipeline import STEPS, Run
+from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, validate
 from vitrina.stores.lake import Lake
@@ -141,6 +142,27 @@ def test_a_step_that_fails_keeps_what_it_left_the_time_before(home: Settings) ->
     with pytest.raises(FeedError):
         run(home.model_copy(update={"max_rejected_share": Money(0)}), "validate")
     assert Lake(home.lake_root, AS_OF).result("validate") == before
+
+
+def test_what_spark_raises_in_a_step_is_our_error_with_the_command_to_run(
+    spark: SparkSession, home: Settings
+) -> None:
+    def divide(run: Run) -> Counts:
+        run.spark.sql("SELECT 1 / 0").collect()
+        raise AssertionError
+
+    with (
+        Run(home, AS_OF, opened=Opened(spark=spark)) as under_way,
+        pytest.raises(EngineError, match="run: vitrina clean --as-of 2026-11-24"),
+    ):
+        under_way.step(replace(STEPS[2], work=divide))
+
+
+def test_what_a_run_was_handed_open_stays_open(spark: SparkSession, home: Settings) -> None:
+    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark)) as under_way:
+        assert under_way.spark is spark
+        assert under_way.step(STEPS[0]).rows_left > RECIPE.rows
+    assert spark.range(1).count() == 1
 
 
 def test_a_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(

@@ -21,6 +21,8 @@ from airflow_home import (
 )
 from airflow_parts import anything_runs
 
+from vitrina.generator.recipe import ROWS, SEED
+
 QUIET = {
     # Show what the tasks log, and only warnings of Airflow itself.
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
@@ -34,14 +36,15 @@ QUIET = {
 def conf() -> dict[str, int | str]:
     """The DAG's parameters that the environment sets."""
     given: dict[str, int | str] = {}
-    for name in ("ROWS", "SEED"):
+    for name, parameter in (("ROWS", ROWS), ("SEED", SEED)):
         text = os.environ.get(name, "").strip()
-        if text and not text.replace("_", "").isdecimal():
+        if not text:
+            continue
+        if not text.replace("_", "").isdecimal():
             sys.exit(f"{name}={text}: it must be a whole number, such as {name}=1000000")
-        if text:
-            given[name.lower()] = int(text)
-    if given.get("rows") == 0:
-        sys.exit("ROWS=0: a batch has at least one sale")
+        if not parameter.minimum <= int(text) <= parameter.maximum:
+            sys.exit(f"{name}={text}: it must be from {parameter.minimum} to {parameter.maximum}")
+        given[name.lower()] = int(text)
     if as_of := os.environ.get("AS_OF", "").strip():
         try:
             given["as_of"] = date.fromisoformat(as_of).isoformat()

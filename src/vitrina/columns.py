@@ -105,7 +105,7 @@ def arrow_schema(columns: Iterable[Column]) -> "pa.Schema":
     >>> arrow_schema([Column("share", Decimal(7, 6), "Share of the amount, of 1")])
     share: decimal128(7, 6)
     """
-    # Late: a DAG file that only names the marts should not have to wait for Arrow.
+    # Imported late, since a DAG file that only names the marts needs no Arrow.
     import pyarrow as pa
 
     return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])

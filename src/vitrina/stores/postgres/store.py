@@ -119,15 +119,15 @@ class Postgres:
         expected: ControlTotals,
         shares: Sequence[Iterable[pa.RecordBatch]],
         *,
-        monthly_above: int = MONTHLY_ABOVE,
+        monthly_above: int | None = None,
     ) -> ControlTotals:
         """Let a batch take the place of the one that `sale` holds, and enter it in the ledger.
 
         A reader sees the old batch or the new one, whole. The rows are staged first, each of
         `shares` (record batches of the contract's columns) by a thread and a connection of
-        its own. More of them than `monthly_above` are kept by month, whatever the batch
-        before was. `entry.loaded_at` becomes the time of the swap. What was analyzed and
-        published of an earlier load of this batch no longer counts.
+        its own. More of them than `monthly_above` (`MONTHLY_ABOVE` unless given) are kept by
+        month, whatever the batch before was. `entry.loaded_at` becomes the time of the swap.
+        What was analyzed and published of an earlier load of this batch no longer counts.
 
         Raises:
             ReconciliationError: the staged rows do not sum to `expected`.
@@ -135,7 +135,8 @@ class Postgres:
             StoreUnavailable: another writer or a reader was not done within ten minutes.
         """
         left = "PostgreSQL shows what it showed before"
-        monthly = expected.total_sales > monthly_above
+        limit = MONTHLY_ABOVE if monthly_above is None else monthly_above
+        monthly = expected.total_sales > limit
         with self._translated(), self._session.alone(left):
             drop_leftovers(self._session)
             staging = create_staging(self._session, batch, monthly=monthly)
