@@ -49,7 +49,7 @@ format: set-up-dev ## put the code into the common form
 	@.venv/bin/ruff format
 
 grafana: set-up-dev ## write the files that Grafana provisions: dashboards and alerts
-	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana.dashboards deploy/grafana
+	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana deploy/grafana
 
 lock: set-up-dev ## pin what pyproject.toml asks for; what is pinned stays while it fits
 	@$(PYTHON_OF_VENV) scripts/lock.py

@@ -26,10 +26,13 @@ from tests.browsers import drawn, launched, opened
 from tests.rows import AS_OF
 from vitrina.columns import Decimal
 from vitrina.contract import SALES, Batch, Contract
-from vitrina.dashboard.page.figures import Figures, read_figures
-from vitrina.dashboard.page.html import render, write
+from vitrina.dashboard.page.files import write
+from vitrina.dashboard.page.html import render
 from vitrina.dashboard.page.serve import serving
-from vitrina.dashboard.panels import PANELS, UNITS, Kind, Panel
+from vitrina.dashboard.page.snapshot import Snapshot, read_snapshot
+from vitrina.dashboard.panel import Kind, Panel
+from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import BatchError, SettingsError
@@ -58,10 +61,10 @@ class Published:
     """Two imports, and what ClickHouse answers to the panels' own SQL."""
 
     home: Path
-    figures: Figures
-    first_alone: Figures
+    snapshot: Snapshot
+    first_alone: Snapshot
     """One import, of which no row was rejected."""
-    thirty: Figures
+    thirty: Snapshot
     answers: Mapping[Selection, Answers]
 
 
@@ -79,7 +82,7 @@ def published(
     ):
         for day, recipe in ((WEEK_BEFORE, Recipe(3_000, 7)), (AS_OF, Recipe(4_000, 11))):
             run_batch(spark, Lake(str(home / "lake"), day), source, store, Batch(day), recipe)
-        figures = read_figures(store)
+        snapshot = read_snapshot(store)
         answers = {choice: ask(store, choice) for choice in choices(store)}
         first_alone, thirty = other_ledgers(store, source)
     # The tests that follow find both imports and no other.
@@ -87,7 +90,7 @@ def published(
         for day, _ in store.imports():
             if day not in (WEEK_BEFORE, AS_OF):
                 store.withdraw(day)
-    return Published(home, figures, first_alone, thirty, answers)
+    return Published(home, snapshot, first_alone, thirty, answers)
 
 
 def run_batch(
@@ -106,7 +109,7 @@ def run_batch(
     publish.run(lake, source, store, batch)
 
 
-def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Figures, Figures]:
+def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Snapshot, Snapshot]:
     """One import without rejects; then thirty with, the marts being those of the newest."""
     moment = datetime(2026, 11, 24, 12, 50, tzinfo=UTC)
     entry, totals = source.current_batch(), source.control_totals(AS_OF)
@@ -115,13 +118,13 @@ def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Figures, Figures
     store.withdraw(WEEK_BEFORE)
     store.record_batch(replace(entry, rejected=0), moment, totals, {})
     rejects = {"quantity_above_maximum": 40, "region_unknown": 7}
-    alone = read_figures(store)
+    alone = read_snapshot(store)
     for week in range(30):
         day = AS_OF - timedelta(weeks=week)
         amount = entry.total_sales_amount + 100 * week
         listed = replace(entry, as_of=day, total_sales_amount=amount)
         store.record_batch(listed, moment, totals, {name: n + week for name, n in rejects.items()})
-    return alone, read_figures(store)
+    return alone, read_snapshot(store)
 
 
 def choices(store: ClickHouse) -> list[Selection]:
@@ -156,8 +159,8 @@ def pages(published: Published, tmp_path_factory: pytest.TempPathFactory) -> dic
     """The addresses of the pages, as files."""
     folder = tmp_path_factory.mktemp("pages")
     contents = {
-        "en": render(published.figures, SALES, Language.en),
-        "ru": render(published.figures, SALES, Language.ru),
+        "en": render(published.snapshot, SALES, Language.en),
+        "ru": render(published.snapshot, SALES, Language.ru),
         "alone": render(published.first_alone, SALES, Language.en),
         "thirty": render(published.thirty, SALES, Language.ru),
     }
@@ -172,7 +175,7 @@ def chosen(choice: Selection) -> str:
     return "#" + "&".join(parts + [f"product={each}" for each in choice.products])
 
 
-# Figures in words, as the English page writes them
+# Snapshot in words, as the English page writes them
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"]
@@ -183,12 +186,6 @@ def day_said(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-_COLUMN_SAID: dict[str, Callable[[Any], str]] = {
-    "weekday": lambda number: _WEEKDAYS[number - 1],
-    "month": lambda day: f"{_MONTHS[day.month - 1]} {day.year}",
-    "sale_date": lambda day: f"{_WEEKDAYS[day.weekday()]}, {day_said(day)}",
-    "reason": lambda name: reason(name, Language.en),
-}
 _UNIT_SAID: dict[str, Callable[[Any], str]] = {
     "money": "{:,.2f}".format,
     "share": lambda share: f"{(share * 100).quantize(Money('0.01'), ROUND_HALF_UP):,}%",
@@ -197,6 +194,9 @@ _UNIT_SAID: dict[str, Callable[[Any], str]] = {
     "days": "{:,}".format,
     "number": str,
     "date": day_said,
+    "day": lambda day: f"{_WEEKDAYS[day.weekday()]}, {day_said(day)}",
+    "month": lambda day: f"{_MONTHS[day.month - 1]} {day.year}",
+    "weekday": lambda number: _WEEKDAYS[number - 1],
     "flag": lambda flag: "yes" if flag else "no",
     "text": lambda name: value(name, Language.en),
 }
@@ -206,7 +206,9 @@ def said(column: str, figure: Any) -> str:
     """A figure as the English page writes it."""
     if figure is None:
         return "–"
-    return (_COLUMN_SAID.get(column) or _UNIT_SAID[UNITS[column]])(figure)
+    if column == "reason":
+        return reason(figure, Language.en)
+    return _UNIT_SAID[PANEL_COLUMNS[column].unit](figure)
 
 
 def cells(page: Page, panel: Panel) -> list[list[str]]:
@@ -249,8 +251,8 @@ def test_every_panel_is_drawn_from_one_file_and_without_a_complaint(
         assert page.get_attribute("html", "lang") == language
         for panel in PANELS:
             title = page.inner_text(f"#{panel.id} h3")
-            assert title == text(panel.title, language)
-            assert page.inner_text(f"#{panel.id} .question") == text(panel.question, language)
+            assert title == panel.title.of(language)
+            assert page.inner_text(f"#{panel.id} .question") == panel.question.of(language)
         for panel in DRAWN:
             marks = page.locator(f"#{panel.id} .chart svg .mark-group path").count()
             assert marks > 3, panel.id
@@ -264,7 +266,7 @@ def test_every_panel_is_drawn_from_one_file_and_without_a_complaint(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_is_small(published: Published, language: Language) -> None:
-    size = len(render(published.figures, SALES, language).encode())
+    size = len(render(published.snapshot, SALES, language).encode())
     print(f"\n{language}: {size / 1e6:.2f} MB")
     assert size < 6_000_000
 
@@ -275,7 +277,7 @@ def test_amounts_with_parts_of_a_cent_are_refused_rather_than_cut_off(
     finer = replace(SALES["sale_amount"], type=Decimal(12, 3))
     fields = tuple(finer if field.name == finer.name else field for field in SALES.fields)
     with pytest.raises(SettingsError, match="sale_amount has 3 decimals, and the page shows 2"):
-        render(published.figures, Contract(fields), Language.en)
+        render(published.snapshot, Contract(fields), Language.en)
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -460,9 +462,8 @@ def test_every_chart_says_what_it_shows(pages: dict[str, str], browser: Browser)
         for panel in DRAWN:
             chart = seen.page.locator(f"#{panel.id} .chart")
             assert chart.get_attribute("role") == "img"
-            assert text(f"{panel.id}.chart", Language.ru) in (
-                chart.get_attribute("aria-label") or ""
-            )
+            assert panel.picture is not None
+            assert panel.picture.ru in (chart.get_attribute("aria-label") or "")
 
 
 @pytest.mark.parametrize(("name", "width"), [("ru", 360), ("en", 390), ("thirty", 820)])
@@ -525,7 +526,7 @@ def test_one_import_without_rejects_says_so(pages: dict[str, str], browser: Brow
         assert page.inner_text("#rejects_by_reason .empty") == "No row was rejected."
         assert page.is_hidden("#rejects_by_reason .chart")
         for panel in ("total_sales", "total_sales_amount", "average_sale_amount", "rejected_share"):
-            assert "no earlier import to compare" in page.inner_text(f"#{panel} .beside")
+            assert "no previous import to compare with" in page.inner_text(f"#{panel} .beside")
         assert figure(page, "rejected_share") == "0.00%"
         assert page.locator("#imports .mark-rect path").count() == 1
         assert seen.complaints == []
@@ -588,9 +589,9 @@ def test_a_name_is_text_whatever_is_in_it(
             column: [evil if each == "West" else each for each in values]
             for column, values in table.items()
         }
-        for name, table in published.figures.tables.items()
+        for name, table in published.snapshot.tables.items()
     }
-    page = render(replace(published.figures, tables=tables), SALES, Language.en)
+    page = render(replace(published.snapshot, tables=tables), SALES, Language.en)
     write(page, tmp_path / "page.html")
     with opened(browser, (tmp_path / "page.html").as_uri()) as seen:
         box = seen.page.get_by_label(evil, exact=True)
@@ -605,10 +606,10 @@ def test_a_name_is_text_whatever_is_in_it(
 def test_without_an_import_the_next_step_is_named(tmp_path: Path) -> None:
     with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
         with pytest.raises(BatchError, match="run: vitrina run"):
-            read_figures(store)
+            read_snapshot(store)
         store.create_tables(SALES)
         with pytest.raises(BatchError, match="run: vitrina run"):
-            read_figures(store)
+            read_snapshot(store)
 
 
 # Written
@@ -771,7 +772,7 @@ def test_every_word_of_the_page_is_in_use_and_every_word_in_use_is_there() -> No
 
 def test_the_documentation_has_every_panel_and_its_question() -> None:
     rows = "\n".join(
-        f"| {text(panel.title, Language.en)} | {text(panel.question, Language.en)} "
+        f"| {panel.title.en} | {panel.question.en} "
         f"| {panel.kind.replace('_', ' ')} | {', '.join(sorted(panel.variables)) or '–'} |"
         for panel in PANELS
     )

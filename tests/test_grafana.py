@@ -27,16 +27,12 @@ from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.panel_figures import Choice, Figures
 from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
 from vitrina.contract import SALES, Batch
-from vitrina.dashboard.grafana.dashboards import (
-    ALERT_FOLDER,
-    DASHBOARDS,
-    DATA_SOURCE,
-    PLUGIN,
-    PLUGIN_VERSION,
-    files,
-    main,
-)
-from vitrina.dashboard.panels import PANELS, UNITS
+from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
+from vitrina.dashboard.grafana.clickhouse import DATA_SOURCE, PLUGIN, PLUGIN_VERSION
+from vitrina.dashboard.grafana.dashboards import DASHBOARDS
+from vitrina.dashboard.grafana.files import files, write
+from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals, LedgerEntry
@@ -72,7 +68,7 @@ QUOTED = ("O'Neill's", "L'Île", 'say "no"', "a, (b) -- c")
 
 
 def test_the_generated_files_are_fresh(tmp_path: Path) -> None:
-    main(tmp_path)
+    write(tmp_path)
     for path in files():
         assert (DEPLOY / path).read_text() == (tmp_path / path).read_text(), "run: make grafana"
 
@@ -104,8 +100,8 @@ def test_the_names_that_others_hold_on_to_never_change() -> None:
 def test_every_panel_is_drawn_in_words_of_the_language(language: Language) -> None:
     for panel in PANELS:
         shown = drawn(language)[panel.id]
-        assert shown["title"] == text(panel.title, language)
-        assert shown["description"] == text(panel.question, language)
+        assert shown["title"] == panel.title.of(language)
+        assert shown["description"] == panel.question.of(language)
     sections = [each["title"] for each in dashboard(language)["panels"] if each["type"] == "row"]
     assert sections == [
         text(f"section.{name}", language) for name in dict.fromkeys(p.section for p in PANELS)
@@ -153,7 +149,7 @@ def test_every_column_has_a_name_in_words_where_it_is_shown() -> None:
             for each in shown["fieldConfig"]["overrides"]
             if each["properties"][0]["id"] == "displayName"
         }
-        assert named == {name: text(f"column.{name}", Language.ru) for name in panel.columns}
+        assert named == {name: PANEL_COLUMNS[name].words.ru for name in panel.columns}
 
 
 def test_rows_become_columns_by_names_that_the_query_has() -> None:
@@ -424,7 +420,7 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
         _, types = shown.query(f"DESCRIBE ({sql})")
         for name, type_ in (row[:2] for row in types):
             bare = re.sub(r"^Nullable\((.*)\)$", r"\1", type_)
-            assert re.match(drawable[UNITS[name]], bare), (panel.id, name, type_)
+            assert re.match(drawable[PANEL_COLUMNS[name].unit], bare), (panel.id, name, type_)
 
 
 def test_variables_offer_what_the_import_has(shown: ClickHouse, published: Published) -> None:
