@@ -156,7 +156,7 @@ TEXTS: dict[str, Words] = {
     "value.sales_by_day": Words("by day and region", "по дням и регионам"),
     # Reject reasons: a field and a rule, or one of its own
     f"reason.{CONFLICTING_DUPLICATE}": Words(
-        "same sale number, different contents", "один номер продажи, разное содержимое"
+        "same sale, different contents", "та же продажа, другие данные"
     ),
     "reason.region_unknown": Words("region: unknown", "регион: неизвестен"),
     "field.sale_id": Words("sale number", "номер продажи"),

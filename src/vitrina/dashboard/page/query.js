@@ -52,14 +52,17 @@ const compare = (one, other) =>
 
 // By columns, "-" before those of which the largest comes first.
 /** @type {(by: string[]) => (one: Row, other: Row) => number} */
-const inOrder = (by) => (one, other) => {
-  for (const name of by) {
-    const down = name.startsWith("-");
-    const column = down ? name.slice(1) : name;
-    const order = compare(one[column], other[column]);
-    if (order) return down ? -order : order;
-  }
-  return 0;
+const inOrder = (by) => {
+  const columns = by.map((name) =>
+    name.startsWith("-") ? { name: name.slice(1), way: -1 } : { name, way: 1 },
+  );
+  return (one, other) => {
+    for (const { name, way } of columns) {
+      const order = compare(one[name], other[name]);
+      if (order) return way * order;
+    }
+    return 0;
+  };
 };
 
 // The rows that are alike in some columns, in the order in which they are first met.
@@ -73,6 +76,14 @@ const alike = (rows, by) => {
     else groups.set(key, [row]);
   }
   return [...groups.values()];
+};
+
+/** @type {(row: Row, columns: string[]) => Row} */
+const picked = (row, columns) => {
+  /** @type {Row} */
+  const some = {};
+  for (const name of columns) some[name] = row[name];
+  return some;
 };
 
 /** @type {(values: bigint[]) => bigint} */
@@ -111,16 +122,21 @@ const windows = {
 /** @type {(steps: Step[], tables: Record<string, Row[]>, choice: Choice, today: string) =>
  *   (place: number) => Row[]} */
 const queries = (steps, tables, choice, today) => {
-  /** @type {(expression: any, row: Row) => any} */
-  const valueOf = (expression, row) => {
-    if (typeof expression === "string") return row[expression];
-    if (!Array.isArray(expression)) return expression;
+  // What an expression of `expressions.py` gives for a row.
+  /** @type {(expression: any) => (row: Row) => any} */
+  const valueOf = (expression) => {
+    if (typeof expression === "string") return (row) => row[expression];
+    if (!Array.isArray(expression)) return () => expression;
     const [name, ...given] = expression;
-    const values = given.map((each) => valueOf(each, row));
-    if (values.includes(null)) return null;
-    if (name === "age") return (Date.parse(today) - Date.parse(values[0])) / 86_400_000;
-    return functions[name](...values);
+    const work = name === "age" ? age : functions[name];
+    const parts = given.map(valueOf);
+    return (row) => {
+      const values = parts.map((part) => part(row));
+      return values.includes(null) ? null : work(...values);
+    };
   };
+  /** @type {(day: string) => number} */
+  const age = (day) => (Date.parse(today) - Date.parse(day)) / 86_400_000;
   /** @type {Record<string, (row: Row) => boolean>} */
   const chosen = {
     region: (row) => !choice.regions.size || choice.regions.has(row.region),
@@ -129,19 +145,17 @@ const queries = (steps, tables, choice, today) => {
     days: () => true,
   };
   /** @type {(rows: Row[], of: any) => any[]} */
-  const column = (rows, of) => rows.map((row) => valueOf(of, row));
+  const column = (rows, of) => rows.map(valueOf(of));
   /** @type {Record<string, (step: Step) => Row[]>} */
   const run = {
     table: ({ name }) => tables[name],
     chosen: ({ of, variables }) =>
       rowsOf(of).filter((row) => variables.every((/** @type {string} */ each) => chosen[each](row))),
-    where: ({ of, condition }) => rowsOf(of).filter((row) => valueOf(condition, row)),
+    where: ({ of, condition }) => rowsOf(of).filter(valueOf(condition)),
     group({ of, by, figures }) {
       const groups = by.length ? alike(rowsOf(of), by) : [rowsOf(of)];
       return groups.map((rows) => {
-        /** @type {Row} */
-        const row = {};
-        for (const name of by) row[name] = rows[0][name];
+        const row = picked(rows[0] ?? {}, by);
         for (const [name, figure, each] of figures) {
           row[name] = aggregates[figure](column(rows, each));
         }
@@ -160,16 +174,15 @@ const queries = (steps, tables, choice, today) => {
         }
         return rows;
       }),
-    derive: ({ of, figures }) =>
-      rowsOf(of).map((row) => {
-        const derived = { ...row };
-        for (const [name, each] of figures) derived[name] = valueOf(each, row);
-        return derived;
-      }),
-    select: ({ of, columns }) =>
-      rowsOf(of).map((row) =>
-        Object.fromEntries(columns.map((/** @type {string} */ name) => [name, row[name]])),
-      ),
+    derive({ of, figures }) {
+      const derived = figures.map((/** @type {any[]} */ [name, each]) => [name, valueOf(each)]);
+      return rowsOf(of).map((row) => {
+        const more = { ...row };
+        for (const [name, value] of derived) more[name] = value(row);
+        return more;
+      });
+    },
+    select: ({ of, columns }) => rowsOf(of).map((row) => picked(row, columns)),
     beside: ({ of, other }) =>
       rowsOf(of).flatMap((row) => rowsOf(other).map((beside) => ({ ...row, ...beside }))),
     order: ({ of, by }) => [...rowsOf(of)].sort(inOrder(by)),
@@ -200,7 +213,10 @@ const rowsOfTable = (table, units) => {
   });
   // What has no rows has no columns either.
   const count = columns[0]?.[1].length ?? 0;
-  return Array.from({ length: count }, (_, at) =>
-    Object.fromEntries(columns.map(([name, values]) => [name, values[at]])),
-  );
+  return Array.from({ length: count }, (_, at) => {
+    /** @type {Row} */
+    const row = {};
+    for (const [name, values] of columns) row[name] = values[at];
+    return row;
+  });
 };
