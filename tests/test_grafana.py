@@ -12,6 +12,7 @@ from decimal import Decimal as Money
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo, available_timezones
 
 import clickhouse_connect
 import duckdb
@@ -150,6 +151,35 @@ def test_every_column_has_a_name_in_words_where_it_is_shown() -> None:
             if each["properties"][0]["id"] == "displayName"
         }
         assert named == {name: PANEL_COLUMNS[name].words.ru for name in panel.columns}
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_figure_is_picked_by_the_name_that_is_shown(language: Language) -> None:
+    """`reduceOptions.fields` is matched against the display name, which the words set."""
+    for panel in PANELS:
+        shown = drawn(language)[panel.id]
+        if shown["type"] in ("stat", "gauge"):
+            pattern = shown["options"]["reduceOptions"]["fields"].strip("/")
+            assert re.search(pattern, PANEL_COLUMNS[panel.value].words.of(language))
+
+
+def test_a_scale_is_set_for_its_own_column_alone() -> None:
+    """In the defaults it would hold for every column, that on x too."""
+    for shown in drawn().values():
+        assert not {"min", "max"} & set(shown["fieldConfig"]["defaults"])
+    scales = [
+        {each["id"]: each["value"] for each in override["properties"]}
+        for override in drawn()["pareto"]["fieldConfig"]["overrides"]
+        if override["matcher"]["options"] == "running_share"
+    ]
+    assert {"min": 0, "max": 1} in scales
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_time_zone_has_a_name_that_the_plugin_knows(language: Language) -> None:
+    """It would take an unknown one for that of the server, and shift the days."""
+    assert ZoneInfo(dashboard(language)["timezone"]).utcoffset(AT) == timedelta(0)
+    assert dashboard(language)["timezone"] in available_timezones()
 
 
 def test_rows_become_columns_by_names_that_the_query_has() -> None:
@@ -451,6 +481,18 @@ def test_panels_over_days_follow_the_time_range() -> None:
     for panel in PANELS:
         sql = drawn()[panel.id]["targets"][0]["rawSql"]
         assert ("$__dateFilter(sale_date)" in sql) == ("sales_by_day" in sql)
+
+
+def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
+    empty = View({"import_date": Chosen(""), "region": Chosen([ALL]), "product": Chosen([ALL])})
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for panel in PANELS:
+            _, rows = asked(store, rendered(drawn()[panel.id]["targets"][0]["rawSql"], empty))
+            # A figure is nothing, or none of anything.
+            assert {each for row in rows for each in row} <= {None, 0}, panel.id
+        for variable in dashboard()["templating"]["list"]:
+            assert store.query(rendered(variable["query"]["rawSql"], empty))[1] == []
 
 
 # Values with a quote in them
