@@ -164,6 +164,8 @@ class Example:
 
     sales: Mapping[date, list[dict[str, Any]]]
     days: list[dict[str, Any]]
+    ledger: Mapping[date, tuple[int, int]]
+    """Rejected rows and rows in the feed."""
     choices: list[Selection]
 
 
@@ -199,9 +201,10 @@ def examples(draw: st.DrawFn) -> Example:
         }
     )
     day_key = lambda row: (row["sale_date"], row["region"])  # noqa: E731
-    sales = {AS_OF: sold(FEW | AMOUNTS, least_rows=1)}
+    sales = {AS_OF: sold(FEW | AMOUNTS, least_rows=4)}
     if draw(st.booleans()):
         sales[WEEK_BEFORE] = sold(AMOUNTS, least_rows=0)
+    ledger = st.tuples(st.integers(0, 10**12), st.integers(0, 10**12))
     choice = st.builds(
         Selection,
         st.just(AS_OF),
@@ -210,7 +213,8 @@ def examples(draw: st.DrawFn) -> Example:
     )
     return Example(
         sales,
-        draw(st.lists(day_rows, max_size=30, unique_by=day_key)),
+        draw(st.lists(day_rows, min_size=8, max_size=30, unique_by=day_key)),
+        {day: draw(ledger) for day in sales},
         [Selection(AS_OF), *draw(st.lists(choice, min_size=2, max_size=2))],
     )
 
@@ -220,14 +224,13 @@ def import_of(
     day: date,
     sales: list[dict[str, Any]],
     days: Sequence[dict[str, Any]] = (),
-    **ledger: int,
+    ledger: tuple[int, int] = (3, 1000),
 ) -> None:
     for mart, rows in ((BY_REGION_PRODUCT, sales), (BY_DAY, days)):
         store.stage(mart, day, AT, mart_table(mart, *rows))
         store.replace_import(mart, day)
-    store.record_batch(
-        replace(ENTRY, as_of=day, **ledger), AT, [], {"region_unknown": 1, "sale_id_missing": 2}
-    )
+    entry = replace(ENTRY, as_of=day, rejected=ledger[0], rows_in=ledger[1])
+    store.record_batch(entry, AT, [], {"region_unknown": 1, "sale_id_missing": 2})
 
 
 def in_page(page: Page, plans: Plans, tables: Any, choices: Sequence[Selection]) -> list[Any]:
@@ -287,14 +290,15 @@ def compare(store: ClickHouse, page: Page, queries: Sequence[Query], example: Ex
             assert answer[place] == expected, (choice, statement)
 
 
-@settings(max_examples=20, deadline=None)
+# An example is many rows, three choices and every query: a few of them go a long way.
+@settings(max_examples=1 + settings().max_examples // 5)
 @given(example=examples())
 def test_the_page_computes_what_clickhouse_answers(
     store_for_all: ClickHouse, blank: Page, example: Example
 ) -> None:
     store_for_all.withdraw(WEEK_BEFORE)
     for day, sales in example.sales.items():
-        import_of(store_for_all, day, sales, example.days)
+        import_of(store_for_all, day, sales, example.days, example.ledger[day])
     queries = [each for panel in PANELS for each in (panel.query, panel.key) if each is not None]
     compare(store_for_all, blank, queries, example)
 
