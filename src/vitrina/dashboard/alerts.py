@@ -55,7 +55,7 @@ WHERE imports = 0
     # A batch beyond `max_rejected_share` is never loaded; then the import is late.
     AlertRule(
         id="rejected_share",
-        title=Words("Many rows were rejected", "Отклонено много строк"),
+        title=Words("Many rows are rejected", "Отклонено много строк"),
         summary=Words(
             "Unusually many rows of the newest import were rejected. "
             "Look at the reasons and at the feed.",

@@ -161,6 +161,11 @@ class Table(Query):
     imports: Imports = Imports.shown
 
     @property
+    def key(self) -> str:
+        """What the page calls its rows."""
+        return f"{self.name}, {self.imports}"
+
+    @property
     def columns(self) -> tuple[str, ...]:
         return self.names
 
@@ -392,7 +397,7 @@ class Plans:
         """The place of the query's last step in `steps`."""
         if query not in self._places:
             if isinstance(query, Table):
-                step = self._table(f"{query.name}, {query.imports}", query)
+                step = self._table(query.key, query)
             elif isinstance(query, Answer):
                 step = self._table(query.name, query)
             else:

@@ -61,7 +61,7 @@ def value(name: str, language: Language) -> str:
 
 TEXTS: dict[str, Words] = {
     # The page as a whole
-    "page.title": Words("Sales of the store", "Продажи магазина"),
+    "page.title": Words("Store sales", "Продажи магазина"),
     "page.summary": Words(
         "Sales from {first_day} to {last_day}, imported on {import_date}",
         "Продажи с {first_day} по {last_day}, импорт от {import_date}",

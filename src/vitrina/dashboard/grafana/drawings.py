@@ -77,8 +77,9 @@ def _stat(panel: Panel, language: Language) -> Drawing:
 
 def _gauge(panel: Panel, language: Language) -> Drawing:
     lowest, highest = panel.columns[1:]
-    # Fields are matched by the name that is shown.
-    shown = re.escape(PANEL_COLUMNS[panel.value].words.of(language))
+    # Fields are matched by the name that is shown, as a regular expression of JavaScript.
+    name = PANEL_COLUMNS[panel.value].words.of(language)
+    shown = re.sub(r"[.*+?^${}()|\[\]\\/]", r"\\\g<0>", name)
     drawing = (
         gauge.Panel()
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields(f"/^{shown}$/"))

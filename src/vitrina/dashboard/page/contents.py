@@ -6,11 +6,12 @@ from datetime import date
 from typing import Any
 
 from vitrina.contract import TIME_ZONE, Contract
-from vitrina.dashboard.page.snapshot import Rows, Snapshot, page_plans
+from vitrina.dashboard.page.snapshot import Snapshot, page_plans
 from vitrina.dashboard.panel import Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
 from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.panels.products import BEST_PRODUCTS
+from vitrina.dashboard.panels.tables import SALES_BY_DAY
 from vitrina.dashboard.query import Plans
 from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 
@@ -18,7 +19,6 @@ CENTS = 2
 """The decimals of money in the page, which computes in whole cents."""
 
 _MILLIONTHS = 6
-_DAYS = "sales_by_day, shown"
 
 
 def contents(
@@ -26,7 +26,7 @@ def contents(
 ) -> dict[str, Any]:
     """All that the page's script needs, as JSON has it, but for its charts."""
     plans = page_plans()
-    days = snapshot.tables[_DAYS].get("sale_date", [])
+    days = snapshot.tables[SALES_BY_DAY.key].get("sale_date", [])
     return {
         "language": language,
         "version": version,
@@ -95,8 +95,7 @@ def _labels(snapshot: Snapshot, language: Language) -> dict[str, str]:
 
 
 def _found(snapshot: Snapshot, column: str) -> set[str]:
-    tables: Sequence[Rows] = tuple(snapshot.tables.values())
-    return {each for rows in tables for each in rows.get(column, ())}
+    return {each for rows in snapshot.tables.values() for each in rows.get(column, ())}
 
 
 def _plain(column: str, values: Sequence[Any]) -> Any:
