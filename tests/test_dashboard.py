@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP
 from decimal import Decimal as Money
 from pathlib import Path
@@ -516,6 +516,29 @@ def test_on_paper_it_is_light_and_says_what_was_chosen(
         assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+@pytest.mark.parametrize(
+    ("days", "english", "russian"),
+    [
+        (1, "1 day", "1 день"),
+        (2, "2 days", "2 дня"),
+        (5, "5 days", "5 дней"),
+        (21, "21 days", "21 день"),
+    ],
+)
+def test_the_age_is_counted_in_days_of_moscow_and_in_the_words_of_the_language(
+    pages: dict[str, str], browser: Browser, days: int, english: str, russian: str
+) -> None:
+    # Half past midnight in Moscow is still the day before in UTC.
+    day_before = datetime.combine(AS_OF + timedelta(days=days - 1), time(21, 30), UTC)
+    for language, expected in (("en", english), ("ru", russian)):
+        with browser.new_context(timezone_id="UTC") as room:
+            page = room.new_page()
+            page.clock.set_fixed_time(day_before)
+            page.goto(pages[language])
+            drawn(page)
+            assert figure(page, "import_age") == expected
+
+
 # Few imports and many, and strange ones
 
 
@@ -765,6 +788,6 @@ def test_every_word_of_the_page_is_in_use_and_every_word_in_use_is_there() -> No
         "page.not_by_region",
         "page.not_by_product",
     }
-    named = set(re.findall(r"page\.[a-z_]+(?=[\"'`]|-->)", code)) | composed
+    named = set(re.findall(r"(?<![\w.])page\.[a-z_]+(?=[\"'`]|-->)", code)) | composed
     known = {key for key in TEXTS if key.startswith("page.")}
     assert named - {"page.html", "page.css", "page.js"} == known
