@@ -26,6 +26,7 @@ from tests.browsers import drawn, launched, opened
 from tests.rows import AS_OF
 from vitrina.columns import Decimal
 from vitrina.contract import SALES, Batch, Contract
+from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.dashboard.page.files import write
 from vitrina.dashboard.page.html import render
 from vitrina.dashboard.page.serve import serving
@@ -768,10 +769,15 @@ def test_only_the_page_is_served_and_only_to_this_machine(published: Published) 
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    for key, (english, russian) in TEXTS.items():
-        assert english, key
-        assert russian, key
-        assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", russian), key
+    words = [*TEXTS.values(), *(column.words for column in PANEL_COLUMNS.values())]
+    for panel in PANELS:
+        words += [panel.title, panel.question, *filter(None, (panel.picture, panel.empty))]
+    for rule in ALERT_RULES:
+        words += [rule.title, rule.summary]
+    for english, russian in words:
+        assert english
+        assert russian, english
+        assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", russian), english
 
 
 def test_every_word_of_the_page_is_in_use_and_every_word_in_use_is_there() -> None:
