@@ -443,6 +443,9 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
         "days": r"U?Int\d+",
         "flag": r"U?Int8",
         "date": r"Date",
+        "day": r"Date",
+        "month": r"Date",
+        "weekday": r"U?Int\d+",
         "text": r"(LowCardinality\()?String",
     }
     for panel in PANELS:
