@@ -54,7 +54,7 @@ format: set-up-dev ## format the code
 	@.venv/bin/ruff format
 
 grafana: set-up-dev ## generate Grafana's dashboards and alerts in deploy/grafana
-	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana.dashboards deploy/grafana
+	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana deploy/grafana
 
 lock: set-up-dev ## pin what pyproject.toml requires, keeping present pins that still fit
 	@$(PYTHON_OF_VENV) scripts/lock.py

@@ -2,16 +2,16 @@
 
     VITRINA_HOME=… python benchmarks/panels.py [repetitions]
 
-Every query that Grafana sends, with everything chosen, runs once to warm up and then as often
-as asked, one after the other, in the embedded ClickHouse of that home. Prints the median and
-the slowest in milliseconds, and fails when a median is above the 200 that the panels may take.
+Runs every query that Grafana sends, with everything chosen, in the embedded ClickHouse of that
+home: once to warm up, then so many times in a row. Prints the median and the slowest in
+milliseconds, and fails when a median is above the 200 that a panel may take.
 """
 
 import sys
 import time
 from statistics import median
 
-from vitrina.dashboard.grafana.alerts import ALERTS
+from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.dashboard.panels import CHOICES, PANELS
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.settings import load_settings
@@ -24,7 +24,7 @@ def main(repetitions: int) -> int:
     """Measure, print, and return how many queries take too long."""
     queries = {panel.id: panel.sql for panel in PANELS}
     queries |= {f"variable {name}": sql for name, sql in CHOICES.items()}
-    queries |= {f"alert {alert.id}": alert.sql for alert in ALERTS}
+    queries |= {f"alert {alert.id}": alert.sql for alert in ALERT_RULES}
     slow = 0
     with open_clickhouse(load_settings()) as store:
         imports = [day for day, _ in store.imports()]

@@ -24,7 +24,7 @@ def dashboard(language: Language = Language.en) -> dict[str, Any]:
 
 
 def drawn(language: Language = Language.en) -> dict[str, dict[str, Any]]:
-    """The panels of a dashboard that show figures, by the ids that `panels.py` gives them."""
+    """The panels of a dashboard that show figures, by their own ids."""
     panels = {each["id"]: each for each in dashboard(language)["panels"] if each["type"] != "row"}
     return {name: panels[panel_id(name)] for name in PANEL_IDS}
 

@@ -1,7 +1,7 @@
 """What every panel must show, worked out by DuckDB over the same marts and in plain Python.
 
 DuckDB adds up and orders; what is divided is divided here, as exact decimals rounded half
-away from zero. Nothing is taken from `panels.py`.
+away from zero. Nothing is taken from the panels' queries.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,10 +14,10 @@ from tests.grafana_plugin import View, rendered
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_PRODUCT, mart_table
 from vitrina.contract import SALES
-from vitrina.dashboard.grafana.alerts import ALERTS, REJECTED_NOTABLE
-from vitrina.dashboard.texts import Language, text
+from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
+from vitrina.rules import NOTABLE_REJECTED_SHARE
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
@@ -136,7 +136,7 @@ def test_the_age_of_the_last_import_is_taken_now(empty: ClickHouse) -> None:
 def test_a_rejected_share_above_the_threshold_fires(
     empty: ClickHouse, rejected: int, rows_in: int
 ) -> None:
-    assert Money("0.03") == REJECTED_NOTABLE
+    assert Money("0.03") == NOTABLE_REJECTED_SHARE
     list_import(empty, WEEK_BEFORE, rejected=900)
     list_import(empty, AS_OF, rejected=rejected, rows_in=rows_in)
     assert not fires(empty, "vitrina-rejected-share")
@@ -209,8 +209,8 @@ def test_an_empty_database_is_late_and_nothing_else(empty: ClickHouse) -> None:
 
 
 def test_every_alert_says_what_to_do_in_both_languages() -> None:
-    for alert, rule in zip(ALERTS, rules().values(), strict=True):
-        assert rule["title"] == text(alert.title, Language.en)
+    for alert, rule in zip(ALERT_RULES, rules().values(), strict=True):
+        assert rule["title"] == alert.title.en
         said = rule["annotations"]
         assert said["summary"] != said["summary_ru"]
         assert "{count}" not in said["summary"] + said["summary_ru"]

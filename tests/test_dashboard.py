@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP
 from decimal import Decimal as Money
 from pathlib import Path
@@ -27,10 +27,14 @@ from tests.ledgers import ledger_entry
 from tests.rows import AS_OF
 from vitrina.columns import Decimal
 from vitrina.contract import SALES, Batch, Contract
-from vitrina.dashboard.page.figures import Figures, read_figures
-from vitrina.dashboard.page.html import render, write
+from vitrina.dashboard.alerts import ALERT_RULES
+from vitrina.dashboard.page.files import write
+from vitrina.dashboard.page.html import render
 from vitrina.dashboard.page.serve import serving
-from vitrina.dashboard.panels import PANELS, UNITS, Kind, Panel
+from vitrina.dashboard.page.snapshot import Snapshot, read_snapshot
+from vitrina.dashboard.panel import Kind, Panel
+from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import BatchError, SettingsError
@@ -44,7 +48,6 @@ from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
 WEEK_BEFORE = AS_OF - timedelta(days=7)
-DOCS = Path(__file__).parents[1] / "docs"
 VITRINA = Path(sys.executable).with_name("vitrina")
 PANEL = {panel.id: panel for panel in PANELS}
 DRAWN = [panel for panel in PANELS if panel.kind not in (Kind.stat, Kind.gauge, Kind.table)]
@@ -60,10 +63,10 @@ class Published:
     """Two imports, and what ClickHouse answers to the panels' own SQL."""
 
     home: Path
-    figures: Figures
-    first_alone: Figures
+    snapshot: Snapshot
+    first_alone: Snapshot
     """One import, of which no row was rejected."""
-    thirty: Figures
+    thirty: Snapshot
     answers: Mapping[Selection, Answers]
 
 
@@ -81,7 +84,7 @@ def published(
     ):
         for day, recipe in ((WEEK_BEFORE, Recipe(3_000, 7)), (AS_OF, Recipe(4_000, 11))):
             run_batch(spark, Lake(str(home / "lake"), day), source, store, Batch(day), recipe)
-        figures = read_figures(store)
+        snapshot = read_snapshot(store)
         answers = {choice: ask(store, choice) for choice in choices(store)}
         first_alone, thirty = other_ledgers(store, source)
     # The tests that follow find both imports and no other.
@@ -89,7 +92,7 @@ def published(
         for day, _ in store.imports():
             if day not in (WEEK_BEFORE, AS_OF):
                 store.withdraw(day)
-    return Published(home, figures, first_alone, thirty, answers)
+    return Published(home, snapshot, first_alone, thirty, answers)
 
 
 def run_batch(
@@ -108,7 +111,7 @@ def run_batch(
     publish.run(lake, source, store, batch)
 
 
-def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Figures, Figures]:
+def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Snapshot, Snapshot]:
     """One import without rejects; then thirty with, the marts being those of the newest."""
     moment = datetime(2026, 11, 24, 12, 50, tzinfo=UTC)
     entry, totals = source.current_batch(), source.control_totals(AS_OF)
@@ -117,13 +120,13 @@ def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Figures, Figures
     store.withdraw(WEEK_BEFORE)
     store.record_batch(replace(entry, rejected=0), moment, totals, {})
     rejects = {"quantity_above_maximum": 40, "region_unknown": 7}
-    alone = read_figures(store)
+    alone = read_snapshot(store)
     for week in range(30):
         day = AS_OF - timedelta(weeks=week)
         amount = entry.total_sales_amount + 100 * week
         listed = replace(entry, as_of=day, total_sales_amount=amount)
         store.record_batch(listed, moment, totals, {name: n + week for name, n in rejects.items()})
-    return alone, read_figures(store)
+    return alone, read_snapshot(store)
 
 
 def choices(store: ClickHouse) -> list[Selection]:
@@ -158,8 +161,8 @@ def pages(published: Published, tmp_path_factory: pytest.TempPathFactory) -> dic
     """The addresses of the pages, as files."""
     folder = tmp_path_factory.mktemp("pages")
     contents = {
-        "en": render(published.figures, SALES, Language.en),
-        "ru": render(published.figures, SALES, Language.ru),
+        "en": render(published.snapshot, SALES, Language.en),
+        "ru": render(published.snapshot, SALES, Language.ru),
         "alone": render(published.first_alone, SALES, Language.en),
         "thirty": render(published.thirty, SALES, Language.ru),
     }
@@ -174,7 +177,7 @@ def chosen(choice: Selection) -> str:
     return "#" + "&".join(parts + [f"product={each}" for each in choice.products])
 
 
-# Figures in words, as the English page writes them
+# Snapshot in words, as the English page writes them
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"]
@@ -185,12 +188,6 @@ def day_said(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-_COLUMN_SAID: dict[str, Callable[[Any], str]] = {
-    "weekday": lambda number: _WEEKDAYS[number - 1],
-    "month": lambda day: f"{_MONTHS[day.month - 1]} {day.year}",
-    "sale_date": lambda day: f"{_WEEKDAYS[day.weekday()]}, {day_said(day)}",
-    "reason": lambda name: reason(name, Language.en),
-}
 _UNIT_SAID: dict[str, Callable[[Any], str]] = {
     "money": "{:,.2f}".format,
     "share": lambda share: f"{(share * 100).quantize(Money('0.01'), ROUND_HALF_UP):,}%",
@@ -199,6 +196,9 @@ _UNIT_SAID: dict[str, Callable[[Any], str]] = {
     "days": "{:,}".format,
     "number": str,
     "date": day_said,
+    "day": lambda day: f"{_WEEKDAYS[day.weekday()]}, {day_said(day)}",
+    "month": lambda day: f"{_MONTHS[day.month - 1]} {day.year}",
+    "weekday": lambda number: _WEEKDAYS[number - 1],
     "flag": lambda flag: "yes" if flag else "no",
     "text": lambda name: value(name, Language.en),
 }
@@ -208,7 +208,9 @@ def said(column: str, figure: Any) -> str:
     """A figure as the English page writes it."""
     if figure is None:
         return "–"
-    return (_COLUMN_SAID.get(column) or _UNIT_SAID[UNITS[column]])(figure)
+    if column == "reason":
+        return reason(figure, Language.en)
+    return _UNIT_SAID[PANEL_COLUMNS[column].unit](figure)
 
 
 def cells(page: Page, panel: Panel) -> list[list[str]]:
@@ -251,8 +253,8 @@ def test_every_panel_is_drawn_from_one_file_and_without_a_complaint(
         assert page.get_attribute("html", "lang") == language
         for panel in PANELS:
             title = page.inner_text(f"#{panel.id} h3")
-            assert title == text(panel.title, language)
-            assert page.inner_text(f"#{panel.id} .question") == text(panel.question, language)
+            assert title == panel.title.of(language)
+            assert page.inner_text(f"#{panel.id} .question") == panel.question.of(language)
         for panel in DRAWN:
             marks = page.locator(f"#{panel.id} .chart svg .mark-group path").count()
             assert marks > 3, panel.id
@@ -266,7 +268,7 @@ def test_every_panel_is_drawn_from_one_file_and_without_a_complaint(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_is_small(published: Published, language: Language) -> None:
-    size = len(render(published.figures, SALES, language).encode())
+    size = len(render(published.snapshot, SALES, language).encode())
     print(f"\n{language}: {size / 1e6:.2f} MB")
     assert size < 6_000_000
 
@@ -277,7 +279,7 @@ def test_amounts_with_parts_of_a_cent_are_refused_rather_than_cut_off(
     finer = replace(SALES["sale_amount"], type=Decimal(12, 3))
     fields = tuple(finer if field.name == finer.name else field for field in SALES.fields)
     with pytest.raises(SettingsError, match="sale_amount has 3 decimals, and the page shows 2"):
-        render(published.figures, Contract(fields), Language.en)
+        render(published.snapshot, Contract(fields), Language.en)
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -462,9 +464,8 @@ def test_every_chart_says_what_it_shows(pages: dict[str, str], browser: Browser)
         for panel in DRAWN:
             chart = seen.page.locator(f"#{panel.id} .chart")
             assert chart.get_attribute("role") == "img"
-            assert text(f"{panel.id}.chart", Language.ru) in (
-                chart.get_attribute("aria-label") or ""
-            )
+            assert panel.picture is not None
+            assert panel.picture.ru in (chart.get_attribute("aria-label") or "")
 
 
 @pytest.mark.parametrize(("name", "width"), [("ru", 360), ("en", 390), ("thirty", 820)])
@@ -518,6 +519,29 @@ def test_on_paper_it_is_light_and_says_what_was_chosen(
         assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+@pytest.mark.parametrize(
+    ("days", "english", "russian"),
+    [
+        (1, "1 day", "1 день"),
+        (2, "2 days", "2 дня"),
+        (5, "5 days", "5 дней"),
+        (21, "21 days", "21 день"),
+    ],
+)
+def test_the_age_is_counted_in_days_of_moscow_and_in_the_words_of_the_language(
+    pages: dict[str, str], browser: Browser, days: int, english: str, russian: str
+) -> None:
+    # Half past midnight in Moscow is still the day before in UTC.
+    day_before = datetime.combine(AS_OF + timedelta(days=days - 1), time(21, 30), UTC)
+    for language, expected in (("en", english), ("ru", russian)):
+        with browser.new_context(timezone_id="UTC") as room:
+            page = room.new_page()
+            page.clock.set_fixed_time(day_before)
+            page.goto(pages[language])
+            drawn(page)
+            assert figure(page, "import_age") == expected
+
+
 # Few imports and many, and strange ones
 
 
@@ -527,7 +551,7 @@ def test_one_import_without_rejects_says_so(pages: dict[str, str], browser: Brow
         assert page.inner_text("#rejects_by_reason .empty") == "No row was rejected."
         assert page.is_hidden("#rejects_by_reason .chart")
         for panel in ("total_sales", "total_sales_amount", "average_sale_amount", "rejected_share"):
-            assert "no earlier import to compare" in page.inner_text(f"#{panel} .beside")
+            assert "no previous import to compare with" in page.inner_text(f"#{panel} .beside")
         assert figure(page, "rejected_share") == "0.00%"
         assert page.locator("#imports .mark-rect path").count() == 1
         assert seen.complaints == []
@@ -590,9 +614,9 @@ def test_a_name_is_text_whatever_is_in_it(
             column: [evil if each == "West" else each for each in values]
             for column, values in table.items()
         }
-        for name, table in published.figures.tables.items()
+        for name, table in published.snapshot.tables.items()
     }
-    page = render(replace(published.figures, tables=tables), SALES, Language.en)
+    page = render(replace(published.snapshot, tables=tables), SALES, Language.en)
     write(page, tmp_path / "page.html")
     with opened(browser, (tmp_path / "page.html").as_uri()) as seen:
         box = seen.page.get_by_label(evil, exact=True)
@@ -607,10 +631,10 @@ def test_a_name_is_text_whatever_is_in_it(
 def test_without_an_import_the_next_step_is_named(tmp_path: Path) -> None:
     with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
         with pytest.raises(BatchError, match="run: vitrina run"):
-            read_figures(store)
+            read_snapshot(store)
         store.create_tables(SALES)
         with pytest.raises(BatchError, match="run: vitrina run"):
-            read_figures(store)
+            read_snapshot(store)
 
 
 # Written
@@ -735,17 +759,23 @@ def test_only_the_page_is_served_and_only_to_this_machine(published: Published) 
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    for key, (english, russian) in TEXTS.items():
-        assert english, key
-        assert russian, key
-        assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", russian), key
+    words = [*TEXTS.values(), *(column.words for column in PANEL_COLUMNS.values())]
+    for panel in PANELS:
+        words += [panel.title, panel.question, *filter(None, (panel.picture, panel.empty))]
+    for rule in ALERT_RULES:
+        words += [rule.title, rule.summary]
+    for english, russian in words:
+        assert english
+        assert russian, english
+        assert re.findall(r"\{\w+\}", english) == re.findall(r"\{\w+\}", russian), english
 
 
 def test_every_word_of_the_page_is_in_use_and_every_word_in_use_is_there() -> None:
     source = Path(__file__).parents[1] / "src" / "vitrina" / "dashboard"
     code = "\n".join(
         path.read_text(encoding="utf-8")
-        for path in (*(source / "page").iterdir(), source / "html.py", source / "grafana.py")
+        for folder in ("page", "grafana")
+        for path in sorted((source / folder).glob("*.*"))
     )
     # `page.${key}` and the like put these together.
     composed = {
@@ -754,15 +784,6 @@ def test_every_word_of_the_page_is_in_use_and_every_word_in_use_is_there() -> No
         "page.not_by_region",
         "page.not_by_product",
     }
-    named = set(re.findall(r"page\.[a-z_]+(?=[\"'`]|-->)", code)) | composed
+    named = set(re.findall(r"(?<![\w.])page\.[a-z_]+(?=[\"'`]|-->)", code)) | composed
     known = {key for key in TEXTS if key.startswith("page.")}
     assert named - {"page.html", "page.css", "page.js"} == known
-
-
-def test_the_documentation_has_every_panel_and_its_question() -> None:
-    rows = "\n".join(
-        f"| {text(panel.title, Language.en)} | {text(panel.question, Language.en)} "
-        f"| {panel.kind.replace('_', ' ')} | {', '.join(sorted(panel.variables)) or '–'} |"
-        for panel in PANELS
-    )
-    assert f"|---|---|---|---|\n{rows}\n\n" in (DOCS / "dashboards.md").read_text(encoding="utf-8")

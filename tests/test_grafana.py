@@ -12,6 +12,7 @@ from decimal import Decimal as Money
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo, available_timezones
 
 import clickhouse_connect
 import duckdb
@@ -28,16 +29,12 @@ from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.panel_figures import Choice, Figures
 from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
 from vitrina.contract import SALES, Batch
-from vitrina.dashboard.grafana.dashboards import (
-    ALERT_FOLDER,
-    DASHBOARDS,
-    DATA_SOURCE,
-    PLUGIN,
-    PLUGIN_VERSION,
-    files,
-    main,
-)
-from vitrina.dashboard.panels import PANELS, UNITS
+from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
+from vitrina.dashboard.grafana.clickhouse import DATA_SOURCE, PLUGIN, PLUGIN_VERSION
+from vitrina.dashboard.grafana.dashboards import DASHBOARDS
+from vitrina.dashboard.grafana.files import files, write
+from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals
@@ -70,7 +67,7 @@ QUOTED = ("O'Neill's", "L'Île", 'say "no"', "a, (b) -- c")
 
 
 def test_the_generated_files_are_fresh(tmp_path: Path) -> None:
-    main(tmp_path)
+    write(tmp_path)
     for path in files():
         assert (DEPLOY / path).read_text() == (tmp_path / path).read_text(), "run: make grafana"
 
@@ -102,8 +99,8 @@ def test_the_names_that_others_hold_on_to_never_change() -> None:
 def test_every_panel_is_drawn_in_words_of_the_language(language: Language) -> None:
     for panel in PANELS:
         shown = drawn(language)[panel.id]
-        assert shown["title"] == text(panel.title, language)
-        assert shown["description"] == text(panel.question, language)
+        assert shown["title"] == panel.title.of(language)
+        assert shown["description"] == panel.question.of(language)
     sections = [each["title"] for each in dashboard(language)["panels"] if each["type"] == "row"]
     assert sections == [
         text(f"section.{name}", language) for name in dict.fromkeys(p.section for p in PANELS)
@@ -151,7 +148,36 @@ def test_every_column_has_a_name_in_words_where_it_is_shown() -> None:
             for each in shown["fieldConfig"]["overrides"]
             if each["properties"][0]["id"] == "displayName"
         }
-        assert named == {name: text(f"column.{name}", Language.ru) for name in panel.columns}
+        assert named == {name: PANEL_COLUMNS[name].words.ru for name in panel.columns}
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_figure_is_picked_by_the_name_that_is_shown(language: Language) -> None:
+    """`reduceOptions.fields` is matched against the display name, which the words set."""
+    for panel in PANELS:
+        shown = drawn(language)[panel.id]
+        if shown["type"] in ("stat", "gauge"):
+            pattern = shown["options"]["reduceOptions"]["fields"].strip("/")
+            assert re.search(pattern, PANEL_COLUMNS[panel.value].words.of(language))
+
+
+def test_a_scale_is_set_for_its_own_column_alone() -> None:
+    """In the defaults it would hold for every column, that on x too."""
+    for shown in drawn().values():
+        assert not {"min", "max"} & set(shown["fieldConfig"]["defaults"])
+    scales = [
+        {each["id"]: each["value"] for each in override["properties"]}
+        for override in drawn()["pareto"]["fieldConfig"]["overrides"]
+        if override["matcher"]["options"] == "running_share"
+    ]
+    assert {"min": 0, "max": 1} in scales
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_time_zone_has_a_name_that_the_plugin_knows(language: Language) -> None:
+    """It would take an unknown one for that of the server, and shift the days."""
+    assert ZoneInfo(dashboard(language)["timezone"]).utcoffset(AT) == timedelta(0)
+    assert dashboard(language)["timezone"] in available_timezones()
 
 
 def test_rows_become_columns_by_names_that_the_query_has() -> None:
@@ -415,6 +441,9 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
         "days": r"U?Int\d+",
         "flag": r"U?Int8",
         "date": r"Date",
+        "day": r"Date",
+        "month": r"Date",
+        "weekday": r"U?Int\d+",
         "text": r"(LowCardinality\()?String",
     }
     for panel in PANELS:
@@ -422,7 +451,7 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
         _, types = shown.query(f"DESCRIBE ({sql})")
         for name, type_ in (row[:2] for row in types):
             bare = re.sub(r"^Nullable\((.*)\)$", r"\1", type_)
-            assert re.match(drawable[UNITS[name]], bare), (panel.id, name, type_)
+            assert re.match(drawable[PANEL_COLUMNS[name].unit], bare), (panel.id, name, type_)
 
 
 def test_variables_offer_what_the_import_has(shown: ClickHouse, published: Published) -> None:
@@ -453,6 +482,18 @@ def test_panels_over_days_follow_the_time_range() -> None:
     for panel in PANELS:
         sql = drawn()[panel.id]["targets"][0]["rawSql"]
         assert ("$__dateFilter(sale_date)" in sql) == ("sales_by_day" in sql)
+
+
+def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
+    empty = View({"import_date": Chosen(""), "region": Chosen([ALL]), "product": Chosen([ALL])})
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for panel in PANELS:
+            _, rows = asked(store, rendered(drawn()[panel.id]["targets"][0]["rawSql"], empty))
+            # A figure is nothing, or none of anything.
+            assert {each for row in rows for each in row} <= {None, 0}, panel.id
+        for variable in dashboard()["templating"]["list"]:
+            assert store.query(rendered(variable["query"]["rawSql"], empty))[1] == []
 
 
 # Values with a quote in them

@@ -222,18 +222,19 @@ def dashboard(
             raise SettingsError("--serve writes no file; leave out --serve or --out")
         _serve(settings, language, port, as_json)
         return
-    from vitrina.dashboard.page.figures import read_figures
-    from vitrina.dashboard.page.html import render, write
+    from vitrina.dashboard.page.files import write
+    from vitrina.dashboard.page.html import render
+    from vitrina.dashboard.page.snapshot import read_snapshot
     from vitrina.stores.opening import open_clickhouse
 
     name = "dashboard.html" if language is Language.en else f"dashboard.{lang}.html"
     file = (settings.folder / name if to is None else to.expanduser()).absolute()
     with _busy("reading the import"), open_clickhouse(settings) as store:
-        figures = read_figures(store)
+        snapshot = read_snapshot(store)
     with _busy("drawing the page"):
-        write(render(figures, SALES, language), file)
+        write(render(snapshot, SALES, language), file)
     if as_json:
-        _print_json({"file": str(file), "import_date": figures.import_date, "language": lang})
+        _print_json({"file": str(file), "import_date": snapshot.import_date, "language": lang})
     else:
         out.print(str(file), markup=False, highlight=False, soft_wrap=True)
 

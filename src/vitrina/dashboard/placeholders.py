@@ -1,8 +1,7 @@
-"""The blanks in a panel's SQL, and how each of its readers fills them in.
+"""The blanks in a panel's SQL, and what fills them in for Grafana and for one selection.
 
 `{{import_date}}` is a date; `{{region}}`, `{{product}}` and `{{days}}` are conditions on the
-columns `region`, `product_id` and `sale_date`. `{{average(amount, sales)}}` and its like are
-shorthands for exact arithmetic and come out the same for every reader.
+columns `region`, `product_id` and `sale_date`.
 """
 
 import re
@@ -34,34 +33,12 @@ class Selection:
     products: tuple[int, ...] = ()
 
 
-# ClickHouse averages decimals as floats, and its division of them can overflow silently.
-# So money is divided as whole hundredths, doubled, so that adding the divisor before a
-# division that cuts off rounds half up. What is divided by 0 is NULL.
-_SHORTHANDS = {
-    # An amount over a count, to the cent.
-    "average": (
-        "toDecimal128(intDiv(2 * toInt128({0} * 100) + {1}, nullIf(2 * {1}, 0)), 0)"
-        " * toDecimal128('0.01', 2)"
-    ),
-    # How much of {1} is {0}, neither negative: of 1, to six decimals.
-    "share": (
-        "toDecimal128(intDiv(2000000 * toInt128({0} * 100) + toInt128({1} * 100),"
-        " nullIf(2 * toInt128({1} * 100), 0)), 0) * toDecimal128('0.000001', 6)"
-    ),
-    # How far {0} is above {1}, which is not negative: of 1, half away from zero to six decimals.
-    "change": (
-        "toDecimal128(if({0} < {1}, -1, 1) * intDiv("
-        "2000000 * toInt128(abs({0} - {1}) * 100) + toInt128({1} * 100),"
-        " nullIf(2 * toInt128({1} * 100), 0)), 0) * toDecimal128('0.000001', 6)"
-    ),
-}
-
-_BLANK = re.compile(r"\{\{(\w+)(?:\((.*?)\))?\}\}")
+_BLANK = re.compile(r"\{\{(\w+)\}\}")
 
 
 def variables_in(sql: str) -> frozenset[Variable]:
     """The variables that a panel's SQL follows."""
-    return frozenset(Variable(name) for name, _ in _BLANK.findall(sql) if name in set(Variable))
+    return frozenset(Variable(name) for name in _BLANK.findall(sql))
 
 
 def literal(sql: str, selection: Selection) -> str:
@@ -81,7 +58,7 @@ def literal(sql: str, selection: Selection) -> str:
 
 
 def grafana(sql: str) -> str:
-    """The SQL as a template for Grafana's ClickHouse plugin, which fills in the rest.
+    """The SQL as a template; Grafana's ClickHouse plugin fills in the rest.
 
     `singlequote` escapes a quote in a value, which the plugin's own quoting does not.
 
@@ -89,7 +66,8 @@ def grafana(sql: str) -> str:
     '$__conditionalAll(region IN (${region:singlequote}), $region)'
     """
     templates = {
-        Variable.import_date: "toDate32(${import_date:singlequote})",
+        # The variable is empty before the first import: then NULL, which no row equals.
+        Variable.import_date: "toDate32OrNull(${import_date:singlequote})",
         Variable.region: "$__conditionalAll(region IN (${region:singlequote}), $region)",
         # Quoted numbers are numbers to ClickHouse where the column is one.
         Variable.product: "$__conditionalAll(product_id IN (${product:singlequote}), $product)",
@@ -99,13 +77,7 @@ def grafana(sql: str) -> str:
 
 
 def _fill(sql: str, value: Callable[[Variable], str]) -> str:
-    def filled(blank: re.Match[str]) -> str:
-        name, arguments = blank.groups()
-        if arguments is None:
-            return value(Variable(name))
-        return _SHORTHANDS[name].format(*(each.strip() for each in arguments.split(",")))
-
-    return _BLANK.sub(filled, sql)
+    return _BLANK.sub(lambda blank: value(Variable(blank[1])), sql)
 
 
 def _one_of(column: str, values: list[str]) -> str:

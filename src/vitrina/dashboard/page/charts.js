@@ -1,4 +1,10 @@
+// @ts-check
 // The charts: rows made into what Vega draws, and a tip with the values under the pointer.
+
+/** @typedef {{ data: (name: string, rows: Row[]) => void, runAsync: () => Promise<unknown>,
+ *   addEventListener: (name: string, heard: (event: unknown, item: any) => void) => void }} View
+ */
+/** @typedef {Record<string, Row[]>} Drawn */
 
 const DAY = 86_400_000;
 // How many `--heat-…` there are, and from which on a figure in a cell needs the other ink.
@@ -6,33 +12,36 @@ const HEATS = 7;
 const DARK_HEAT = 4;
 
 // Numbers to draw, each beside its text. A date ends where the next day begins.
+/** @type {(columns: string[]) => (row: Row) => Row} */
 const plain = (columns) => (row) => {
+  /** @type {Row} */
   const drawn = {};
   for (const column of columns) {
     const value = row[column];
     drawn[`${column}_text`] = shown(column, value);
     if (value === null) drawn[column] = null;
-    else if (data.units[column] === "money") drawn[column] = Number(value) / 100;
-    else if (data.units[column] === "share") drawn[column] = Number(value) / 1e6;
-    else if (data.units[column] === "text") drawn[column] = label(value);
-    else if (data.units[column] === "date") {
+    else if (isDate(column)) {
       drawn[column] = Date.parse(value);
       drawn[`${column}_end`] = drawn[column] + DAY;
-    } else drawn[column] = value;
+    } else if (unitOf(column) === "money") drawn[column] = Number(value) / 100;
+    else if (unitOf(column) === "share") drawn[column] = Number(value) / 1e6;
+    else if (unitOf(column) === "text") drawn[column] = label(value);
+    else drawn[column] = Number(value);
   }
   return drawn;
 };
 
 // The names at the lines' ends, moved apart where they would cover each other.
-const lineEnds = (rows) => {
+/** @type {(rows: Row[], panel: Panel) => Row[]} */
+const lineEnds = (rows, { x, value, series }) => {
   const last = new Map();
-  for (const row of rows) if (row.moving_average_7_days !== null) last.set(row.region, row);
+  for (const row of rows) if (row[value] !== null) last.set(row[series], row);
   const ends = [...last.values()]
     .map((row) => ({
-      region: row.region,
-      sale_date: row.sale_date,
-      value: row.moving_average_7_days,
-      place: row.moving_average_7_days,
+      [series]: row[series],
+      [x]: row[x],
+      value: row[value],
+      place: row[value],
     }))
     .sort((a, b) => a.value - b.value);
   const gap = Math.max(...rows.map((row) => row.total_sales_amount)) * 0.06;
@@ -42,36 +51,38 @@ const lineEnds = (rows) => {
   return ends;
 };
 
-const leaderRuns = (rows) => {
+// The days on end that one series leads.
+/** @type {(rows: Row[], panel: Panel) => Row[]} */
+const leaderRuns = (rows, { x, series }) => {
+  /** @type {Row[]} */
   const runs = [];
   for (const row of rows) {
     const run = runs.at(-1);
-    if (run && run.leader === row.leader && run.end === row.sale_date) {
-      run.end = row.sale_date_end;
-    } else {
-      runs.push({ leader: row.leader, sale_date: row.sale_date, end: row.sale_date_end });
-    }
+    if (run && run[series] === row[series] && run.end === row[x]) run.end = row[`${x}_end`];
+    else runs.push({ [series]: row[series], [x]: row[x], end: row[`${x}_end`] });
   }
-  const whole = rows.at(-1).sale_date_end - rows[0].sale_date;
+  const all = runs[runs.length - 1].end - runs[0][x];
   for (const run of runs) {
-    run.middle = (run.sale_date + run.end) / 2;
-    run.named = run.end - run.sale_date > 0.15 * whole;
+    run.middle = (run[x] + run.end) / 2;
+    run.named = run.end - run[x] > 0.15 * all;
   }
   return runs;
 };
 
 // Steps of a round size from the smallest value to the largest, a colour each, and their key.
+/** @type {(rows: Row[], panel: Panel) => Row[]} */
 const heated = (rows, panel) => {
   const values = rows.map((row) => row[panel.value]);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const size = roundUp((most - least) / (HEATS - 1)) || roundUp(most) || 1;
   const first = Math.floor(least / size);
+  /** @type {(value: number) => number} */
   const level = (value) => Math.floor(value / size) - first;
   const keys = Array.from({ length: level(most) + 1 }, (_, at) => {
     const range = [first + at, first + at + 1].map((step) => compact(step * size)).join(" – ");
     return make("span", { class: "key", style: `--colour: var(--heat-${at})` }, range);
   });
-  find(panel.id).querySelector(".keys").replaceChildren(...keys);
+  inPanel(panel, ".keys").replaceChildren(...keys);
   return rows.map((row) => ({
     ...row,
     heat: `var(--heat-${level(row[panel.value])})`,
@@ -79,74 +90,69 @@ const heated = (rows, panel) => {
   }));
 };
 
-// What a chart has besides its rows, or adds to them.
+// Rows of a heat map over the imports: the reasons with the most rows first, and with few
+// imports the figures in the cells.
+/** @type {(rows: Row[], panel: Panel) => Drawn} */
+const overImports = (rows, { x, value, series }) => {
+  const sums = new Map();
+  for (const row of rows) sums.set(row[series], (sums.get(row[series]) ?? 0) + row[value]);
+  const order = [...sums.keys()].sort((a, b) => sums.get(b) - sums.get(a) || compare(a, b));
+  const placed = rows.map((row) => ({ ...row, order: order.indexOf(row[series]) }));
+  const imports = new Set(rows.map((row) => row[x])).size;
+  return { rows: placed, figures: imports <= 8 ? placed : [] };
+};
+
+// What a kind of chart has besides its rows, or adds to them.
+/** @type {Record<string, (rows: Row[], panel: Panel) => Drawn>} */
 const dress = {
-  amount_by_day_region(rows) {
-    const averageName = say("column.moving_average_7_days");
-    const hover = [...grouped(rows, (row) => row.sale_date)].map(([, ofDay]) => {
-      const strip = {
-        sale_date: ofDay[0].sale_date,
-        sale_date_end: ofDay[0].sale_date_end,
-        sale_date_text: ofDay[0].sale_date_text,
-      };
+  lines(rows, panel) {
+    const { x, value, series } = panel;
+    const name = data.columns[value].name;
+    const hover = alike(rows, [x]).map((ofDay) => {
+      /** @type {Row} */
+      const strip = {};
+      for (const each of [x, `${x}_end`, `${x}_text`]) strip[each] = ofDay[0][each];
       for (const row of ofDay) {
-        const place = data.regions.findIndex((region) => label(region) === row.region);
-        strip[`region_${place}`] =
-          row.moving_average_7_days === null
-            ? row.total_sales_amount_text
-            : `${row.total_sales_amount_text} (${averageName}: ${row.moving_average_7_days_text})`;
+        const place = data.regions.findIndex((region) => label(region) === row[series]);
+        const average = row[value] === null ? "" : ` (${name}: ${row[`${value}_text`]})`;
+        strip[`region_${place}`] = row.total_sales_amount_text + average;
       }
       return strip;
     });
-    return { rows, hover, ends: lineEnds(rows) };
+    return { rows, hover, ends: lineEnds(rows, panel) };
   },
-  average_by_day(rows) {
-    const sold = (row) => row && row.average_sale_amount !== null;
+  line(rows, panel) {
+    /** @type {(row: Row | undefined) => boolean} */
+    const sold = (row) => row !== undefined && row[panel.value] !== null;
     const alone = rows.filter((row, at) => sold(row) && !sold(rows[at - 1]) && !sold(rows[at + 1]));
     return { rows, alone };
   },
-  region_lead: (rows) => ({ rows, runs: leaderRuns(rows) }),
-  weekday_month: (rows, panel) => ({ rows: heated(rows, panel) }),
-  day_region: (rows, panel) => ({ rows: heated(rows, panel) }),
-  sales_by_region: (rows) => ({
+  state_timeline: (rows, panel) => ({ rows, runs: leaderRuns(rows, panel) }),
+  heat_map(rows, panel) {
+    const coloured = heated(rows, panel);
+    return panel.x === "import_date" ? overImports(coloured, panel) : { rows: coloured };
+  },
+  bars: (rows, panel) => ({
     rows: rows.map((row) => ({
       ...row,
-      label: `${row.total_sales_amount_text} · ${row.share_text}`,
+      label: `${row[`${panel.value}_text`]} · ${row.share_text}`,
     })),
   }),
-  pareto(rows) {
-    const steps = rows.map((row) => ({
-      ...row,
-      from: row.sales_rank - 0.5,
-      to: row.sales_rank + 0.5,
-    }));
-    return {
-      rows: steps,
-      chosen: choice.products.size ? steps.filter(inProducts(choice)) : [],
-    };
+  pareto(rows, { x }) {
+    const steps = rows.map((row) => ({ ...row, from: row[x] - 0.5, to: row[x] + 0.5 }));
+    const chosen = steps.filter((/** @type {Row} */ row) => choice.products.has(row.product_id));
+    return { rows: steps, chosen };
   },
-  rejects_by_reason(rows, panel) {
-    const sums = new Map();
-    for (const { reason, rejected_rows } of rows) {
-      sums.set(reason, (sums.get(reason) ?? 0) + rejected_rows);
-    }
-    const reasons = [...sums.keys()].sort((a, b) => sums.get(b) - sums.get(a) || compare(a, b));
-    const placed = heated(rows, panel).map((row) => ({
-      ...row,
-      order: reasons.indexOf(row.reason),
-    }));
-    const imports = new Set(rows.map((row) => row.import_date)).size;
-    return { rows: placed, figures: imports <= 8 ? placed : [] };
-  },
-  imports: (rows) => ({
+  import_bars: (rows, { x }) => ({
     rows: rows.map((row) => ({
       ...row,
-      weight: row.import_date === Date.parse(data.import_date) ? 1 : 0.5,
+      weight: row[x] === Date.parse(data.import_date) ? 1 : 0.5,
     })),
   }),
 };
 
-const tip = document.getElementById("tip");
+const tip = byId("tip");
+/** @type {(event: PointerEvent) => void} */
 const placeTip = (event) => {
   const beside = 14;
   const { offsetWidth: width, offsetHeight: height } = tip;
@@ -155,6 +161,7 @@ const placeTip = (event) => {
   tip.style.left = `${Math.max(4, event.clientX + left)}px`;
   tip.style.top = `${Math.max(4, event.clientY + top)}px`;
 };
+/** @type {(handler: unknown, event: PointerEvent, item: unknown, values?: Row) => void} */
 const showTip = (_, event, __, values) => {
   // A finger that is lifted again has read nothing yet.
   if (!values && event.pointerType === "touch") return;
@@ -173,13 +180,15 @@ const hideTip = () => {
 };
 addEventListener("scroll", hideTip, { passive: true });
 addEventListener("pointerdown", (event) => {
-  if (!event.target.closest(".drawing")) hideTip();
+  if (event.target instanceof Element && !event.target.closest(".drawing")) hideTip();
 });
 
+/** @type {Map<string, View>} */
 const views = new Map();
 
+/** @type {(panel: Panel, tables: Drawn) => Promise<View>} */
 const newView = async (panel, tables) => {
-  const place = document.querySelector(`#${panel.id} .drawing`);
+  const place = inPanel(panel, ".drawing");
   const chart = data.charts[panel.id];
   for (const source of chart.data) {
     if (source.name in tables) source.values = tables[source.name];
@@ -196,23 +205,27 @@ const newView = async (panel, tables) => {
   place.addEventListener("pointerdown", (event) => {
     // Vega looks at pointers that move; a tap is none.
     if (event.pointerType !== "touch") return;
-    event.target.dispatchEvent(new PointerEvent("pointermove", event));
+    event.target?.dispatchEvent(new PointerEvent("pointermove", event));
   });
-  if (panel.id === "sales_by_region") {
+  if (panel.x === "region") {
     view.addEventListener("click", (_, item) => {
       const region = data.regions.find((each) => label(each) === item?.datum?.region);
-      if (region) toggle("regions", region);
+      if (region) toggle(choice.regions, region);
     });
   }
   return view;
 };
 
 // Draws a panel's chart, or lets the one that is there follow its new rows.
+/** @type {(panel: Panel, rows: Row[]) => Promise<void>} */
 const drawChart = async (panel, rows) => {
   const drawn = rows.map(plain([...panel.columns]));
-  const tables = dress[panel.id]?.(drawn, panel) ?? { rows: drawn };
+  const tables = dress[panel.kind]?.(drawn, panel) ?? { rows: drawn };
   const view = views.get(panel.id);
-  if (!view) return void views.set(panel.id, await newView(panel, tables));
+  if (!view) {
+    views.set(panel.id, await newView(panel, tables));
+    return;
+  }
   for (const [name, tuples] of Object.entries(tables)) view.data(name, tuples);
   await view.runAsync();
 };

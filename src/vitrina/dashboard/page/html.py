@@ -1,85 +1,74 @@
 """The page: one file with figures, charts and what draws them, that needs nothing else.
 
-`page/` holds what is the same in every page: its frame, its style and its script. The script
-computes what the filters change, exactly as the panels' SQL does.
+Beside this module is what is the same in every page: its frame, its style and its script. The
+script runs the panels' queries for what the filters choose (`query.js`).
 """
 
-import json
-import os
 import re
-from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib import import_module, resources
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from vitrina.columns import Decimal
 from vitrina.contract import Contract
-from vitrina.dashboard.page.figures import Figures
-from vitrina.dashboard.panels import PANELS, SECTIONS, UNITS, Kind, Panel
-from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
+from vitrina.dashboard.page.contents import CENTS, as_json, contents, regions
+from vitrina.dashboard.page.snapshot import Snapshot
+from vitrina.dashboard.panel import Kind, Panel
+from vitrina.dashboard.panels import PANELS, SECTIONS
+from vitrina.dashboard.texts import Language, text, value
 from vitrina.errors import SettingsError
 
 # Their colours need a key.
 _KEYED = (Kind.pareto, Kind.heat_map)
-_CENTS = 2
-_SCRIPTS = ("words.js", "figures.js", "charts.js", "page.js")
+_WITHOUT_CHART = (Kind.stat, Kind.gauge, Kind.table)
+SCRIPTS = ("words.js", "query.js", "charts.js", "page.js")
+"""The page's script, in the order in which its parts need each other."""
 
 
 def render(
-    figures: Figures, contract: Contract, language: Language, *, version: str | None = None
+    snapshot: Snapshot, contract: Contract, language: Language, *, version: str | None = None
 ) -> str:
-    """The page of an import. One with a version asks whoever serves it for a newer one.
+    """The page of an import. A page with a version asks whoever serves it for a newer one.
 
     Raises:
         SettingsError: what draws the charts is not installed, or amounts have parts of a cent.
     """
     _require_whole_cents(contract)
+    spoken = tuple(value(each, language) for each in regions(snapshot, contract))
+    data = contents(snapshot, contract, language, version)
+    data["charts"] = _charts(PANELS, language, spoken, len(snapshot.imports))
     parts = {
         "language": language.value,
         "style": _style(),
         "panels": _panels(language),
-        "licence": _packaged("licence.txt"),
+        "licence": packaged("licence.txt"),
         "vega": _vega(),
-        "data": _json(_data(figures, contract, language, version)),
-        "script": "\n".join(_packaged(name) for name in _SCRIPTS),
+        "data": as_json(data),
+        "script": "\n".join(packaged(name) for name in SCRIPTS),
     }
 
     def filled(slot: re.Match[str]) -> str:
         return parts[slot[1]] if slot[1] in parts else escape(text(slot[1], language))
 
     # In one go, so that nothing in a figure is taken for a slot.
-    return re.sub(r"<!--([\w.]+)-->", filled, _packaged("page.html"))
+    return re.sub(r"<!--([\w.]+)-->", filled, packaged("page.html"))
+
+
+def packaged(name: str) -> str:
+    """A file of the page, as it comes with this package."""
+    return resources.files("vitrina.dashboard.page").joinpath(name).read_text("utf-8")
 
 
 def _require_whole_cents(contract: Contract) -> None:
     """The page computes in whole cents, and would cut off the rest without a word."""
     amount = contract["sale_amount"].type
-    if isinstance(amount, Decimal) and amount.scale > _CENTS:
+    if isinstance(amount, Decimal) and amount.scale > CENTS:
         raise SettingsError(
-            f"contract: sale_amount has {amount.scale} decimals, and the page shows {_CENTS}; "
+            f"contract: sale_amount has {amount.scale} decimals, and the page shows {CENTS}; "
             "look at the marts in Grafana or with vitrina sql"
         )
-
-
-def write(page: str, file: Path) -> None:
-    """Put the page in place of the file; whoever opens it sees the old one or the new one.
-
-    Raises:
-        SettingsError: the file cannot be written.
-    """
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_text(page, encoding="utf-8")
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise SettingsError(f"the page cannot be written to {file}: {error}") from error
 
 
 def _panels(language: Language) -> str:
@@ -95,7 +84,7 @@ def _panels(language: Language) -> str:
 
 
 def _frame(panel: Panel, language: Language) -> str:
-    title = escape(text(panel.title, language))
+    title = escape(panel.title.of(language))
     table = (
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{panel.id}-title"></div>'
     )
@@ -107,124 +96,49 @@ def _frame(panel: Panel, language: Language) -> str:
         case Kind.table:
             body = f'<p class="empty" hidden></p>{table}'
         case _:
-            heard = escape(text(f"{panel.id}.chart", language))
+            heard = escape(panel.picture.of(language)) if panel.picture else ""
             keys = '<p class="keys"></p>' if panel.kind in _KEYED else ""
             body = (
                 f"{keys}"
                 f'<div class="chart" role="img" aria-label="{title}. {heard}">'
-                # Vega gives what it draws into a role and names of its own.
+                # Vega gives what it draws roles and names of its own.
                 '<div class="drawing" aria-hidden="true"></div></div>'
                 '<p class="empty" hidden></p>'
                 f"<details><summary>{escape(text('page.table', language))}"
                 f'<span class="unseen">: {title}</span></summary>{table}</details>'
             )
     return (
-        f'<article id="{panel.id}" class="panel {panel.kind}" aria-labelledby="{panel.id}-title">'
+        f'<article id="{panel.id}" class="panel {panel.kind}" '
+        f'style="--width: {panel.size.on_page}" aria-labelledby="{panel.id}-title">'
         f'<h3 id="{panel.id}-title">{title}</h3>'
-        f'<p class="question">{escape(text(panel.question, language))}</p>'
+        f'<p class="question">{escape(panel.question.of(language))}</p>'
         f'<p class="scope" hidden></p>{body}</article>'
     )
 
 
-def _data(
-    figures: Figures, contract: Contract, language: Language, version: str | None
-) -> dict[str, Any]:
-    """All that the page's script needs; what it computes itself is not in it."""
-    regions = _regions(figures, contract)
-    spoken = tuple(value(each, language) for each in regions)
-    return {
-        "language": language,
-        "version": version,
-        "import_date": figures.import_date,
-        "regions": regions,
-        "labels": _labels(figures, language),
-        "words": {key: text(key, language) for key in TEXTS},
-        "units": UNITS,
-        "panels": [
-            {
-                "id": panel.id,
-                "kind": panel.kind,
-                "columns": panel.columns,
-                "value": panel.value,
-                "follows": sorted(panel.variables),
-                "thresholds": [[each.value, each.level] for each in panel.thresholds],
-            }
-            for panel in PANELS
-        ],
-        "tables": {
-            name: {column: _plain(column, values) for column, values in table.items()}
-            for name, table in figures.tables.items()
-        },
-        "charts": _charts(language, spoken, len(figures.imports)),
-    }
-
-
-def _regions(figures: Figures, contract: Contract) -> list[str]:
-    """The regions that have a row, those of the contract in its order."""
-    found = {
-        region for name in ("days", "cells") for region in figures.tables[name].get("region", ())
-    }
-    known = [region for region in contract.regions if region in found]
-    return known + sorted(found.difference(known))
-
-
-def _labels(figures: Figures, language: Language) -> dict[str, str]:
-    """The texts in the figures, as people read them."""
-    return {
-        name: _SPOKEN[column](name, language)
-        for table in figures.tables.values()
-        for column in _SPOKEN.keys() & table.keys()
-        for name in table[column]
-    }
-
-
-_SPOKEN = {"region": value, "engine": value, "table_name": value, "reason": reason}
-
-
-def _plain(column: str, values: Sequence[Any]) -> list[Any]:
-    """A column as JSON can carry it: money and shares as whole numbers, exactly.
-
-    Money is text, since JavaScript reads no whole number above 2^53 exactly.
-
-    >>> from decimal import Decimal
-    >>> _plain("total_sales_amount", [Decimal("12.50"), None]), _plain("share", [Decimal("0.5")])
-    (['1250', None], [500000])
-    """
-    match UNITS.get(column):
-        case "money":
-            return [None if each is None else str(int(each.scaleb(_CENTS))) for each in values]
-        case "share":
-            return [None if each is None else int(each.scaleb(6)) for each in values]
-    return list(values)
-
-
-def _json(data: dict[str, Any]) -> str:
-    """JSON that can stand in a `<script>`."""
-    written = json.dumps(
-        data, ensure_ascii=False, separators=(",", ":"), default=lambda each: each.isoformat()
-    )
-    return written.replace("<", "\\u003c")
-
-
 @cache
-def _charts(language: Language, regions: tuple[str, ...], imports: int) -> dict[str, Any]:
-    charts = _drawing()
-    scene = charts.Scene(language, regions, imports)
+def _charts(
+    panels: tuple[Panel, ...], language: Language, spoken_regions: tuple[str, ...], imports: int
+) -> dict[str, Any]:
+    drawings = _drawings()
+    scene = drawings.Scene(language, spoken_regions, imports)
     return {
-        panel.id: charts.compiled(panel, scene) for panel in PANELS if panel.id in charts.CHARTS
+        panel.id: drawings.compiled(panel, scene)
+        for panel in panels
+        if panel.kind not in _WITHOUT_CHART
     }
 
 
 @cache
 def _vega() -> str:
-    script: str = _drawing().vega_script()
+    script: str = _drawings().vega_script()
     return script
 
 
-def _drawing() -> ModuleType:
-    # Late: without the libraries, whoever asks for no page is not bothered.
+def _drawings() -> ModuleType:
+    # Late: the libraries are needed for a page alone.
     try:
-        return import_module("vitrina.dashboard.page.charts")
+        return import_module("vitrina.dashboard.page.drawings")
     except ImportError as error:
         raise SettingsError(
             f"the page needs {error.name}, which is not installed; "
@@ -234,14 +148,10 @@ def _drawing() -> ModuleType:
 
 def _style() -> str:
     """The dark theme holds where the reader chose it, or the system did and the reader nothing."""
-    dark = _packaged("dark.css")
-    return _packaged("page.css").replace(
+    dark = packaged("dark.css")
+    return packaged("page.css").replace(
         "/*dark*/",
         f"@media screen {{ :root[data-theme=dark] {{\n{dark}}} }}\n"
         "@media screen and (prefers-color-scheme: dark) { "
         f":root:not([data-theme=light], [data-theme=dark]) {{\n{dark}}} }}",
     )
-
-
-def _packaged(name: str) -> str:
-    return resources.files("vitrina.dashboard").joinpath("page", name).read_text("utf-8")

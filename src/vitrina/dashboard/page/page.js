@@ -1,15 +1,40 @@
+// @ts-check
 // The page: its filters, and every panel following them.
 
+/** @type {(tag: string, attributes: Record<string, unknown>, ...children: (Node | string)[]) =>
+ *   HTMLElement} */
 const make = (tag, attributes, ...children) => {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, String(value));
+  }
   element.append(...children);
   return element;
 };
-const find = (id) => document.getElementById(id);
+/** @type {(panel: Panel, selector: string) => HTMLElement} */
+const inPanel = (panel, selector) => {
+  const element = byId(panel.id).querySelector(selector);
+  if (!(element instanceof HTMLElement)) throw new Error(`${panel.id} has no ${selector}`);
+  return element;
+};
 
+const tables = Object.fromEntries(
+  Object.entries(data.tables).map(([name, table]) => [
+    name,
+    rowsOfTable(table, Object.fromEntries(Object.keys(table).map((each) => [each, unitOf(each)]))),
+  ]),
+);
+// The day where the store is: a page may be looked at long after it was made.
+const today = new Intl.DateTimeFormat("sv-SE", { timeZone: data.time_zone }).format();
+
+/** @type {Choice} */
 const choice = { regions: new Set(), products: new Set() };
-const products = new Set(cells.map((row) => row.product_id));
+/** @type {Set<number>} */
+const products = new Set(
+  Object.values(tables).flatMap((rows) =>
+    rows.length && "product_id" in rows[0] ? rows.map((row) => row.product_id) : [],
+  ),
+);
 
 // The choice is kept in the address, so that a reload or a link shows the same.
 const readAddress = () => {
@@ -22,35 +47,39 @@ const readAddress = () => {
 const writeAddress = () => {
   const named = new URLSearchParams();
   for (const region of choice.regions) named.append("region", region);
-  for (const product of choice.products) named.append("product", product);
+  for (const product of choice.products) named.append("product", String(product));
   history.replaceState(null, "", `#${named}`);
 };
-const toggle = (kind, value) => {
-  if (!choice[kind].delete(value)) choice[kind].add(value);
+/** @type {(chosen: Set<any>, value: string | number) => void} */
+const toggle = (chosen, value) => {
+  if (!chosen.delete(value)) chosen.add(value);
   writeAddress();
   update();
 };
 
+/** @type {(column: string) => boolean} */
+const isNumeric = (column) => !isDate(column) && !["text", "flag", "weekday"].includes(unitOf(column));
+
+/** @type {(panel: Panel, rows: Row[]) => HTMLElement} */
 const tableOf = (panel, rows) => {
-  const numeric = (column) => !["text", "date", "flag"].includes(data.units[column]);
-  const heads = panel.columns.map((column) =>
-    make("th", { scope: "col", class: numeric(column) ? "number" : "" }, say(`column.${column}`)),
+  const kinds = panel.columns.map((column) => (isNumeric(column) ? "number" : ""));
+  const heads = panel.columns.map((column, at) =>
+    make("th", { scope: "col", class: kinds[at] }, data.columns[column].name),
   );
   const body = rows.map((row) =>
     make(
       "tr",
       {},
       ...panel.columns.map((column, at) => {
-        const kind = numeric(column) && column !== "weekday" ? "number" : "";
         const cell = at
-          ? make("td", { class: kind })
-          : make("th", { class: kind, scope: "row" });
+          ? make("td", { class: kinds[at] })
+          : make("th", { class: kinds[at], scope: "row" });
         cell.append(panel.kind === "table" ? dressed(column, row, rows) : shown(column, row[column]));
         return cell;
       }),
     ),
   );
-  const caption = make("caption", { class: "unseen" }, say(`${panel.id}.title`));
+  const caption = make("caption", { class: "unseen" }, panel.title);
   return make(
     "table",
     {},
@@ -61,6 +90,7 @@ const tableOf = (panel, rows) => {
 };
 
 // In a panel that is a table, some cells are more than their text.
+/** @type {(column: string, row: Row, rows: Row[]) => Node | string} */
 const dressed = (column, row, rows) => {
   const text = shown(column, row[column]);
   switch (column) {
@@ -71,7 +101,7 @@ const dressed = (column, row, rows) => {
         { type: "button", "aria-pressed": pressed, "data-product": row.product_id },
         text,
       );
-      button.addEventListener("click", () => toggle("products", row.product_id));
+      button.addEventListener("click", () => toggle(choice.products, row.product_id));
       return button;
     }
     case "share": {
@@ -88,37 +118,42 @@ const dressed = (column, row, rows) => {
   }
 };
 
+/** @type {(panel: Panel, value: any) => string | undefined} */
 const levelOf = (panel, value) => {
-  const reached = panel.thresholds.filter(([from]) => value >= from);
-  return reached.at(-1)?.[1];
+  if (value === null) return undefined;
+  const number = Number(value) / (unitOf(panel.value) === "share" ? 1e6 : 1);
+  return panel.thresholds.filter(([from]) => number >= from).at(-1)?.[1];
 };
 
+// How far a figure is from that of the previous import.
+/** @type {(change: bigint) => (Node | string)[]} */
+const changeSaid = (change) => {
+  const size = change < 0n ? -change : change;
+  const [arrow, key] =
+    change > 0n ? ["▲", "change_up"] : change < 0n ? ["▼", "change_down"] : ["", "change_none"];
+  // What would round to 0.00 % is still a change.
+  const little = size > 0n && size < 50n;
+  const said = little
+    ? say(`page.${key}_little`, { change: share(100n) })
+    : say(`page.${key}`, { change: share(size) });
+  return [make("span", { "aria-hidden": "true" }, arrow), ` ${said}, `];
+};
+
+/** @type {(panel: Panel, row: Row) => void} */
 const drawStat = (panel, row) => {
   const value = row[panel.value];
-  const article = find(panel.id);
-  article.querySelector(".figure").textContent =
-    panel.value === "age_days" ? say("unit.days", { count: whole(value) }) : shown(panel.value, value);
-  const beside = article.querySelector(".beside");
+  const days = unitOf(panel.value) === "days" && value !== null;
+  inPanel(panel, ".figure").textContent = days ? countedDays(value) : shown(panel.value, value);
+  const beside = inPanel(panel, ".beside");
   beside.replaceChildren();
-  const number = data.units[panel.value] === "share" ? Number(value) / 1e6 : value;
-  const level = value === null ? undefined : levelOf(panel, number);
+  const level = levelOf(panel, value);
   if (level) beside.append(make("span", { class: `level ${level}` }, say(`level.${level}`)), " ");
-  if (panel.value === "age_days") {
+  if ("import_date" in row) {
     beside.append(say("page.newest", { import_date: shown("import_date", row.import_date) }));
     return;
   }
   const before = row[`${panel.value}_before`];
-  if (row.change !== null) {
-    const size = row.change < 0n ? -row.change : row.change;
-    const [arrow, key] =
-      row.change > 0n ? ["▲", "change_up"] : row.change < 0n ? ["▼", "change_down"] : ["", "change_none"];
-    // What would round to 0.00 % is still a change.
-    const little = size > 0n && size < 50n;
-    const said = little
-      ? say(`page.${key}_little`, { change: share(100n) })
-      : say(`page.${key}`, { change: share(size) });
-    beside.append(make("span", { "aria-hidden": "true" }, arrow), ` ${said}, `);
-  }
+  if (row.change !== null) beside.append(...changeSaid(row.change));
   beside.append(
     before === null
       ? say("page.no_import_before")
@@ -126,14 +161,15 @@ const drawStat = (panel, row) => {
   );
 };
 
+/** @type {(panel: Panel, row: Row) => void} */
 const drawGauge = (panel, row) => {
-  const article = find(panel.id);
-  article.querySelector(".figure").textContent = shown(panel.value, row[panel.value]);
-  const gauge = article.querySelector(".gauge");
+  inPanel(panel, ".figure").textContent = shown(panel.value, row[panel.value]);
+  const gauge = inPanel(panel, ".gauge");
   gauge.replaceChildren();
   if (row.lowest === null) return;
   const [low, high, value] = [row.lowest, row.highest, row[panel.value]].map(Number);
   const place = high > low ? ((value - low) / (high - low)) * 100 : 50;
+  /** @type {(column: string, key: string) => HTMLElement} */
   const end = (column, key) =>
     make("span", {}, shown(column, row[column]), make("small", {}, say(key)));
   gauge.append(
@@ -155,65 +191,78 @@ const drawGauge = (panel, row) => {
 };
 
 // Which chosen filters a panel cannot follow, in its head.
+/** @type {(panel: Panel) => void} */
 const showScope = (panel) => {
-  const missed = ["region", "product"].filter(
-    (name) => choice[`${name}s`].size && !panel.follows.includes(name),
-  );
-  const scope = find(panel.id).querySelector(".scope");
+  const missed = [
+    ...(choice.regions.size ? ["region"] : []),
+    ...(choice.products.size ? ["product"] : []),
+  ].filter((name) => !panel.follows.includes(name));
   const follows = panel.follows.includes("region") || panel.follows.includes("product");
+  const scope = inPanel(panel, ".scope");
   scope.hidden = !follows || !missed.length;
   scope.textContent = missed.map((name) => say(`page.not_by_${name}`)).join(", ");
 };
 
-const showClasses = (panel, rows) => {
-  const keys = [...grouped(rows, (row) => row.abc_class)].map(([name, of]) =>
+/** @type {(panel: Panel, classes: Row[]) => void} */
+const showClasses = (panel, classes) => {
+  const keys = classes.map((row) =>
     make(
       "span",
-      { class: `key class-${name}` },
+      { class: `key class-${row.abc_class}` },
       say("page.class", {
-        name,
-        count: whole(of.length),
-        share: share(shareOf(amountOf(of), amountOf(rows))),
+        name: row.abc_class,
+        count: whole(row.products),
+        share: share(row.share),
       }),
     ),
   );
-  find(panel.id).querySelector(".keys").replaceChildren(...keys);
+  inPanel(panel, ".keys").replaceChildren(...keys);
 };
 
-const emptyText = { region_lead: "page.no_lead", rejects_by_reason: "page.no_rejects" };
+/** @type {(panel: Panel, rows: Row[]) => void} */
+const drawTable = (panel, rows) => {
+  const scroll = inPanel(panel, ".scroll");
+  // A reader who pressed a button of the table stays at it.
+  const focused = document.activeElement;
+  const at = focused instanceof HTMLElement && scroll.contains(focused) && focused.dataset.product;
+  scroll.replaceChildren(tableOf(panel, rows));
+  if (!at) return;
+  const button = scroll.querySelector(`[data-product="${at}"]`);
+  if (button instanceof HTMLElement) button.focus({ preventScroll: true });
+};
 
-const drawPanel = async (panel) => {
-  const rows = compute[panel.id](choice);
-  const article = find(panel.id);
-  showScope(panel);
-  if (panel.kind === "stat") return drawStat(panel, rows[0]);
-  if (panel.kind === "gauge") return drawGauge(panel, rows[0]);
-  const empty = article.querySelector(".empty");
-  empty.hidden = rows.length > 0;
-  empty.textContent = rows.length ? "" : say(emptyText[panel.id] ?? "page.no_sales");
-  const scroll = article.querySelector(".scroll");
-  if (panel.kind === "table") {
-    // Whoever pressed a button of the table stays at it.
-    const at = scroll.contains(document.activeElement) && document.activeElement.dataset.product;
-    scroll.replaceChildren(tableOf(panel, rows));
-    if (at) scroll.querySelector(`[data-product="${at}"]`)?.focus({ preventScroll: true });
-    return;
-  }
-  if (panel.id === "pareto") showClasses(panel, rows);
-  // A long table is made when somebody looks at it.
-  const details = article.querySelector("details");
+// A long table is made when somebody looks at it.
+/** @type {(panel: Panel, rows: Row[]) => void} */
+const foldTable = (panel, rows) => {
+  const scroll = inPanel(panel, ".scroll");
+  const details = byId(panel.id).querySelector("details");
+  if (!details) return;
   const fill = () => scroll.replaceChildren(...(details.open ? [tableOf(panel, rows)] : []));
   details.ontoggle = fill;
   fill();
-  article.querySelector(".chart").hidden = !rows.length;
+};
+
+/** @type {(panel: Panel, rowsOf: (place: number) => Row[]) => Promise<void>} */
+const drawPanel = async (panel, rowsOf) => {
+  const rows = rowsOf(panel.rows);
+  showScope(panel);
+  if (panel.kind === "stat") return drawStat(panel, rows[0]);
+  if (panel.kind === "gauge") return drawGauge(panel, rows[0]);
+  const empty = inPanel(panel, ".empty");
+  empty.hidden = rows.length > 0;
+  empty.textContent = rows.length ? "" : panel.empty;
+  if (panel.kind === "table") return drawTable(panel, rows);
+  if (panel.key !== null) showClasses(panel, rowsOf(panel.key));
+  foldTable(panel, rows);
+  inPanel(panel, ".chart").hidden = !rows.length;
   if (rows.length) await drawChart(panel, rows);
 };
 
 const showFilters = () => {
-  for (const box of find("regions").querySelectorAll("input")) {
+  for (const box of byId("regions").querySelectorAll("input")) {
     box.checked = choice.regions.has(box.value);
   }
-  find("chosen").replaceChildren(
+  byId("chosen").replaceChildren(
     ...[...choice.products].map((product) => {
       const remove = make(
         "button",
@@ -221,8 +270,8 @@ const showFilters = () => {
         `${product} ×`,
       );
       remove.addEventListener("click", () => {
-        toggle("products", product);
-        find("product").focus();
+        toggle(choice.products, product);
+        byId("product").focus();
       });
       return make("li", {}, remove);
     }),
@@ -231,8 +280,8 @@ const showFilters = () => {
     [...choice.regions].map(label).join(", "),
     [...choice.products].map((product) => say("page.product", { product })).join(", "),
   ].filter(Boolean);
-  find("shown").textContent = say("page.shown", { what: parts.join("; ") || say("page.whole") });
-  find("reset").disabled = !parts.length;
+  byId("shown").textContent = say("page.shown", { what: parts.join("; ") || say("page.whole") });
+  byId("reset").toggleAttribute("disabled", !parts.length);
 };
 
 // One drawing after another, and the newest choice wins.
@@ -243,42 +292,45 @@ const update = async () => {
   delete document.body.dataset.drawn;
   hideTip();
   showFilters();
+  const rowsOf = queries(data.steps, tables, choice, today);
   for (const panel of data.panels) {
     if (mine !== drawing) return;
-    await drawPanel(panel);
+    await drawPanel(panel, rowsOf);
   }
   if (mine === drawing) document.body.dataset.drawn = "true";
 };
 
+/** @type {(input: HTMLInputElement) => void} */
 const addProduct = (input) => {
   const written = input.value.trim();
   if (!written) return;
   const product = Number(written);
   const known = products.has(product);
-  find("product-error").textContent = known ? "" : say("page.no_such_product", { product: written });
-  input.setAttribute("aria-invalid", !known);
+  byId("product-error").textContent = known ? "" : say("page.no_such_product", { product: written });
+  input.setAttribute("aria-invalid", String(!known));
   if (!known) return;
   input.value = "";
-  if (!choice.products.has(product)) toggle("products", product);
+  if (!choice.products.has(product)) toggle(choice.products, product);
 };
 
 const setUpFilters = () => {
   data.regions.forEach((region, at) => {
     const box = make("input", { type: "checkbox", value: region });
-    box.addEventListener("change", () => toggle("regions", region));
+    box.addEventListener("change", () => toggle(choice.regions, region));
     const swatch = make("span", { class: "swatch", style: `--colour: var(--region-${at % 8})` });
-    find("regions").append(make("label", {}, box, swatch, label(region)));
+    byId("regions").append(make("label", {}, box, swatch, label(region)));
   });
-  const input = find("product");
+  const input = /** @type {HTMLInputElement} */ (byId("product"));
   // Picking from the list is a choice; so are Enter and leaving the field.
   input.addEventListener("change", () => addProduct(input));
-  const best = ranked(choice).slice(0, 200);
-  find("product-list").append(...best.map((row) => make("option", { value: row.product_id })));
-  find("filters").addEventListener("submit", (event) => {
+  const everything = { regions: new Set(), products: new Set() };
+  const best = queries(data.steps, tables, everything, today)(data.best_products);
+  byId("product-list").append(...best.map((row) => make("option", { value: row.product_id })));
+  byId("filters").addEventListener("submit", (event) => {
     event.preventDefault();
     addProduct(input);
   });
-  find("reset").addEventListener("click", () => {
+  byId("reset").addEventListener("click", () => {
     choice.regions.clear();
     choice.products.clear();
     writeAddress();
@@ -291,7 +343,7 @@ const setUpFilters = () => {
 };
 
 const setUpTheme = () => {
-  const select = find("theme");
+  const select = /** @type {HTMLSelectElement} */ (byId("theme"));
   const apply = () => {
     document.documentElement.dataset.theme = select.value;
   };
@@ -313,16 +365,16 @@ const setUpTheme = () => {
 
 const showImport = () => {
   const import_date = shown("import_date", data.import_date);
-  find("summary").textContent = days.length
+  byId("summary").textContent = data.first_day
     ? say("page.summary", {
-        first_day: shown("import_date", days[0].sale_date),
-        last_day: shown("import_date", days.at(-1).sale_date),
+        first_day: shown("import_date", data.first_day),
+        last_day: shown("import_date", data.last_day),
         import_date,
       })
     : say("page.newest", { import_date });
 };
 
-// A served page looks whether a batch has landed since, and shows it with the same choice.
+// A served page asks whether a batch has landed since, and shows it with the same choice.
 const watch = () => {
   setInterval(async () => {
     try {

@@ -1,7 +1,7 @@
 """The page over HTTP, for this machine alone, made anew when a batch lands.
 
-Whoever asks gets the page from memory, so a store that is busy with a batch delays nobody. A
-page that is open asks for `/version` and reloads itself when that has changed.
+Answers come from memory, so a store that is busy with a batch delays nobody. An open page asks
+for `/version` and reloads itself when that has changed.
 """
 
 import logging
@@ -12,8 +12,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from vitrina.contract import Contract
-from vitrina.dashboard.page.figures import Figures, read_figures
 from vitrina.dashboard.page.html import render
+from vitrina.dashboard.page.snapshot import Snapshot, read_snapshot
 from vitrina.dashboard.texts import Language
 from vitrina.errors import SettingsError, VitrinaError
 from vitrina.settings import Settings
@@ -36,8 +36,8 @@ class DashboardServer(ThreadingHTTPServer):
         self._contract = contract
         self._language = language
         self._seen: int | None = None
-        self._figures = self._read()
-        self._show(self._figures)
+        self._snapshot = self._read()
+        self._show(self._snapshot)
         super().__init__((ADDRESS, port), _Handler)
 
     @property
@@ -45,7 +45,7 @@ class DashboardServer(ThreadingHTTPServer):
         return f"http://{ADDRESS}:{self.server_port}/"
 
     def refresh(self) -> bool:
-        """Look whether an import has landed since, and show it; whether one had.
+        """Show an import that has landed since the last look; whether there was one.
 
         Raises:
             VitrinaError: ClickHouse cannot be asked; the page stays as it is.
@@ -53,23 +53,23 @@ class DashboardServer(ThreadingHTTPServer):
         opened = last_opened(self._settings)
         if opened is not None and opened == self._seen:
             return False
-        figures = self._read()
-        if figures.imports == self._figures.imports:
+        snapshot = self._read()
+        if snapshot.imports == self._snapshot.imports:
             return False
-        self._show(figures)
+        self._show(snapshot)
         return True
 
-    def _read(self) -> Figures:
+    def _read(self) -> Snapshot:
         with open_clickhouse(self._settings) as store:
             # Within: as soon as it is closed, others may open it.
             self._seen = last_opened(self._settings)
-            return read_figures(store)
+            return read_snapshot(store)
 
-    def _show(self, figures: Figures) -> None:
-        version = " ".join(moment.isoformat() for _, moment in figures.imports)
-        page = render(figures, self._contract, self._language, version=version)
-        self._figures = figures
-        # In one go: a request sees both of before or both of now.
+    def _show(self, snapshot: Snapshot) -> None:
+        version = " ".join(moment.isoformat() for _, moment in snapshot.imports)
+        page = render(snapshot, self._contract, self._language, version=version)
+        self._snapshot = snapshot
+        # In one go: a request sees both old values or both new ones.
         self.shown = page.encode(), version.encode()
 
 
@@ -100,7 +100,7 @@ def serving(
         server.shutdown()
         server.server_close()
         answer.join()
-        # It may be waiting for a store that is busy: nothing is lost by leaving it there.
+        # It may be waiting for a busy store, and nothing is lost by leaving it there.
         watch.join(timeout=2)
 
 
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         page, version = self.server.shown
-        # Another site's name may be made to lead here, and its script would then read along.
+        # Another site's name may be made to lead here; its script could then read the page.
         if self.headers.get("Host", "").rpartition(":")[0] not in {ADDRESS, "localhost"}:
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, "text/plain", b"not served by this name")
         elif self.path == "/":

@@ -1,0 +1,85 @@
+"""The columns of the panels: what each is in, and what people call it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vitrina.dashboard.texts import Words
+
+Unit = Literal[
+    "money",
+    "count",
+    "share",
+    "days",
+    "rank",
+    "weekday",
+    "date",
+    "day",
+    "month",
+    "text",
+    "number",
+    "flag",
+]
+"""Money has two decimals, a share is of 1. `day` is a date with its weekday, `month` the first day
+of one; weekdays are from 1, Monday, to 7. A number is a name, and a flag is 0 or 1."""
+
+
+@dataclass(frozen=True)
+class PanelColumn:
+    unit: Unit
+    words: Words
+
+
+def _column(unit: Unit, en: str, ru: str) -> PanelColumn:
+    return PanelColumn(unit, Words(en, ru))
+
+
+PANEL_COLUMNS: dict[str, PanelColumn] = {
+    "abc_class": _column("text", "ABC class", "Класс ABC"),
+    # The unit is in the name, which is right for any number of days.
+    "age_days": _column("days", "Age, days", "Возраст, дней"),
+    "agrees": _column("flag", "Agrees", "Сходится"),
+    "average_day_amount": _column("money", "Average daily amount", "Средняя сумма за день"),
+    "average_sale_amount": _column("money", "Average receipt", "Средний чек"),
+    "average_sale_amount_before": _column(
+        "money", "Average receipt, previous import", "Средний чек, прошлый импорт"
+    ),
+    "change": _column("share", "Change", "Изменение"),
+    "clean": _column("count", "Clean rows", "Чистых строк"),
+    "collapsed": _column("count", "Copies removed", "Убрано копий"),
+    "days": _column("count", "Days", "Дней"),
+    "engine": _column("text", "Engine", "Движок"),
+    "highest": _column("money", "Highest day", "Самый высокий день"),
+    "import_date": _column("date", "Import", "Импорт"),
+    "lead": _column("money", "Lead over second place", "Отрыв от второго места"),
+    "leader": _column("text", "Leader", "Лидер"),
+    "leader_amount": _column("money", "Leader's 7-day average", "Среднее лидера за 7 дней"),
+    "lowest": _column("money", "Lowest day", "Самый низкий день"),
+    "month": _column("month", "Month", "Месяц"),
+    "moving_average_7_days": _column("money", "7-day average", "Среднее за 7 дней"),
+    "product_id": _column("number", "Product", "Товар"),
+    "products": _column("count", "Products", "Товаров"),
+    "reason": _column("text", "Reason", "Причина"),
+    "region": _column("text", "Region", "Регион"),
+    "rejected": _column("count", "Rejected rows", "Отклонено строк"),
+    "rejected_rows": _column("count", "Rejected rows", "Отклонено строк"),
+    "rejected_share": _column("share", "Rejected share", "Доля отклонённых"),
+    "rejected_share_before": _column(
+        "share", "Rejected share, previous import", "Доля отклонённых, прошлый импорт"
+    ),
+    "rows_in": _column("count", "Rows in the feed", "Строк на входе"),
+    "running_share": _column("share", "Running share", "Накопленная доля"),
+    "sale_date": _column("day", "Day", "День"),
+    "sales_rank": _column("rank", "Rank", "Место"),
+    "share": _column("share", "Share", "Доля"),
+    "table_name": _column("text", "Table", "Таблица"),
+    "total_quantity": _column("count", "Units sold", "Продано штук"),
+    "total_sales": _column("count", "Number of sales", "Число продаж"),
+    "total_sales_amount": _column("money", "Amount", "Сумма"),
+    "total_sales_amount_before": _column(
+        "money", "Amount, previous import", "Сумма, прошлый импорт"
+    ),
+    "total_sales_before": _column(
+        "count", "Number of sales, previous import", "Число продаж, прошлый импорт"
+    ),
+    "weekday": _column("weekday", "Weekday", "День недели"),
+}

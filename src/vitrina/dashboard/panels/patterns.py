@@ -1,0 +1,53 @@
+"""Patterns: what comes back week by week and month by month."""
+
+from vitrina.dashboard.expressions import average, count, month, total, weekday
+from vitrina.dashboard.panel import Kind, Panel, Size
+from vitrina.dashboard.panels.tables import DAYS, DAYS_AND_REGIONS
+from vitrina.dashboard.texts import Words
+
+PATTERNS = (
+    Panel(
+        id="weekday_month",
+        section="patterns",
+        kind=Kind.heat_map,
+        title=Words("Weekday and month", "Дни недели и месяцы"),
+        question=Words(
+            "On which weekdays and in which months does a day bring in the most?",
+            "В какие дни недели и месяцы день приносит больше всего?",
+        ),
+        picture=Words(
+            "A grid of months and weekdays: the stronger the colour, "
+            "the larger the average amount of a day",
+            "Сетка месяцев и дней недели: чем насыщеннее цвет, тем больше средняя сумма за день",
+        ),
+        query=DAYS.derive(month=month("sale_date"), weekday=weekday("sale_date"))
+        .group("month", "weekday", days=count(), total_sales_amount=total("total_sales_amount"))
+        .derive(average_day_amount=average("total_sales_amount", "days"))
+        .order("month", "weekday"),
+        value="average_day_amount",
+        x="month",
+        series="weekday",
+        size=Size(10, 9, on_page=6),
+    ),
+    Panel(
+        id="day_region",
+        section="patterns",
+        kind=Kind.heat_map,
+        title=Words("Days and regions", "Дни и регионы"),
+        question=Words(
+            "Do peaks and slumps come to all regions at once?",
+            "Приходят ли подъёмы и спады во все регионы сразу?",
+        ),
+        picture=Words(
+            "A grid of days and regions: the stronger the colour, the larger the amount of the day",
+            "Сетка дней и регионов: чем насыщеннее цвет, тем больше сумма за день",
+        ),
+        query=DAYS_AND_REGIONS.select("sale_date", "region", "total_sales_amount").order(
+            "sale_date", "region"
+        ),
+        value="total_sales_amount",
+        x="sale_date",
+        series="region",
+        size=Size(14, 9, on_page=6),
+    ),
+)
