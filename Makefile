@@ -38,7 +38,7 @@ test: set-up-dev ## set up and run the tests; ARGS= is passed to pytest
 test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedded engine
 	@$(PYTHON_OF_VENV) scripts/spark_server.py $(PYTHON_OF_VENV) -m pytest $(ARGS)
 
-test-topology: set-up-spark set-up-airflow ## run a batch through all of deploy/compose.yaml: as processes, and in Docker if available
+test-topology: set-up-spark set-up-airflow ## run a batch through all of compose.yaml: as processes, and in Docker if available
 	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
 
 bench-check: set-up-dev ## run each benchmark small, and the commands and the batch that the pages show

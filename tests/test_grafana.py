@@ -589,13 +589,14 @@ def test_the_user_can_neither_write_nor_ask_for_too_much(
 
 def test_the_users_password_is_in_no_file() -> None:
     _, user = profile()
-    password = user.find("password")
+    password = user.find("password_sha256_hex")
     assert password is not None
-    assert password.attrib == {"from_env": "CLICKHOUSE_GRAFANA_PASSWORD"}
+    assert password.attrib == {"incl": "CLICKHOUSE_GRAFANA_PASSWORD"}
     assert not password.text
     assert [each.text for each in user.findall("grants/query")] == ["GRANT SELECT ON vitrina.*"]
     (source,) = provisioned("datasources/vitrina.yaml")["datasources"]
-    assert source["secureJsonData"] == {"password": "$CLICKHOUSE_GRAFANA_PASSWORD"}
+    file = "/run/secrets/CLICKHOUSE_GRAFANA_PASSWORD"
+    assert source["secureJsonData"] == {"password": f"$__file{{{file}}}"}
     assert source["jsonData"]["username"] == user.tag
 
 
@@ -614,5 +615,23 @@ def test_nobody_gets_in_without_a_password() -> None:
     assert not settings.getboolean("auth.anonymous", "enabled")
     assert not settings.getboolean("users", "allow_sign_up")
     assert not settings.getboolean("public_dashboards", "enabled")
-    assert settings["security"]["admin_password"] == "$__env{GRAFANA_ADMIN_PASSWORD}"  # noqa: S105
-    assert settings["plugins"]["preinstall_sync"] == f"{PLUGIN}@{PLUGIN_VERSION}"
+    file = "/run/secrets/GRAFANA_ADMIN_PASSWORD"
+    assert settings["security"]["admin_password"] == f"$__file{{{file}}}"
+
+
+def test_a_link_in_an_alert_arrives_logged_in_and_nothing_is_fetched_at_a_start() -> None:
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(DEPLOY / "grafana.ini")
+    assert settings["security"]["cookie_samesite"] == "lax"
+    assert settings.getboolean("plugins", "preinstall_disabled")
+    assert "preinstall_sync" not in settings["plugins"]
+
+
+def test_after_the_login_one_sees_the_sales() -> None:
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(DEPLOY / "grafana.ini")
+    home = settings["dashboards"]["default_home_dashboard_path"]
+    (provider,) = provisioned("dashboards/vitrina.yaml")["providers"]
+    folder, _, name = home.rpartition("/")
+    assert folder == provider["options"]["path"]
+    assert (DEPLOY / "dashboards" / name).exists()

@@ -64,6 +64,42 @@ def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in repr(load_settings())
 
 
+@pytest.mark.parametrize("store", ["POSTGRES", "CLICKHOUSE"])
+def test_a_password_of_a_file_is_put_into_the_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: str
+) -> None:
+    (tmp_path / "password").write_text("of @:/?#%$\n", "utf-8")
+    monkeypatch.setenv(f"VITRINA_{store}_DSN", "scheme://loader@host:1/vitrina?a=b")
+    monkeypatch.setenv(f"VITRINA_{store}_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = load_settings()
+    dsn = settings.postgres_dsn if store == "POSTGRES" else settings.clickhouse_dsn
+    assert dsn is not None
+    wanted = "scheme://loader:of%20%40%3A%2F%3F%23%25%24@host:1/vitrina?a=b"
+    assert dsn.get_secret_value() == wanted
+    assert "%23" not in repr(settings)
+
+
+@pytest.mark.parametrize("address", ["postgresql://loader:x@host/vitrina", "postgresql://host/db"])
+def test_with_a_file_for_its_password_an_address_has_a_user_and_no_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str
+) -> None:
+    (tmp_path / "password").write_text("y", "utf-8")
+    monkeypatch.setenv("VITRINA_POSTGRES_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("VITRINA_POSTGRES_DSN", address)
+    with pytest.raises(
+        SettingsError, match=r"VITRINA_POSTGRES_DSN: .* in VITRINA_POSTGRES_PASSWORD_FILE, so"
+    ):
+        load_settings()
+
+
+def test_a_file_for_a_password_that_is_absent_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VITRINA_CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "absent"))
+    with pytest.raises(SettingsError, match="VITRINA_CLICKHOUSE_PASSWORD_FILE"):
+        load_settings()
+
+
 def test_every_setting_is_documented_with_what_it_is() -> None:
     documented = (DOCS / "settings.md").read_text()
     for name, field in Settings.model_fields.items():

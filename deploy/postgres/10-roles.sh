@@ -6,18 +6,27 @@
 #     vitrina_reader   reads, for five minutes at most
 #     airflow          owns Airflow's database, and can use no other
 #
-# Run again, it only sets the passwords to those of the environment.
+# On a second run, it only sets the passwords to those of the files in SECRETS.
 set -eu
+SECRETS=${SECRETS:-/run/secrets}
+export SECRETS
+for name in OWNER_ LOADER_ READER_ AIRFLOW_ ''; do
+    # psql would take an unreadable password for an empty one.
+    [ -s "$SECRETS/POSTGRES_${name}PASSWORD" ] && [ -r "$SECRETS/POSTGRES_${name}PASSWORD" ] || {
+        echo "$SECRETS/POSTGRES_${name}PASSWORD cannot be read" >&2
+        exit 1
+    }
+done
 
 # On a second run, the server would print a notice for all that is there already.
 export PGOPTIONS='--client_min_messages=warning'
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
     --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'END'
-\getenv owner_password POSTGRES_OWNER_PASSWORD
-\getenv loader_password POSTGRES_LOADER_PASSWORD
-\getenv reader_password POSTGRES_READER_PASSWORD
-\getenv airflow_password POSTGRES_AIRFLOW_PASSWORD
-\getenv superuser_password POSTGRES_PASSWORD
+\set owner_password `cat "$SECRETS/POSTGRES_OWNER_PASSWORD"`
+\set loader_password `cat "$SECRETS/POSTGRES_LOADER_PASSWORD"`
+\set reader_password `cat "$SECRETS/POSTGRES_READER_PASSWORD"`
+\set airflow_password `cat "$SECRETS/POSTGRES_AIRFLOW_PASSWORD"`
+\set superuser_password `cat "$SECRETS/POSTGRES_PASSWORD"`
 
 SELECT format('CREATE ROLE %I', name)
 FROM unnest(ARRAY['vitrina_owner', 'vitrina_loader', 'vitrina_reader', 'airflow']) AS name
@@ -31,9 +40,7 @@ ALTER ROLE vitrina_owner LOGIN PASSWORD :'owner_password';
 ALTER ROLE vitrina_loader LOGIN PASSWORD :'loader_password';
 ALTER ROLE vitrina_reader LOGIN PASSWORD :'reader_password';
 ALTER ROLE airflow LOGIN PASSWORD :'airflow_password';
-\if :{?superuser_password}
 ALTER ROLE CURRENT_USER PASSWORD :'superuser_password';
-\endif
 
 SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
 FROM (VALUES ('vitrina', 'vitrina_owner'), ('airflow', 'airflow')) AS wanted (name, owner)

@@ -8,9 +8,11 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import (
     Field,
+    FilePath,
     HttpUrl,
     Secret,
     SecretStr,
@@ -26,6 +28,8 @@ from vitrina.rules import MAX_REJECTED_SHARE
 _PREFIX = "VITRINA_"
 # Leaves out what Spark takes for a pattern, and what Spark and Arrow read differently.
 _URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+# The user of an address that has no password.
+_USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
 
 
@@ -49,6 +53,13 @@ class Settings(BaseSettings):
         default=1024,
         ge=256,
         description="Memory of the embedded engine in MiB; what needs more goes to disk",
+    )
+    # Above the addresses, whose validator puts the passwords in.
+    postgres_password_file: FilePath | None = Field(
+        default=None, description="File with the password that `VITRINA_POSTGRES_DSN` leaves out"
+    )
+    clickhouse_password_file: FilePath | None = Field(
+        default=None, description="File with the password that `VITRINA_CLICKHOUSE_DSN` leaves out"
     )
     postgres_dsn: SecretStr | None = Field(
         default=None, description="`postgresql://…`; the embedded server unless set"
@@ -92,6 +103,29 @@ class Settings(BaseSettings):
     openlineage_key: SecretStr | None = Field(
         default=None, description="API key for that collector, if it needs one"
     )
+
+    @field_validator("postgres_dsn", "clickhouse_dsn")
+    @classmethod
+    def _with_password_of_file(
+        cls, dsn: SecretStr | None, others: ValidationInfo
+    ) -> SecretStr | None:
+        name = str(others.field_name).replace("_dsn", "_password_file")
+        file: Path | None = others.data.get(name)
+        if dsn is None or file is None:
+            return dsn
+        try:
+            password = file.read_text("utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"its password cannot be read: {error}") from error
+        address, found = _USER.subn(
+            rf"\g<0>:{quote(password, safe='')}", dsn.get_secret_value(), count=1
+        )
+        if not found:
+            raise ValueError(
+                f"the password is in {_PREFIX}{name.upper()}, so the address has "
+                "a user and no password: scheme://user@host"
+            )
+        return SecretStr(address)
 
     @field_validator("clickhouse_cluster")
     @classmethod

@@ -39,9 +39,12 @@ class PostgresServer:
     def superuser(self) -> str:
         return f"postgresql://postgres@/vitrina?host={self.socket}&port={self.port}"
 
-    def make_roles(self, environment: Mapping[str, str]) -> None:
-        """Run the script that the image runs on a fresh server."""
-        self.run(DEPLOY / "postgres/10-roles.sh", environment=environment)
+    def make_roles(self, passwords: Mapping[str, str]) -> None:
+        """Run the script that the image runs on a fresh server, with the files that it reads."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, password in passwords.items():
+                (Path(folder) / name).write_text(password, "utf-8")
+            self.run(DEPLOY / "postgres/10-roles.sh", environment={"SECRETS": folder})
 
     def run(
         self,
@@ -68,7 +71,7 @@ class PostgresServer:
 def postgres_server(
     folder: Path,
     address: str,
-    environment: Mapping[str, str],
+    passwords: Mapping[str, str],
     options: Sequence[str] = (),
     *,
     port: int = 5432,
@@ -86,7 +89,7 @@ def postgres_server(
         home.give(data)
         home.give(socket)
         password.touch(mode=0o600)
-        password.write_text(environment["POSTGRES_PASSWORD"], encoding="utf-8")
+        password.write_text(passwords["POSTGRES_PASSWORD"], encoding="utf-8")
         home.give(password)
         home.run(
             *(programs / "initdb", "--username=postgres", f"--pwfile={password}", "--no-sync"),
@@ -112,7 +115,7 @@ def postgres_server(
         try:
             running = PostgresServer(address, port, socket, programs)
             _wait(server, running)
-            running.make_roles(environment)
+            running.make_roles(passwords)
             yield running
         finally:
             stop(server, signal.SIGINT)

@@ -1,6 +1,8 @@
-"""What `deploy/compose.yaml` says, as Docker would read it, moved to addresses of the loopback."""
+"""What `compose.yaml` says, as Docker would read it, moved to addresses of the loopback."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import Any, Self
 import yaml
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-FILE = DEPLOY / "compose.yaml"
+FILE = DEPLOY.parent / "compose.yaml"
+# Where services find their secrets.
+SECRETS = "/run/secrets"
 
 # `${A}`, `${A:-default}`, `${A:?message}`, and `$$` for a dollar.
 VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:-|:\?)([^}]*))?\})")
@@ -22,10 +26,29 @@ def declared() -> dict[str, dict[str, Any]]:
     return services
 
 
-def dotenv(path: Path) -> dict[str, str]:
-    """The variables of a file that `deploy/init` has written."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+def make_secrets(
+    folder: Path, *command: str, given: str = "", **places: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the service `secrets`, with its volume in a folder."""
+    service = declared()["secrets"]
+    (program,) = service["entrypoint"]
+    groups = {key: value for key, value in service["environment"].items() if "GROUP_OF" in key}
+    return subprocess.run(
+        [sys.executable, DEPLOY / "airflow" / program, *(command or service["command"])],
+        env=groups
+        | {"AIRFLOW_PORT": "8080", "GRAFANA_PORT": "3000", "SECRETS": str(folder)}
+        | places,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read_secrets(folder: Path) -> dict[str, str]:
+    """The secrets in a folder, without what is made of them."""
+    files = [path for path in folder.iterdir() if path.name != "CLICKHOUSE_XML"]
+    return {path.name: path.read_text("utf-8") for path in sorted(files)}
 
 
 def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
@@ -90,7 +113,7 @@ class Compose:
 
     def environment(self, service: str) -> dict[str, str]:
         """The variables of a service, in which hosts, and "every address", are addresses."""
-        environment: dict[str, str] = self.services[service]["environment"]
+        environment: dict[str, str] = self.services[service].get("environment", {})
         return {name: self._moved(service, text) for name, text in environment.items()}
 
     def _moved(self, service: str, text: str) -> str:

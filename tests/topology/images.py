@@ -1,11 +1,15 @@
-"""The images of `deploy/compose.yaml`, built where there is something that builds images.
+"""The images of `compose.yaml`, built where there is something that builds images.
 
-Run by `make test-topology`.
+Run by `make test-topology`. Where STAND_IN_ARCHIVE is set, Grafana's image gets that archive in
+place of its plugin's: `stand_ins/README.md`.
 """
 
+import os
 import subprocess
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.topology.compose import FILE, declared, interpolate
 from tests.topology.engines import is_there
@@ -29,6 +33,20 @@ def builder() -> str:
     pytest.skip(f"no builder here ({', '.join(BUILDERS)}): the images were NOT built")
 
 
+def stand_in(image: str) -> list[str]:
+    """Options that name the archive, for the image that takes it."""
+    if "grafana" not in image or "STAND_IN_ARCHIVE" not in os.environ:
+        return []
+    found = yaml.safe_load(
+        (FILE.parent / "tests/topology/stand_ins/compose.yaml").read_text().replace("!reset", "")
+    )
+    build: dict[str, Any] = interpolate(found["services"]["grafana"]["build"], os.environ)
+    return [
+        *(f"--build-arg={name}={value}" for name, value in build["args"].items()),
+        *(f"--build-context={name}={path}" for name, path in build["additional_contexts"].items()),
+    ]
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_is_built(builder: str, image: str) -> None:
     build = IMAGES[image]
@@ -37,6 +55,7 @@ def test_an_image_is_built(builder: str, image: str) -> None:
         [
             *(builder, "build", "--tag", image, "--file", context / build["dockerfile"]),
             *(f"--build-arg={name}={value}" for name, value in build.get("args", {}).items()),
+            *stand_in(image),
             context,
         ],
         check=True,

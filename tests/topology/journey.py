@@ -32,6 +32,8 @@ from vitrina.stores.postgres.store import postgres
 # Everything has to come up before the first test, on whatever machine it is.
 pytestmark = pytest.mark.timeout(2400)
 
+# A Tuesday before those that are backfilled, when the schedule was due.
+TRIGGERED = datetime(2026, 10, 27, 12, 45, tzinfo=ZoneInfo("Europe/Moscow"))
 PAGE = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
 
 
@@ -45,6 +47,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def finished(whole: System) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
     return unpause_and_run(whole.airflow, BATCH)
+
+
+def test_the_first_batch_has_run_by_itself(whole: System) -> None:
+    (run,) = whole.airflow.ask("GET", RUNS)["dag_runs"]
+    assert (run["state"], run["conf"]) == ("success", {"rows": 2000})
+    due = datetime.fromisoformat(run["logical_date"]).astimezone(ZoneInfo("Europe/Moscow"))
+    assert (due.weekday(), due.hour, due.minute) == (1, 12, 45)
+    dag = whole.airflow.ask("GET", "dags/sales")
+    assert not dag["is_paused"]
+    assert datetime.fromisoformat(dag["next_dagrun_logical_date"]) == due + timedelta(days=7)
+    with postgres(whole.postgres("reader")) as warehouse:
+        assert [entry.as_of for entry in warehouse.ledger() if entry.published_at] == [due.date()]
+    assert "has ended well" in whole.processes.log("first-batch")
 
 
 def test_every_task_succeeds_at_the_first_try(whole: System, finished: dict[str, Any]) -> None:
@@ -127,8 +142,7 @@ def test_a_damaged_file_fails_the_run_which_is_told_and_mended_as_the_alert_says
 
 def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict[str, Any]) -> None:
     run = start(whole.airflow, BATCH)
-    database = whole.environment("airflow-scheduler")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(whole.airflow_database, autocommit=True) as connection:
         # An hour has passed.
         hasten = (
             "UPDATE deadline SET deadline_time = now() FROM dag_run "
@@ -151,20 +165,12 @@ def airflow(whole: System, documented: str) -> None:
     assert found is not None
     words = shlex.split(found[1].replace("\\\n", " ").replace("1000000", "2000"))
     if documented.startswith("dags trigger"):
-        words = [*words[:-1], last_tuesday().isoformat(), "--conf", '{"rows": 2000}']
+        words = [*words[:-1], TRIGGERED.isoformat(), "--conf", '{"rows": 2000}']
     whole.processes.run(
         documented.replace(" ", "-"),
         [AIRFLOW / "airflow", *words],
         whole.environment("airflow-scheduler"),
     )
-
-
-def last_tuesday() -> datetime:
-    """When the schedule was due last."""
-    now = datetime.now(ZoneInfo("Europe/Moscow"))
-    due = now.replace(hour=12, minute=45, second=0, microsecond=0)
-    due -= timedelta(days=(due.weekday() - 1) % 7)
-    return due if due <= now else due - timedelta(days=7)
 
 
 def test_past_tuesdays_are_backfilled_by_the_documented_commands(
@@ -175,18 +181,17 @@ def test_past_tuesdays_are_backfilled_by_the_documented_commands(
         due = [run for run in found if run["logical_date"]]
         return {datetime.fromisoformat(run["logical_date"]): run["state"] for run in due}
 
-    if last_tuesday() not in dates():
-        airflow(whole, "dags trigger sales")
-    wait_for(lambda: dates()[last_tuesday()] in ENDED, RUN_SECONDS)
+    airflow(whole, "dags trigger sales")
+    wait_for(lambda: dates()[TRIGGERED] in ENDED, RUN_SECONDS)
     airflow(whole, "backfill create")
     wait_for(lambda: {*dates().values()} <= {*ENDED}, RUN_SECONDS)
     tuesdays = ["2026-11-03", "2026-11-10"]
     with postgres(whole.postgres("reader")) as warehouse:
         published = [str(entry.as_of) for entry in warehouse.ledger() if entry.published_at]
-    assert {*tuesdays} <= {*published}
+    assert {"2026-10-27", *tuesdays} <= {*published}
     with clickhouse(whole.clickhouse) as store:
         imports = [str(day) for day, _ in store.imports()]
-    assert imports[:3] == [*tuesdays, BATCH["as_of"]]
+    assert imports[:4] == ["2026-10-27", *tuesdays, BATCH["as_of"]]
 
 
 def test_a_task_s_log_is_shown(whole: System, finished: dict[str, Any]) -> None:
@@ -205,7 +210,7 @@ def test_the_parts_say_that_they_are_well(whole: System, finished: dict[str, Any
 def test_what_airflow_has_encrypted_is_read_with_the_next_fernet_key(
     whole: System, finished: dict[str, Any]
 ) -> None:
-    assert "`AIRFLOW_FERNET_KEY=new,old`" in PAGE
+    assert "`renew` puts the new key before the old one, `new,old`" in PAGE
     assert "airflow rotate-fernet-key" in PAGE
     old, new = whole.secrets["AIRFLOW_FERNET_KEY"], Fernet.generate_key().decode()
 
@@ -221,8 +226,7 @@ def test_what_airflow_has_encrypted_is_read_with_the_next_fernet_key(
     run(old, "variables", "set", "kept", "as it was")
     run(f"{new},{old}", "rotate-fernet-key")
     assert run(new, "variables", "get", "kept").splitlines()[-1] == "as it was"
-    database = whole.environment("airflow-scheduler")["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    with psycopg.connect(database.replace("+psycopg", "")) as connection:
+    with psycopg.connect(whole.airflow_database) as connection:
         ((encrypted,),) = connection.execute("SELECT val FROM variable WHERE key = 'kept'")
     with pytest.raises(InvalidToken):
         Fernet(old).decrypt(encrypted)

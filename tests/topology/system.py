@@ -1,8 +1,9 @@
-"""The system of `deploy/compose.yaml` without Docker: the same processes, from wheels.
+"""The system of `compose.yaml` without Docker: the same processes, from wheels.
 
-Each service has an address of the loopback for itself, and the environment that compose gives it,
-with the secrets that `deploy/init` writes. Besides it gets what its image has: paths of programs,
-Java and the lake. Left out are Grafana and what the profile `celery` adds.
+Each service has an address of the loopback for itself, the environment that compose gives it, and
+the secrets that the service `secrets` makes, in a folder. Besides it gets what its image has: paths
+of programs, Java and the lake. Left out are the service `host`, Grafana and what the profile
+`celery` adds.
 """
 
 import os
@@ -23,12 +24,13 @@ from tests.servers.clickhouse import clickhouse_server
 from tests.servers.postgres import postgres_server
 from tests.servers.processes import Processes, answers
 from tests.servers.receivers import Received, http_receiver
-from tests.topology.compose import DEPLOY, Compose, dotenv
+from tests.topology.compose import DEPLOY, SECRETS, Compose, make_secrets, read_secrets
 
 ROOT = DEPLOY.parent
 AIRFLOW = ROOT / ".venv-airflow/bin"
 # Of a small machine that runs all of it at once.
 SMALL = {
+    "FIRST_BATCH": "2000",
     "SPARK_WORKER_CORES": "1",
     "SPARK_WORKER_MEMORY": "1g",
     "SPARK_DRIVER_MEMORY": "1g",
@@ -63,13 +65,18 @@ class System:
     def environment(self, service: str) -> dict[str, str]:
         """What a service of Airflow has in its environment, from compose and from its image."""
         paths = {"/opt/vitrina/dags": str(ROOT / "dags"), "/lake": str(self.folder / "lake")}
+        secrets = str(self.folder / "secrets")
         given = self.compose.environment(service)
         return {
             "PATH": f"{AIRFLOW}:{DEPLOY / 'airflow'}:/usr/bin:/bin",
             "HOME": str(self.folder),
             "AIRFLOW_HOME": str(self.folder / "airflow"),
             "PYTHONUNBUFFERED": "1",
-            **{name: paths.get(value, value) for name, value in given.items()},
+            "SECRETS": secrets,
+            **{
+                name: paths.get(value, value).replace(SECRETS, secrets)
+                for name, value in given.items()
+            },
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.health_port),
         }
 
@@ -90,30 +97,37 @@ class System:
 
     @property
     def clickhouse(self) -> str:
-        return self.compose.environment("airflow-scheduler")["VITRINA_CLICKHOUSE_DSN"]
+        password = self.secrets["CLICKHOUSE_LOADER_PASSWORD"]
+        return f"clickhouse://loader:{password}@{self.compose.address('clickhouse')}:8123/vitrina"
+
+    @property
+    def airflow_database(self) -> str:
+        password = self.secrets["POSTGRES_AIRFLOW_PASSWORD"]
+        return f"postgresql://airflow:{password}@{self.compose.address('postgres')}:5432/airflow"
 
 
 @contextmanager
 def system(folder: Path) -> Iterator[System]:
-    """Bring everything up, as `./init && docker compose up` does; down when the block ends.
+    """Bring everything up, as `docker compose up` does; down when the block ends.
 
     Also when it is interrupted, at any moment, by Ctrl-C or a signal to leave.
     """
-    shutil.copy(DEPLOY / "init", folder / "init")
-    subprocess.run([folder / "init"], check=True, stdout=subprocess.DEVNULL)
-    secrets = dotenv(folder / ".env")
-    (folder / "lake").mkdir()
+    for name in ("secrets", "lake"):
+        (folder / name).mkdir()
+    made = make_secrets(folder / "secrets")
+    assert made.returncode == 0, made.stderr
+    secrets = read_secrets(folder / "secrets")
     with interrupted_by_signals(), ExitStack() as stack:
         try:
             alerts = stack.enter_context(http_receiver())
             told = {"VITRINA_ALERT_WEBHOOK": alerts.url, "VITRINA_ALERT_LATE_AFTER": "1"}
-            compose = on_free_network(secrets | SMALL | told)
+            compose = on_free_network(SMALL | told)
             options = compose.services["postgres"]["command"][1:]
             stack.enter_context(
                 postgres_server(
                     folder / "postgres",
                     compose.address("postgres"),
-                    compose.environment("postgres"),
+                    secrets,
                     options,
                 )
             )
@@ -121,7 +135,7 @@ def system(folder: Path) -> Iterator[System]:
                 clickhouse_server(
                     folder / "clickhouse",
                     compose.address("clickhouse"),
-                    compose.environment("clickhouse")["CLICKHOUSE_LOADER_PASSWORD"],
+                    secrets["CLICKHOUSE_LOADER_PASSWORD"],
                 )
             )
             processes = stack.enter_context(Processes(folder / "processes"))
@@ -193,6 +207,7 @@ def start_spark(system: System) -> None:
             "VITRINA_JAVA": str(java / "bin/java"),
             "PYSPARK_PYTHON": str(spark_server.VENV / "bin/python"),
             "LC_ALL": "C.UTF-8",
+            "SECRETS": str(system.folder / "secrets"),
             **system.compose.environment(service),
         }
         (role,) = system.compose.services[service]["command"]
@@ -222,6 +237,7 @@ def start_airflow(system: System) -> None:
         ("airflow-scheduler", lambda: answers(f"http://127.0.0.1:{system.health_port}/health")),
         ("airflow-dag-processor", lambda: has_sales(system)),
         ("airflow-triggerer", lambda: is_well(system, "airflow-triggerer")),
+        ("first-batch", None),
     ):
         command = system.compose.services[service]["command"]
         environment = system.environment(service)
