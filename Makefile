@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-spark test-topology lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test test-spark test-topology test-grafana lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # The set-ups share environments, and their order is the order they are named in.
 .NOTPARALLEL:
 
@@ -38,6 +38,11 @@ test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedde
 
 test-topology: set-up-spark set-up-airflow ## run a batch through all of deploy/compose.yaml: as processes, and in Docker where it is
 	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
+
+test-grafana: set-up-dev ## draw the dashboards with Grafana's own packages, where Node is
+	@scripts/browser
+	@scripts/grafana_packages
+	@$(PYTHON_OF_VENV) -m pytest tests/grafana_drawn/drawn.py $(ARGS)
 
 lint: set-up-dev ## check style and types
 	@.venv/bin/ruff check
