@@ -120,6 +120,16 @@ def test_a_figure_is_written_as_it_is(
                 assert_written([found], name, [cell], language, f"{panel.id}.{name}")
 
 
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_the_scale_of_the_gauge_goes_from_the_lowest_to_the_highest_day(
+    stores: dict[str, Seen], answers: dict[str, Any], store: str
+) -> None:
+    """`GaugePanel` takes the ends from the field: public/app/plugins/panel/gauge/GaugePanel.tsx."""
+    ((_, lowest, highest),) = stores[store].expected["average_gauge"]
+    (figure,) = answers[f"{store}/en/average_gauge"]["figures"]
+    assert (figure["min"], figure["max"]) == (float(lowest), float(highest))
+
+
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("store", WITH_IMPORTS)
 def test_a_column_is_written_as_it_is(
