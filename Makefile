@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-spark test-topology bench-check lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test test-spark test-topology test-grafana bench-check lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -43,6 +43,11 @@ test-topology: set-up-spark set-up-airflow ## run a batch through all of compose
 
 bench-check: set-up-dev ## run each benchmark small, and the commands and the batch that the pages show
 	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
+
+test-grafana: set-up-dev ## draw the dashboards with Grafana's own packages, if Node is installed
+	@scripts/browser
+	@scripts/grafana_packages
+	@$(PYTHON_OF_VENV) -m pytest tests/grafana_drawn/drawn.py $(ARGS)
 
 lint: set-up-dev ## check style and types
 	@.venv/bin/ruff check

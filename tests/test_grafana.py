@@ -23,22 +23,31 @@ from jsonschema import Draft7Validator
 from pyspark.sql import SparkSession
 
 from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
+from tests.grafana_frames import at_first_sight
 from tests.grafana_plugin import ALL, Chosen, View, rendered
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
-from tests.panel_figures import Choice, Figures
+from tests.panel_figures import Choice, Figures, Row
+from tests.shop_marts import Shop, fill
 from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
 from vitrina.contract import SALES, Batch
 from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
-from vitrina.dashboard.grafana.clickhouse import DATA_SOURCE, PLUGIN, PLUGIN_VERSION
+from vitrina.dashboard.grafana.clickhouse import (
+    DATA_SOURCE,
+    GRAFANA_VERSION,
+    PLUGIN,
+    PLUGIN_VERSION,
+)
 from vitrina.dashboard.grafana.dashboards import DASHBOARDS
 from vitrina.dashboard.grafana.files import files, write
+from vitrina.dashboard.panel import Kind
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
-from vitrina.dashboard.panels import PANELS
+from vitrina.dashboard.panels import NEWEST, PANELS, WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
+from vitrina.rules import reasons
 from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
@@ -121,6 +130,88 @@ def test_panels_neither_overlap_nor_stick_out() -> None:
         taken |= cells
 
 
+def test_no_row_of_panels_is_half_empty() -> None:
+    taken: dict[int, int] = {}
+    for each in dashboard()["panels"]:
+        for y in range(each["gridPos"]["y"], each["gridPos"]["y"] + each["gridPos"]["h"]):
+            taken[y] = taken.get(y, 0) + each["gridPos"]["w"]
+    assert set(taken.values()) == {24}
+
+
+def test_the_stats_stand_in_one_row_and_have_sizes_of_their_own() -> None:
+    """Else `BigValue` sizes their texts to the longest."""
+    stats = [each for each in drawn().values() if each["type"] == "stat"]
+    assert len({each["gridPos"]["y"] for each in stats}) == 1
+    for each in stats:
+        assert each["options"]["text"] == {"titleSize": 12, "valueSize": 20}
+
+
+def test_a_table_is_as_high_as_its_rows() -> None:
+    """`TableNG` has rows and a header of 36 pixels; a panel's own header and edge take 34."""
+    rows = {"weekday_month": 7, "top_products": 20, "control_totals": 10}
+    tables = {name: each for name, each in drawn().items() if each["type"] == "table"}
+    assert set(tables) == set(rows)
+    for name, each in tables.items():
+        assert each["gridPos"]["h"] * 38 - 8 - 34 >= (rows[name] + 1) * 36, name
+
+
+def test_money_keeps_its_zeros() -> None:
+    """The unit `locale` writes 84.70 as 84.7, and a currency without any sign has no thousands."""
+    for panel in PANELS:
+        for each in drawn()[panel.id]["fieldConfig"]["overrides"]:
+            found = {step["id"]: step["value"] for step in each["properties"]}
+            column = PANEL_COLUMNS.get(each["matcher"]["options"])
+            if column and column.unit == "money" and "unit" in found:
+                currency, financial, sign, where = found["unit"].split(":")
+                assert (currency, financial, where) == ("currency", "financial", "suffix")
+                assert sign
+                assert found["decimals"] == 2
+
+
+def test_rejects_have_two_columns_and_one_page(tmp_path: Path) -> None:
+    """A status history takes its columns' width from the first two of them.
+
+    `colWid` in public/app/core/components/TimelineChart/timeline.ts; `usePagination` in
+    public/app/plugins/panel/state-timeline/hooks.tsx pages after `perPage` rows, 20 by default.
+    """
+    panel = drawn()["rejects_by_reason"]
+    assert panel["options"]["perPage"] >= len(reasons(SALES))
+    before = panel["targets"][1]["rawSql"]
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        fill(store, Shop(imports=(WEEK_BEFORE,)))
+        assert asked(store, before)[1] == [(WEEK_BEFORE - timedelta(days=7),)]
+        fill(store, Shop(imports=(AS_OF,)))
+        assert asked(store, before)[1] == []
+
+
+def test_a_day_is_drawn_where_it_lies() -> None:
+    """A cell of a heat map ends at its time.
+
+    `xMax` in `rowsToCellsHeatmap`, public/app/features/transformers/calculateHeatmap/heatmap.ts.
+    """
+    (end, matrix, *_) = drawn()["day_region"]["transformations"]
+    assert end["options"]["binary"]["right"] == {"fixed": str(24 * 60 * 60 * 1000)}
+    assert matrix["options"]["rowField"] == "sale_date + 86400000"
+
+
+def test_every_panel_has_an_id_and_the_version_it_is_written_for() -> None:
+    ids = [each["id"] for each in dashboard()["panels"]]
+    assert len(set(ids)) == len(ids)
+    for each in drawn().values():
+        assert each["pluginVersion"] == GRAFANA_VERSION
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_other_language_is_one_click_away(language: Language) -> None:
+    (link,) = dashboard(language)["links"]
+    (other,) = set(Language) - {language}
+    assert link["url"] == f"/d/{DASHBOARDS[other]}"
+    assert (link["includeVars"], link["keepTime"]) == (True, True)
+    # In view, not in the menu of controls.
+    assert "placement" not in link
+    assert dashboard(language)["refresh"] == "15m"
+
+
 @pytest.mark.parametrize("language", Language)
 def test_the_dashboards_differ_in_nothing_but_words(language: Language) -> None:
     queries = [each["targets"] for each in drawn(language).values()]
@@ -185,7 +276,11 @@ def test_rows_become_columns_by_names_that_the_query_has() -> None:
         steps = drawn()[panel.id].get("transformations", [])
         for step in steps:
             if step["id"] == "groupingToMatrix":
-                fields = (step["options"][f"{name}Field"] for name in ("column", "row", "value"))
+                # The end of a day is a column that a transformation adds.
+                fields = (
+                    step["options"][f"{name}Field"].partition(" + ")[0]
+                    for name in ("column", "row", "value")
+                )
                 assert set(fields) <= set(panel.columns)
         renamed = [step["options"]["renameByName"] for step in steps if step["id"] == "organize"]
         for before, after in itertools.pairwise(renamed):
@@ -358,6 +453,8 @@ def asked(store: ClickHouse, sql: str) -> tuple[tuple[str, ...], list[tuple[Any,
 def compare(store: ClickHouse, figures: Figures, choice: Choice) -> None:
     for panel in PANELS:
         for target in drawn()[panel.id]["targets"]:
+            if (panel.id, target["refId"]) == ("rejects_by_reason", "B"):
+                continue  # It gives the panel a second column, and has no figures.
             columns, rows = asked(store, rendered(target["rawSql"], view(choice)))
             # chDB's driver names no column of no rows.
             assert columns == (panel.columns if rows else ()), panel.id
@@ -443,7 +540,7 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
         "date": r"Date",
         "day": r"Date",
         "month": r"Date",
-        "weekday": r"U?Int\d+",
+        "weekday": r"UInt8",
         "text": r"(LowCardinality\()?String",
     }
     for panel in PANELS:
@@ -466,16 +563,88 @@ def test_variables_offer_what_the_import_has(shown: ClickHouse, published: Publi
         for name, each in variables.items()
     }
     first = Choice(WEEK_BEFORE)
-    assert offered["import_date"] == [AS_OF.isoformat(), WEEK_BEFORE.isoformat()]
+    assert offered["import_date"] == [NEWEST, AS_OF.isoformat(), WEEK_BEFORE.isoformat()]
     assert offered["region"] == sorted(SALES.regions)
     assert offered["product"] == [str(row[1]) for row in published.figures.ranked(first)]
-    # The newest import unless chosen, so nothing may be chosen in the file.
-    assert variables["import_date"].get("current") is None
+    assert variables["import_date"]["current"]["value"] == NEWEST
     assert not variables["import_date"].get("multi")
     for name in ("region", "product"):
         assert variables[name]["multi"]
         assert variables[name]["includeAll"]
         assert variables[name]["current"]["value"] == [ALL]
+    for each in variables.values():
+        assert each["allowCustomValue"] is False
+
+
+def test_the_newest_import_is_followed_unless_one_is_chosen(
+    shown: ClickHouse, published: Published
+) -> None:
+    """A bookmark keeps the value of the variable: that must not be a date."""
+    everything = view(CHOICES["everything"])
+    for value, import_date in ((NEWEST, AS_OF), (WEEK_BEFORE.isoformat(), WEEK_BEFORE)):
+        chosen = View(
+            {**everything.variables, "import_date": Chosen(value)},
+            everything.first_day,
+            everything.last_day,
+        )
+        for panel in ("total_sales_amount", "sales_by_region", "amount_by_day"):
+            _, rows = asked(shown, rendered(drawn()[panel]["targets"][0]["rawSql"], chosen))
+            assert rows == published.figures.of(panel, Choice(import_date))
+
+
+# Before the first import
+
+
+@pytest.fixture(scope="module")
+def before_the_first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]:
+    """What each panel's first query answers when nothing was imported yet."""
+    folder = tmp_path_factory.mktemp("empty") / "clickhouse"
+    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        view_, errors = at_first_sight(
+            store, dashboard()["templating"]["list"], date(2025, 10, 22), TODAY
+        )
+        assert errors == {}
+        return {
+            name: asked(store, rendered(each["targets"][0]["rawSql"], view_))[1]
+            for name, each in drawn().items()
+        }
+
+
+def test_before_the_first_import_a_panel_has_no_figure(
+    before_the_first: dict[str, list[Row]],
+) -> None:
+    for name, rows in before_the_first.items():
+        assert all(cell is None for row in rows for cell in row), name
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_panel_without_figures_says_why(language: Language) -> None:
+    for panel in PANELS:
+        shown = drawn(language)[panel.id]
+        said = shown["fieldConfig"]["defaults"]["noValue"]
+        if panel.kind in (Kind.stat, Kind.gauge) and panel.value == "average_sale_amount":
+            assert said == text("grafana.no_sales", language)
+        else:
+            assert said.startswith(text("grafana.no_import", language))
+        if panel.thresholds and panel.kind is Kind.stat:
+            (mapped,) = [
+                step["options"]["result"]
+                for each in shown["fieldConfig"]["overrides"]
+                for found in each["properties"]
+                if found["id"] == "mappings"
+                for step in found["value"]
+                if step["type"] == "special" and step["options"]["match"] == "null"
+            ]
+            levels = [
+                step["color"]
+                for each in shown["fieldConfig"]["overrides"]
+                for found in each["properties"]
+                if found["id"] == "thresholds"
+                for step in found["value"]["steps"]
+            ]
+            assert mapped["text"] == said
+            assert mapped["color"] not in levels
 
 
 def test_panels_over_days_follow_the_time_range() -> None:
@@ -493,7 +662,10 @@ def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
             # A figure is nothing, or none of anything.
             assert {each for row in rows for each in row} <= {None, 0}, panel.id
         for variable in dashboard()["templating"]["list"]:
-            assert store.query(rendered(variable["query"]["rawSql"], empty))[1] == []
+            offered = [
+                row[0] for row in store.query(rendered(variable["query"]["rawSql"], empty))[1]
+            ]
+            assert offered == ([NEWEST] if variable["name"] == "import_date" else [])
 
 
 # Values with a quote in them
@@ -566,7 +738,8 @@ def test_every_panel_and_alert_keeps_within_the_limits(reader: Any) -> None:
     queries = [target["rawSql"] for each in drawn().values() for target in each["targets"]]
     queries += [rule["data"][0]["model"]["rawSql"] for rule in rules().values()]
     for sql in queries:
-        assert reader.query(rendered(sql, view(CHOICES["everything"]))).result_rows
+        found = reader.query(rendered(sql, view(CHOICES["everything"]))).result_rows
+        assert found or sql == WEEK_BEFORE_THE_ONLY_IMPORT
 
 
 @pytest.mark.parametrize(
@@ -630,8 +803,4 @@ def test_a_link_in_an_alert_arrives_logged_in_and_nothing_is_fetched_at_a_start(
 def test_after_the_login_one_sees_the_sales() -> None:
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(DEPLOY / "grafana.ini")
-    home = settings["dashboards"]["default_home_dashboard_path"]
-    (provider,) = provisioned("dashboards/vitrina.yaml")["providers"]
-    folder, _, name = home.rpartition("/")
-    assert folder == provider["options"]["path"]
-    assert (DEPLOY / "dashboards" / name).exists()
+    assert settings["users"]["home_page"] == f"/d/{DASHBOARDS[Language.en]}"

@@ -66,8 +66,10 @@ def grafana(sql: str) -> str:
     '$__conditionalAll(region IN (${region:singlequote}), $region)'
     """
     templates = {
-        # The variable is empty before the first import: then NULL, which no row equals.
-        Variable.import_date: "toDate32OrNull(${import_date:singlequote})",
+        # What is no date means the newest import, whenever that is asked. Before the first one
+        # it is NULL, which no row equals.
+        Variable.import_date: "coalesce(toDate32OrNull(${import_date:singlequote}),"
+        " (SELECT maxOrNull(import_date) FROM batch))",
         Variable.region: "$__conditionalAll(region IN (${region:singlequote}), $region)",
         # Quoted numbers are numbers to ClickHouse where the column is one.
         Variable.product: "$__conditionalAll(product_id IN (${product:singlequote}), $product)",

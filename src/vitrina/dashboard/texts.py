@@ -119,6 +119,13 @@ TEXTS: dict[str, Words] = {
     "section.quality": Words("Data quality", "Качество данных"),
     # Grafana alone
     "grafana.single_days": Words("{region}, single days", "{region}, отдельные дни"),
+    "grafana.newest": Words("newest", "последний"),
+    "grafana.no_import": Words("no import yet", "импорта пока нет"),
+    "grafana.no_sales": Words("no sales yet", "продаж пока нет"),
+    "grafana.no_import_or_sales": Words(
+        "no import yet, or no sales for what is chosen",
+        "импорта пока нет, или по выбранному нет продаж",
+    ),
     "grafana.other_language": Words("По-русски", "In English"),
     "weekday.1": Words("Monday", "понедельник"),
     "weekday.2": Words("Tuesday", "вторник"),

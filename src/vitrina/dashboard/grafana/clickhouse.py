@@ -12,6 +12,9 @@ from grafana_foundation_sdk.models import common as common_models
 PLUGIN, PLUGIN_VERSION = "grafana-clickhouse-datasource", "4.20.0"
 DATA_SOURCE = "vitrina-clickhouse"
 
+GRAFANA_VERSION = "13.2.3"
+"""Of the Grafana that the dashboards are written for; with another, it migrates the panels."""
+
 _TABLE_FORMAT = 1
 
 _Built = TypeVar("_Built")

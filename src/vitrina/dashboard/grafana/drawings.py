@@ -28,18 +28,19 @@ from vitrina.dashboard.grafana.overrides import (
     fixed,
     hidden,
     hide_others,
+    nothing,
     threshold_overrides,
     unit_of,
     value_names,
 )
 from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels import WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import Language, text
 
 _FAINT = "50"
-
-
-_NOTHING = "–"
+_DAY_MILLISECONDS = 86_400_000
+_ROWS_ON_A_PAGE = 100
 
 
 def drawn(panel: Panel, language: Language) -> Drawing:
@@ -49,15 +50,23 @@ def drawn(panel: Panel, language: Language) -> Drawing:
     if panel.kind in _WITH_AXES and panel.unit == "money":
         unit, decimals = "short", None
     drawing.title(panel.title.of(language)).description(panel.question.of(language))
-    drawing.unit(unit).no_value(_NOTHING)
+    drawing.unit(unit).no_value(nothing(panel, language))
     if decimals is not None:
         drawing.decimals(decimals)
     return drawing
 
 
-def ref_ids(panel: Panel) -> str:
-    """The names of its queries: a second asks the same where one table feeds two things."""
-    return "AB" if panel.kind in (Kind.gauge, Kind.lines) else "A"
+def queries(panel: Panel) -> dict[str, str]:
+    """The panel's SQL by the names of its queries; a second feeds what one table cannot."""
+    if panel.kind in (Kind.gauge, Kind.lines):
+        return {"A": panel.sql, "B": panel.sql}
+    if _has_imports_as_columns(panel):
+        return {"A": panel.sql, "B": WEEK_BEFORE_THE_ONLY_IMPORT}
+    return {"A": panel.sql}
+
+
+def _has_imports_as_columns(panel: Panel) -> bool:
+    return panel.kind is Kind.heat_map and panel.x == "import_date"
 
 
 def _stat(panel: Panel, language: Language) -> Drawing:
@@ -67,11 +76,13 @@ def _stat(panel: Panel, language: Language) -> Drawing:
         .text_mode(common_models.BigValueTextMode.VALUE_AND_NAME)
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .orientation(common_models.VizOrientation.HORIZONTAL)
+        # Without sizes of its own, the longest text makes all of them small.
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(20))
         .color_scheme(fixed("text"))
     )
     describe(drawing, panel, language)
     if panel.thresholds:
-        drawing.override_by_name(panel.value, threshold_overrides(panel))
+        drawing.override_by_name(panel.value, threshold_overrides(panel, language))
     return drawing
 
 
@@ -122,21 +133,28 @@ def _lines(panel: Panel, language: Language) -> Drawing:
     for position, region in enumerate(regions.values()):
         colour = COLOURS[position % len(COLOURS)]
         drawing.override_by_name(region, [coloured(colour)])
-        drawing.override_by_name(
-            single.format(region=region),
-            [
-                coloured(colour + _FAINT),
-                Override("custom.lineWidth", 1),
-                Override("custom.hideFrom", {"viz": False, "legend": True, "tooltip": True}),
-            ],
-        )
+        drawing.override_by_name(single.format(region=region), [coloured(colour + _FAINT)])
+    drawing.override_by_regexp(
+        f"/^{single.format(region='.*')}$/",
+        [
+            Override("custom.lineWidth", 1),
+            Override("custom.hideFrom", {"viz": False, "legend": True, "tooltip": True}),
+        ],
+    )
+    # A matrix no longer says which query it is of. So that of the single days comes first, and
+    # then the regions that have no words here are renamed: all that is no column of the other
+    # table and has no name yet.
     days = {name: single.format(region=region) for name, region in regions.items()}
-    # The single days are renamed before the averages have names that could be confused.
-    for ref_id, column, names in (
-        ("B", "total_sales_amount", days),
-        ("A", panel.value, regions),
-    ):
-        _into_columns(drawing, panel, column, names, ref_id)
+    _into_columns(drawing, panel, "total_sales_amount", days, "B")
+    others = "|".join([*panel.columns, single.format(region=".*")])
+    drawing.with_transformation(
+        _step(
+            "renameByRegex",
+            regex=rf"(?!(?:{others})$)([^\\]+)",
+            renamePattern=single.format(region="$1"),
+        )
+    )
+    _into_columns(drawing, panel, panel.value, regions, "A")
     return drawing
 
 
@@ -167,24 +185,102 @@ def _bars(panel: Panel, language: Language) -> Drawing:
 
 
 def _heat_map(panel: Panel, language: Language) -> Drawing:
-    """Days are cells of Grafana's heat map; longer and unequal steps those of a status history."""
-    drawing: heatmap.Panel | statushistory.Panel
-    if panel.x == "sale_date":
-        drawing = (
-            heatmap.Panel()
-            .calculate(False)
-            .color(heatmap.HeatmapColorOptions().scheme("Blues").steps(64))
-            .cell_gap(0)
+    """Days are cells of a heat map, months columns of a table, imports those of a history."""
+    match panel.x:
+        case "sale_date":
+            return _days_heat_map(panel, language)
+        case "month":
+            return _months_table(panel, language)
+    return _imports_history(panel, language)
+
+
+def _days_heat_map(panel: Panel, language: Language) -> Drawing:
+    drawing = (
+        heatmap.Panel()
+        .calculate(False)
+        .color(heatmap.HeatmapColorOptions().scheme("Blues").steps(64))
+        .cell_gap(0)
+    )
+    # A cell ends at its time: so a day's cell is named by the midnight after it.
+    drawing.with_transformation(
+        _step(
+            "calculateField",
+            mode="binary",
+            binary={
+                "left": {"matcher": {"id": "byType", "options": "time"}},
+                "operator": "+",
+                "right": {"fixed": str(_DAY_MILLISECONDS)},
+            },
+            timeSeries=False,
         )
-    else:
-        drawing = (
-            statushistory.Panel()
-            .show_value(common_models.VisibilityMode.NEVER)
-            .row_height(0.95)
-            .legend(_legend(shown=False))
-            .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BLUES))
+    )
+    ends = f"{panel.x} + {_DAY_MILLISECONDS}"
+    _into_columns(drawing, panel, panel.value, value_names(panel.series, language), x=ends)
+    return drawing
+
+
+def _months_table(panel: Panel, language: Language) -> Drawing:
+    """A status history would be empty for a single month."""
+    drawing = (
+        table.Panel()
+        .cell_height(common_models.TableCellHeight.SM)
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BLUES))
+    )
+    drawing.cell_options(
+        common_models.TableColoredBackgroundCellOptions(
+            common_models.TableCellBackgroundDisplayMode.BASIC, apply_to_row=False
         )
-    _into_columns(drawing, panel, panel.value, value_names(panel.series, language))
+    )
+    # Else a column takes 150 pixels, and a year of months scrolls.
+    drawing.min_width(60)
+    # From white on, so that the least of them is legible too.
+    drawing.override_by_regexp(r"/^\d{4}-\d{2}$/", [Override("min", 0)])
+    drawing.with_transformation(_step("formatTime", timeField=panel.x, outputFormat="YYYY-MM"))
+    drawing.with_transformation(
+        _step(
+            "groupingToMatrix",
+            columnField=panel.x,
+            rowField=panel.series,
+            valueField=panel.value,
+            emptyValue="null",
+        )
+    )
+    drawing.override_by_name(
+        f"{panel.series}\\{panel.x}",
+        [
+            Override("displayName", PANEL_COLUMNS[panel.series].words.of(language)),
+            Override(
+                "mappings",
+                [
+                    models.ValueMap(
+                        {
+                            name: models.ValueMappingResult(shown)
+                            for name, shown in value_names(panel.series, language).items()
+                        }
+                    )
+                ],
+            ),
+            Override("custom.cellOptions", {"type": "auto"}),
+            Override("custom.align", "left"),
+            Override("custom.width", 110),
+        ],
+    )
+    return drawing
+
+
+def _imports_history(panel: Panel, language: Language) -> Drawing:
+    drawing = (
+        statushistory.Panel()
+        .show_value(common_models.VisibilityMode.AUTO)
+        .row_height(0.95)
+        # Else there is a second page after twenty.
+        .per_page(_ROWS_ON_A_PAGE)
+        .legend(_legend(shown=False))
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BLUES))
+    )
+    x = {f"{panel.x}\\{panel.series}": panel.x}
+    _into_columns(drawing, panel, panel.value, x | value_names(panel.series, language), "A")
+    drawing.with_transformation(_step("joinByField", byField=panel.x, mode="outer"))
     return drawing
 
 
@@ -251,32 +347,41 @@ _WITH_AXES = (
 
 
 def _into_columns(
-    drawing: Drawing, panel: Panel, column: str, names: Mapping[str, str], ref_id: str = "A"
+    drawing: Drawing,
+    panel: Panel,
+    column: str,
+    names: Mapping[str, str],
+    ref_id: str | None = None,
+    x: str = "",
 ) -> None:
     """Turn rows of (x, series, value) into a column for each series, in the order of `names`."""
-    only = models.MatcherConfig(id_val="byRefId", options=ref_id)
+    x = x or panel.x
     drawing.with_transformation(
-        models.DataTransformerConfig(
-            id_val="groupingToMatrix",
-            filter_val=only if len(ref_ids(panel)) > 1 else None,
-            options={
-                "columnField": panel.series,
-                "rowField": panel.x,
-                "valueField": column,
-                "emptyValue": "null",
-            },
+        _step(
+            "groupingToMatrix",
+            ref_id,
+            columnField=panel.series,
+            rowField=x,
+            valueField=column,
+            emptyValue="null",
         )
     )
-    order = [f"{panel.x}\\{panel.series}", *names]
+    order = dict.fromkeys([f"{x}\\{panel.series}", *names])
     drawing.with_transformation(
-        models.DataTransformerConfig(
-            id_val="organize",
-            options={
-                "indexByName": {name: at for at, name in enumerate(order)},
-                "renameByName": dict(names),
-            },
+        _step(
+            "organize",
+            indexByName={name: at for at, name in enumerate(order)},
+            renameByName=dict(names),
         )
     )
+
+
+def _step(
+    name: str, ref_id: str | None = None, /, **options: object
+) -> models.DataTransformerConfig:
+    """A transformation of the data; with the name of a query, of that one's alone."""
+    only = models.MatcherConfig(id_val="byRefId", options=ref_id) if ref_id else None
+    return models.DataTransformerConfig(id_val=name, filter_val=only, options=options)
 
 
 def _legend(*, shown: bool) -> common.VizLegendOptions:

@@ -15,8 +15,9 @@ from grafana_foundation_sdk.builders import (
 from grafana_foundation_sdk.models import dashboard as models
 
 from vitrina.contract import SALES
-from vitrina.dashboard.panel import Panel
+from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.placeholders import Variable
 from vitrina.dashboard.texts import Language, reason, text, value
 from vitrina.marts import marts
 from vitrina.rules import reasons
@@ -27,10 +28,14 @@ Override = models.DynamicConfigValue
 # both of Grafana's backgrounds.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 LEVELS = {"good": "#009E73", "warning": "#E69F00", "bad": "#D55E00"}
+_MUTED = "#808080"
 
-# Grafana's name of a unit and the decimals; on axes money is abbreviated.
+NO_FIGURE = "–"
+
+# Grafana's name of a unit and the decimals; on axes money is abbreviated. Money is a currency,
+# since other units drop its last zeros; a space stands for the sign that the store has not named.
 _UNITS: dict[str, tuple[str, int | None]] = {
-    "money": ("locale", 2),
+    "money": ("currency:financial: :suffix", 2),
     "count": ("locale", 0),
     "share": ("percentunit", 2),
     # In Grafana the column's name says that these are days: "1 days" would be wrong.
@@ -59,6 +64,16 @@ Drawing = (
 )
 
 
+def nothing(panel: Panel, language: Language) -> str:
+    """What a panel says when it has nothing to show."""
+    if panel.kind in (Kind.stat, Kind.gauge):
+        # An average of no sales is none; a total of none is 0.
+        averages = panel.value.startswith("average_")
+        return text("grafana.no_sales" if averages else "grafana.no_import", language)
+    chosen = panel.variables & {Variable.region, Variable.product, Variable.days}
+    return text("grafana.no_import_or_sales" if chosen else "grafana.no_import", language)
+
+
 def describe(drawing: Drawing, panel: Panel, language: Language) -> None:
     """Give each column its name in words, its unit and the words for its values."""
     for column in panel.columns:
@@ -69,6 +84,8 @@ def describe(drawing: Drawing, panel: Panel, language: Language) -> None:
         ]
         if decimals is not None:
             properties.append(Override("decimals", decimals))
+        if column != panel.value:
+            properties.append(Override("noValue", NO_FIGURE))
         if mapping := _mapping(column, language):
             properties.append(Override("mappings", [mapping]))
         if PANEL_COLUMNS[column].unit == "flag":
@@ -122,7 +139,7 @@ def hide_others(drawing: Drawing, panel: Panel) -> None:
             drawing.override_by_name(column, [hidden()])
 
 
-def threshold_overrides(panel: Panel) -> list[Override]:
+def threshold_overrides(panel: Panel, language: Language) -> list[Override]:
     steps: list[dict[str, object]] = [
         {"value": None if at == 0 else each.value, "color": LEVELS[each.level]}
         for at, each in enumerate(panel.thresholds)
@@ -130,7 +147,15 @@ def threshold_overrides(panel: Panel) -> list[Override]:
     return [
         Override("thresholds", {"mode": "absolute", "steps": steps}),
         Override("color", {"mode": "thresholds"}),
+        # Without this, a figure that is not there has the colour of the first level, good.
+        Override("mappings", [models.SpecialValueMap(_no_figure(nothing(panel, language)))]),
     ]
+
+
+def _no_figure(shown: str) -> models.DashboardSpecialValueMapOptions:
+    return models.DashboardSpecialValueMapOptions(
+        models.SpecialValueMatch.NULL, models.ValueMappingResult(shown, _MUTED)
+    )
 
 
 def hidden() -> Override:

@@ -18,11 +18,23 @@ PANELS: tuple[Panel, ...] = (
 
 SECTIONS = tuple(dict.fromkeys(panel.section for panel in PANELS))
 
-# What Grafana offers for a variable, the first of them chosen unless all are.
+# What Grafana offers for a variable: values, and what is shown of them where that differs. The
+# newest import is a choice of its own, so that a bookmark of it follows the newest.
+NEWEST = "newest"
 CHOICES: dict[Variable, str] = {
-    Variable.import_date: "SELECT toString(import_date) FROM batch ORDER BY import_date DESC",
+    Variable.import_date: f"""\
+SELECT value, shown
+FROM (
+    SELECT '{NEWEST}' AS value, '{{{{newest}}}}' AS shown
+    UNION ALL SELECT toString(import_date) AS value, value AS shown FROM batch
+)
+ORDER BY value DESC""",  # noqa: S608 - the value is a constant of ours
     Variable.region: """\
 SELECT DISTINCT region FROM sales_by_region WHERE import_date = {{import_date}} ORDER BY region""",
     Variable.product: """\
 SELECT product_id FROM sales_by_product WHERE import_date = {{import_date}} ORDER BY sales_rank""",
 }
+
+# A status history draws nothing that has one column alone: before the only import, an empty one.
+WEEK_BEFORE_THE_ONLY_IMPORT = """\
+SELECT addDays(min(t.import_date), -7) AS import_date FROM batch AS t HAVING count() = 1"""

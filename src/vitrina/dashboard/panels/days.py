@@ -26,7 +26,7 @@ DAY_BY_DAY = (
         value="moving_average_7_days",
         x="sale_date",
         series="region",
-        size=Size(18, 9, on_page=12),
+        size=Size(24, 9, on_page=12),
     ),
     Panel(
         id="amount_by_day",

@@ -34,7 +34,7 @@ OVERVIEW = (
             change=change("total_sales_amount", "total_sales_amount_before")
         ).select("total_sales_amount", "total_sales_amount_before", "change"),
         value="total_sales_amount",
-        size=Size(5, 6, on_page=4),
+        size=Size(4, 6, on_page=4),
     ),
     Panel(
         id="total_sales",
@@ -49,7 +49,7 @@ OVERVIEW = (
             "total_sales", "total_sales_before", "change"
         ),
         value="total_sales",
-        size=Size(5, 6, on_page=4),
+        size=Size(4, 6, on_page=4),
     ),
     Panel(
         id="average_sale_amount",
@@ -67,7 +67,7 @@ OVERVIEW = (
         .derive(change=change("average_sale_amount", "average_sale_amount_before"))
         .select("average_sale_amount", "average_sale_amount_before", "change"),
         value="average_sale_amount",
-        size=Size(5, 6, on_page=4),
+        size=Size(4, 6, on_page=4),
     ),
     Panel(
         id="rejected_share",
@@ -92,7 +92,7 @@ OVERVIEW = (
         )
         .select("rejected_share", "rejected_share_before", "change"),
         value="rejected_share",
-        size=Size(5, 6, on_page=4),
+        size=Size(4, 6, on_page=4),
         thresholds=(
             Threshold(0, "good"),
             Threshold(float(NOTABLE_REJECTED_SHARE), "warning"),
@@ -143,6 +143,6 @@ OVERVIEW = (
         .derive(average_sale_amount=average("amount", "sales"))
         .select("average_sale_amount", "lowest", "highest"),
         value="average_sale_amount",
-        size=Size(6, 9, on_page=4),
+        size=Size(4, 6, on_page=4),
     ),
 )

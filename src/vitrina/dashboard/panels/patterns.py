@@ -27,7 +27,7 @@ PATTERNS = (
         value="average_day_amount",
         x="month",
         series="weekday",
-        size=Size(10, 9, on_page=6),
+        size=Size(24, 9, on_page=6),
     ),
     Panel(
         id="day_region",
@@ -48,6 +48,6 @@ PATTERNS = (
         value="total_sales_amount",
         x="sale_date",
         series="region",
-        size=Size(14, 9, on_page=6),
+        size=Size(24, 9, on_page=6),
     ),
 )

@@ -34,7 +34,7 @@ REGIONS_AND_PRODUCTS = (
         .order("-total_sales_amount", "region"),
         value="total_sales_amount",
         x="region",
-        size=Size(10, 9, on_page=4),
+        size=Size(10, 11, on_page=4),
     ),
     Panel(
         id="pareto",
@@ -63,7 +63,7 @@ REGIONS_AND_PRODUCTS = (
         value="running_share",
         x="sales_rank",
         series="abc_class",
-        size=Size(14, 9, on_page=8),
+        size=Size(14, 11, on_page=8),
     ),
     Panel(
         id="top_products",
@@ -89,6 +89,6 @@ REGIONS_AND_PRODUCTS = (
         .order("sales_rank")
         .limit(20),
         value="total_sales_amount",
-        size=Size(24, 12, on_page=12),
+        size=Size(24, 22, on_page=12),
     ),
 )

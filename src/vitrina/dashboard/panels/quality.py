@@ -89,6 +89,6 @@ ORDER BY table_name, engine""",
         ),
         value="agrees",
         thresholds=(Threshold(0, "bad"), Threshold(1, "good")),
-        size=Size(24, 11, on_page=7),
+        size=Size(24, 12, on_page=7),
     ),
 )

@@ -27,8 +27,8 @@ SALES_BY_DAY = Table(
 BATCH = Table("batch", _LEDGER)
 BATCH_BEFORE = Table("batch", _LEDGER, Imports.previous)
 
-# The totals of the shown import beside those of the previous one.
-TOTALS = (
+# The totals of the shown import beside those of the previous one; no row before the first import.
+TOTALS = Table("batch", ("import_date",)).beside(
     SALES_BY_REGION_PRODUCT.chosen(Variable.region, Variable.product)
     .group(total_sales=total("total_sales"), total_sales_amount=total("total_sales_amount"))
     .beside(

@@ -1,0 +1,313 @@
+"""The dashboards as Grafana's own packages draw them: `make test-grafana`.
+
+`@grafana/data` and `@grafana/ui` 13.2.3 transform the data, write the values and draw the
+panels. The kinds of panel that live in Grafana alone are held to what its sources say, each
+named where its rule is tested; they were read in `grafana/grafana`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.grafana_drawn.seen import (
+    SHOPS,
+    Gallery,
+    Seen,
+    display_values,
+    filled,
+    gallery,
+    panels,
+    seen,
+)
+from tests.grafana_files import dashboard
+from vitrina.dashboard.panel import Kind, Panel
+from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels import PANELS
+from vitrina.dashboard.texts import Language, reason, text, value
+
+WITH_IMPORTS = tuple(name for name in SHOPS if name != "no import")
+NOTHING = "–"
+BY_ID = {panel.id: panel for panel in PANELS}
+# In pixels; Grafana's own text has 14.
+_LEAST_HEADLINE = 20
+_DAY = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    home = tmp_path_factory.mktemp("drawn")
+    found = {}
+    for name, shop in SHOPS.items():
+        with filled(shop, home / name.replace(" ", "-")) as store:
+            found[name] = seen(store)
+    return found
+
+
+@pytest.fixture(scope="module")
+def answers(stores: dict[str, Seen], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return display_values(stores, tmp_path_factory.mktemp("answers"))
+
+
+@pytest.fixture(scope="module")
+def drawing() -> Iterator[Gallery]:
+    with sync_playwright() as playwright, gallery(playwright) as page:
+        yield page
+
+
+# What is written
+
+
+def written(column: str, cell: object, language: Language) -> str:
+    """A value as a panel must write it."""
+    if cell is None:
+        return NOTHING
+    unit = PANEL_COLUMNS[column].unit
+    if unit == "flag":
+        return text("flag.yes" if cell else "flag.no", language)
+    if unit == "text":
+        return value(str(cell), language)
+    forms = {"money": "{:,.2f}", "count": "{:,}", "rank": "{:,}", "share": "{:.2%}"}
+    return forms.get(unit, "{}").format(cell)
+
+
+def assert_written(
+    shown: list[str], column: str, cells: list[object], language: Language, where: str
+) -> None:
+    assert len(shown) == len(cells), where
+    shown = [each.strip() for each in shown]
+    for found, cell in zip(shown, cells, strict=True):
+        wanted = written(column, cell, language)
+        if found != wanted and PANEL_COLUMNS[column].unit == "share" and cell is not None:
+            # Grafana rounds the nearest floating-point number; a hair can decide otherwise.
+            assert isinstance(cell, Decimal)
+            number = Decimal(found.removesuffix("%")) / 100
+            assert re.fullmatch(r"-?\d+\.\d\d%", found), (where, found, wanted)
+            assert abs(number - cell) <= Decimal("0.000051"), (where, found, wanted)
+            continue
+        assert found == wanted, where
+
+
+@pytest.mark.parametrize("store", SHOPS)
+def test_no_panel_shows_an_error(stores: dict[str, Seen], store: str) -> None:
+    assert stores[store].errors == {}
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_a_figure_is_written_as_it_is(
+    stores: dict[str, Seen], answers: dict[str, Any], store: str, language: Language
+) -> None:
+    """`getFieldDisplayValues` chooses the fields by the names that are shown."""
+    for panel in PANELS:
+        if panel.kind not in (Kind.stat, Kind.gauge):
+            continue
+        (row,) = stores[store].expected[panel.id]
+        shown = {
+            each["title"]: each["text"]
+            for each in answers[f"{store}/{language}/{panel.id}"]["figures"]
+        }
+        wanted = panel.columns if panel.kind is Kind.stat else (panel.value,)
+        assert list(shown) == [PANEL_COLUMNS[name].words.of(language) for name in wanted], panel.id
+        for name, cell in zip(panel.columns, row, strict=True):
+            if name in wanted:
+                found = shown[PANEL_COLUMNS[name].words.of(language)]
+                assert_written([found], name, [cell], language, f"{panel.id}.{name}")
+
+
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_the_scale_of_the_gauge_goes_from_the_lowest_to_the_highest_day(
+    stores: dict[str, Seen], answers: dict[str, Any], store: str
+) -> None:
+    """`GaugePanel` takes the ends from the field: public/app/plugins/panel/gauge/GaugePanel.tsx."""
+    ((_, lowest, highest),) = stores[store].expected["average_gauge"]
+    (figure,) = answers[f"{store}/en/average_gauge"]["figures"]
+    assert (figure["min"], figure["max"]) == (float(lowest), float(highest))
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_a_column_is_written_as_it_is(
+    stores: dict[str, Seen], answers: dict[str, Any], store: str, language: Language
+) -> None:
+    for panel in PANELS:
+        if is_matrix(panel) or panel.kind in (Kind.stat, Kind.gauge):
+            continue
+        (frame,) = answers[f"{store}/{language}/{panel.id}"]["frames"]
+        for at, (name, field) in enumerate(zip(panel.columns, frame["fields"], strict=True)):
+            assert field["title"] == PANEL_COLUMNS[name].words.of(language)
+            cells = [row[at] for row in stores[store].expected[panel.id]]
+            assert_written(field["texts"], name, cells, language, f"{panel.id}.{name}")
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_a_grid_holds_every_figure_in_its_cell(
+    stores: dict[str, Seen], answers: dict[str, Any], store: str, language: Language
+) -> None:
+    for panel in filter(is_matrix, PANELS):
+        frames = answers[f"{store}/{language}/{panel.id}"]["frames"]
+        drawn = {
+            (x, field["title"]): cell
+            for frame in frames
+            for field in frame["fields"][1:]
+            for x, cell in zip(rows_of(panel, frame), field["values"], strict=True)
+            if cell is not None
+        }
+        at = {name: place for place, name in enumerate(panel.columns)}
+        wanted: dict[tuple[object, str], Any] = {}
+        for row in stores[store].expected[panel.id]:
+            name = series_name(panel, row[at[panel.series]], language)
+            if panel.x == "month":
+                wanted[name, f"{row[at[panel.x]]:%Y-%m}"] = row[at[panel.value]]
+                continue
+            x = milliseconds(row[at[panel.x]])
+            wanted[x, name] = row[at[panel.value]]
+            if panel.kind is Kind.lines:
+                single = text("grafana.single_days", language).format(region=name)
+                wanted[x, single] = row[at["total_sales_amount"]]
+        wanted = {key: float(cell) for key, cell in wanted.items() if cell is not None}
+        assert drawn == wanted, panel.id
+
+
+def rows_of(panel: Panel, frame: dict[str, Any]) -> list[object]:
+    """What the rows of a grid stand for: a day's, an import's, or in words."""
+    first: dict[str, list[Any]] = frame["fields"][0]
+    if panel.x == "month":
+        return [*first["texts"]]
+    # A cell of a heat map ends at its time: `xMax` in `rowsToCellsHeatmap` of
+    # public/app/features/transformers/calculateHeatmap/heatmap.ts, `xAlign` in
+    # public/app/plugins/panel/heatmap/utils.ts.
+    until = _DAY if panels(dashboard())[panel.id]["type"] == "heatmap" else 0
+    return [each - until for each in first["values"]]
+
+
+def is_matrix(panel: Panel) -> bool:
+    steps = panels(dashboard())[panel.id].get("transformations", [])
+    return any(step["id"] == "groupingToMatrix" for step in steps)
+
+
+def milliseconds(day: Any) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def series_name(panel: Panel, name: object, language: Language) -> str:
+    if panel.series == "weekday":
+        return text(f"weekday.{name}", language)
+    return reason(str(name), language) if panel.series == "reason" else value(str(name), language)
+
+
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_grafana_and_the_page_show_the_same(stores: dict[str, Seen], store: str) -> None:
+    assert stores[store].on_page == stores[store].expected
+
+
+# What is drawn
+
+DRAWN_HERE = ("stat", "timeseries", "trend", "table")
+LOOK = """
+id => {
+    const panel = document.getElementById(`panel-${id}`);
+    const texts = [...panel.querySelectorAll('*')]
+        .filter(each => [...each.childNodes].some(child => child.data?.trim()))
+        .map(each => [each.textContent.trim(), parseFloat(getComputedStyle(each).fontSize)]);
+    let ink = 0;
+    for (const canvas of panel.querySelectorAll('canvas')) {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        for (let at = 0; at < data.length; at += 4) {
+            const [red, green, blue, opacity] = data.slice(at, at + 4);
+            // Axes and grids are grey.
+            ink += opacity > 60 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40;
+        }
+    }
+    const grid = panel.querySelector('[role=grid], [role=treegrid]');
+    const box = panel.getBoundingClientRect();
+    const within = [...panel.querySelectorAll('*')].every(each => {
+        const { right, width } = each.getBoundingClientRect();
+        return width === 0 || right <= box.right + 1;
+    });
+    return {
+        texts, ink, within, top: box.top, right: box.right,
+        scrolls: Boolean(grid) && grid.scrollHeight > grid.clientHeight + 1,
+    };
+}
+"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen of one panel."""
+
+    kind: str
+    """Of Grafana's."""
+    texts: list[tuple[str, float]]
+    """Each text, and its size in pixels."""
+    ink: int
+    """How many pixels of graphs have a colour."""
+    within: bool
+    """Whether nothing sticks out on the right."""
+    top: float
+    right: float
+    scrolls: bool
+
+
+def look(drawing: Gallery, language: Language = Language.en) -> dict[str, Look]:
+    drawn = panels(dashboard(language))
+    return {
+        name: Look(each["type"], **drawing.page.evaluate(LOOK, each["id"]))
+        for name, each in drawn.items()
+        if each["type"] in DRAWN_HERE
+    }
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("store", SHOPS)
+def test_every_panel_is_drawn(
+    stores: dict[str, Seen], drawing: Gallery, store: str, language: Language, theme: str
+) -> None:
+    drawing.draw(stores[store], language, theme)
+    drawing.keep(f"{store}-{language}-{theme}")
+    for name, shown in look(drawing, language).items():
+        if store == "no import":
+            said = panels(dashboard(language))[name]["fieldConfig"]["defaults"]["noValue"]
+            assert said in [words for words, _ in shown.texts], name
+        elif shown.kind in ("timeseries", "trend"):
+            assert shown.ink > 200, name
+        else:
+            assert len(shown.texts) > len(BY_ID[name].columns), name
+    assert drawing.complaints == []
+
+
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_the_figures_are_large_and_in_one_row(
+    stores: dict[str, Seen], drawing: Gallery, store: str
+) -> None:
+    """`BigValue` sizes a text to its name and value unless the size is fixed."""
+    drawing.draw(stores[store])
+    stats = {name: each for name, each in look(drawing).items() if BY_ID[name].kind is Kind.stat}
+    assert len({each.top for each in stats.values()}) == 1
+    for name, shown in stats.items():
+        words = BY_ID[name].title.of(Language.en)
+        (_, *sizes) = [size for said, size in shown.texts if said != words]
+        assert max(sizes) >= _LEAST_HEADLINE, name
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("store", WITH_IMPORTS)
+def test_nothing_is_cut_off_or_scrolls(
+    stores: dict[str, Seen], drawing: Gallery, store: str, width: int
+) -> None:
+    drawing.draw(stores[store], width=width)
+    drawing.keep(f"{store}-{width}")
+    for name, shown in look(drawing).items():
+        assert shown.right <= width, name
+        if shown.kind == "table":
+            assert width < 1440 or not shown.scrolls, name
+        else:
+            assert shown.within, name
