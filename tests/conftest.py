@@ -45,8 +45,8 @@ _CLICKHOUSE_DSN = _taken("TEST_CLICKHOUSE_DSN")
 # doctests, and looks for a whole Spark.
 sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
 
-# An example is a query or two, so a few dozen are many, and timings say nothing of a law.
-# `pytest --hypothesis-profile thorough` looks longer.
+# An example takes a query or two, so 25 are many, and its time says nothing about a law.
+# `pytest --hypothesis-profile thorough` tries more.
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("quick")
@@ -127,7 +127,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def database(postgres_server: str) -> Iterator[str]:
-    """The address of an empty database of the test's own."""
+    """The address of the test's own empty database."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

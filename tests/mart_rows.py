@@ -1,7 +1,7 @@
 """Rows of a mart as PostgreSQL hands them over: Arrow, of exactly the declared types."""
 
 from datetime import date
-from decimal import Decimal as Money
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -22,11 +22,11 @@ _PLAIN: dict[str, Any] = {
     "sale_date": date(2026, 11, 23),
     "total_sales": 2,
     "total_quantity": 5,
-    "total_sales_amount": Money("30.50"),
-    "average_sale_amount": Money("15.25"),
+    "total_sales_amount": Decimal("30.50"),
+    "average_sale_amount": Decimal("15.25"),
     "sales_rank": 1,
-    "share": Money("0.250000"),
-    "running_share": Money("0.750000"),
+    "share": Decimal("0.250000"),
+    "running_share": Decimal("0.750000"),
     "abc_class": "A",
     "moving_average_7_days": None,
     "change_from_week_before": None,

@@ -6,7 +6,7 @@ DuckDB makes sales out of hashes, so the same every time, and the marts out of t
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal as Money
+from decimal import Decimal
 
 import duckdb
 
@@ -161,7 +161,7 @@ def _import(store: ClickHouse, database: duckdb.DuckDBPyConnection, shop: Shop, 
         rejected=rejected,
         repaired=0,
         collapsed=5,
-        total_sales_amount=Money(amount),
+        total_sales_amount=Decimal(amount),
         started_at=at,
         loaded_at=at,
     )

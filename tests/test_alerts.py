@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 # What every mart of an import adds up to.
-AMOUNT = Money("30.50")
+AMOUNT = Decimal("30.50")
 TOTALS = [
     ControlTotals("spark", "sale", 2, 5, AMOUNT),
     ControlTotals("postgresql", "sale", 2, 5, AMOUNT),
@@ -66,8 +66,8 @@ def store(empty: ClickHouse) -> ClickHouse:
 
 def show(store: ClickHouse, mart: Mart, day: date = AS_OF, **changes: Any) -> None:
     """Two rows that add up to `TOTALS`, unless the first is changed."""
-    first = {"total_sales": 1, "total_quantity": 3, "total_sales_amount": Money("30.25")}
-    second = {"total_sales": 1, "total_quantity": 2, "total_sales_amount": Money("0.25")}
+    first = {"total_sales": 1, "total_quantity": 3, "total_sales_amount": Decimal("30.25")}
+    second = {"total_sales": 1, "total_quantity": 2, "total_sales_amount": Decimal("0.25")}
     store.stage(mart, day, AT, mart_table(mart, first | changes, second))
     store.replace_import(mart, day)
 
@@ -136,7 +136,7 @@ def test_the_age_of_the_last_import_is_taken_now(empty: ClickHouse) -> None:
 def test_a_rejected_share_above_the_threshold_fires(
     empty: ClickHouse, rejected: int, rows_in: int
 ) -> None:
-    assert Money("0.03") == NOTABLE_REJECTED_SHARE
+    assert Decimal("0.03") == NOTABLE_REJECTED_SHARE
     list_import(empty, WEEK_BEFORE, rejected=900)
     list_import(empty, AS_OF, rejected=rejected, rows_in=rows_in)
     assert not fires(empty, "vitrina-rejected-share")
@@ -158,7 +158,7 @@ def test_a_control_total_that_differs_fires(store: ClickHouse, day: date) -> Non
     for wrong in (
         {"total_sales": 3},
         {"total_quantity": 6},
-        {"total_sales_amount": Money("30.51")},
+        {"total_sales_amount": Decimal("30.51")},
     ):
         # The last that has all three.
         totals = [
@@ -173,7 +173,7 @@ def test_a_control_total_that_differs_fires(store: ClickHouse, day: date) -> Non
 def test_a_ledger_that_differs_fires(store: ClickHouse) -> None:
     list_import(store, AS_OF, clean=3)
     assert fires(store, "vitrina-not-reconciled")
-    list_import(store, AS_OF, total_sales_amount=Money("30.49"))
+    list_import(store, AS_OF, total_sales_amount=Decimal("30.49"))
     assert fires(store, "vitrina-not-reconciled")
 
 
@@ -182,7 +182,7 @@ def test_a_mart_that_no_longer_adds_up_fires(store: ClickHouse) -> None:
         for name, figure in (
             ("total_sales", 2),
             ("total_quantity", 2),
-            ("total_sales_amount", Money("30.24")),
+            ("total_sales_amount", Decimal("30.24")),
         ):
             if name in mart.totals:
                 show(store, mart, AS_OF, **{name: figure})

@@ -9,8 +9,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal as Money
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_PRODUCT, BY_REGION, mart_table
-from vitrina.columns import Decimal, clickhouse_type
+from vitrina.columns import Numeric, clickhouse_type
 from vitrina.contract import SALES, Contract
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.ledger import ControlTotals
@@ -92,7 +91,7 @@ def test_creating_tables_again_leaves_them_as_they_are(store: ClickHouse) -> Non
 
 def test_a_table_made_for_another_contract_is_refused(store: ClickHouse) -> None:
     fields = tuple(
-        replace(field, type=Decimal(14, 3)) if field.name == "sale_amount" else field
+        replace(field, type=Numeric(14, 3)) if field.name == "sale_amount" else field
         for field in SALES.fields
     )
     with pytest.raises(
@@ -148,7 +147,7 @@ def statements(dsn: str, *sql: str) -> None:
 
 
 def test_an_import_shows_the_rows_with_its_date_and_time(store: ClickHouse) -> None:
-    rows = mart_table(BY_DAY, {}, {"region": "West", "moving_average_7_days": Money("4.36")})
+    rows = mart_table(BY_DAY, {}, {"region": "West", "moving_average_7_days": Decimal("4.36")})
     publish(store, BY_DAY, rows)
     assert contents(store, BY_DAY) == [tuple(row.values()) for row in rows.to_pylist()]
     assert store.query("SELECT DISTINCT import_date, imported_at FROM sales_by_day")[1] == [
@@ -215,28 +214,28 @@ def test_sums_are_of_one_import(store: ClickHouse) -> None:
     publish(
         store,
         BY_DAY,
-        mart_table(BY_DAY, {}, {"region": "West", "moving_average_7_days": Money("4.36")}),
+        mart_table(BY_DAY, {}, {"region": "West", "moving_average_7_days": Decimal("4.36")}),
     )
     assert store.sums(BY_DAY, AS_OF) == {
         "rows": 2,
         "sale_date": 2 * (date(2026, 11, 23) - date(1970, 1, 1)).days,
         "total_sales": 4,
-        "total_sales_amount": Money("61.00"),
-        "average_sale_amount": Money("30.50"),
-        "moving_average_7_days": Money("4.36"),
+        "total_sales_amount": Decimal("61.00"),
+        "average_sale_amount": Decimal("30.50"),
+        "moving_average_7_days": Decimal("4.36"),
         "change_from_week_before": 0,
     }
     assert store.totals(BY_DAY, AS_OF) == ControlTotals(
-        "clickhouse", "sales_by_day", 4, None, Money("61.00")
+        "clickhouse", "sales_by_day", 4, None, Decimal("61.00")
     )
     assert store.totals(BY_REGION, AS_OF) == ControlTotals(
-        "clickhouse", "sales_by_region", 0, 0, Money(0)
+        "clickhouse", "sales_by_region", 0, 0, Decimal(0)
     )
 
 
 _WIDE = Contract(
     tuple(
-        replace(field, type=Decimal(28, 2)) if field.name == "sale_amount" else field
+        replace(field, type=Numeric(28, 2)) if field.name == "sale_amount" else field
         for field in SALES.fields
     )
 )
@@ -253,7 +252,7 @@ _INT64 = st.integers(-(2**63), 2**63 - 1)
                 "total_sales": _INT64,
                 "total_quantity": _INT64,
                 "total_sales_amount": st.integers(-(10**38) + 1, 10**38 - 1).map(
-                    lambda cents: Money(f"{cents}e-2")
+                    lambda cents: Decimal(f"{cents}e-2")
                 ),
             }
         ),
@@ -274,7 +273,7 @@ def test_figures_near_the_limits_of_their_types_are_exact(
     sums = store.sums(_BY_PRODUCT_WIDE, AS_OF)
     with localcontext(prec=60):
         for measure in measures:
-            assert sums[measure] == sum((row[measure] for row in rows), start=Money(0))
+            assert sums[measure] == sum((row[measure] for row in rows), start=Decimal(0))
 
 
 # The ledger
@@ -282,8 +281,8 @@ def test_figures_near_the_limits_of_their_types_are_exact(
 
 def test_the_ledger_of_an_import_is_replaced(store: ClickHouse) -> None:
     totals = [
-        ControlTotals("spark", "sales_by_day", 7, None, Money("61.00")),
-        ControlTotals("clickhouse", "sales_by_region", 7, 12, Money("99999999999999999999.99")),
+        ControlTotals("spark", "sales_by_day", 7, None, Decimal("61.00")),
+        ControlTotals("clickhouse", "sales_by_region", 7, 12, Decimal("99999999999999999999.99")),
     ]
     store.record_batch(ledger_entry(WEEK_BEFORE), AT, totals[:1], {"region_unknown": 1})
     store.record_batch(ledger_entry(), AT, totals[:1], {"region_unknown": 1, "sale_id_missing": 1})
@@ -292,8 +291,8 @@ def test_the_ledger_of_an_import_is_replaced(store: ClickHouse) -> None:
         "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount"
         f" FROM control_totals WHERE import_date = '{AS_OF}' ORDER BY ALL"
     )[1] == [
-        ("clickhouse", "sales_by_region", 7, 12, Money("99999999999999999999.99")),
-        ("spark", "sales_by_day", 7, None, Money("61.00")),
+        ("clickhouse", "sales_by_region", 7, 12, Decimal("99999999999999999999.99")),
+        ("spark", "sales_by_day", 7, None, Decimal("61.00")),
     ]
     assert store.query("SELECT import_date, reason, rejected_rows FROM rejects_by_reason")[1] == [
         (WEEK_BEFORE, "region_unknown", 1)
@@ -302,8 +301,8 @@ def test_the_ledger_of_an_import_is_replaced(store: ClickHouse) -> None:
         (each.started_at, each.loaded_at) for each in (ledger_entry(), ledger_entry(WEEK_BEFORE))
     )
     assert store.query("SELECT * EXCEPT imported_at FROM batch ORDER BY import_date DESC")[1] == [
-        (AS_OF, "orders.csv", None, 10, 7, 2, 1, 1, Money("61.00"), *last),
-        (WEEK_BEFORE, "generated", 42, 10, 7, 2, 1, 1, Money("61.00"), *before),
+        (AS_OF, "orders.csv", None, 10, 7, 2, 1, 1, Decimal("61.00"), *last),
+        (WEEK_BEFORE, "generated", 42, 10, 7, 2, 1, 1, Decimal("61.00"), *before),
     ]
 
 
@@ -334,7 +333,7 @@ def test_a_database_without_tables_has_no_imports(clickhouse_store: ClickHouse) 
 def test_a_query_gives_names_and_rows(store: ClickHouse) -> None:
     assert store.query("SELECT 1 AS one, toDecimal64('1.50', 2) AS price;") == (
         ("one", "price"),
-        [(1, Money("1.50"))],
+        [(1, Decimal("1.50"))],
     )
 
 
@@ -359,8 +358,8 @@ def test_a_query_may_not_write(store: ClickHouse, sql: str) -> None:
 
 def test_the_queries_of_the_documentation_run(store: ClickHouse) -> None:
     publish(store, BY_REGION, mart_table(BY_REGION, {}))
-    agreed = ControlTotals("postgresql", "sales_by_day", 7, None, Money("61.00"))
-    differs = ControlTotals("postgresql", "sales_by_region", 2, 5, Money("30.51"))
+    agreed = ControlTotals("postgresql", "sales_by_day", 7, None, Decimal("61.00"))
+    differs = ControlTotals("postgresql", "sales_by_region", 2, 5, Decimal("30.51"))
     totals = [agreed, replace(agreed, engine="spark"), differs, store.totals(BY_REGION, AS_OF)]
     store.record_batch(ledger_entry(), AT, totals, {"region_unknown": 1})
     page = Path(__file__).parent.parent / "docs" / "clickhouse.md"
@@ -369,8 +368,8 @@ def test_the_queries_of_the_documentation_run(store: ClickHouse) -> None:
         for statement in re.findall(r"```sql\n(.*?)```", page.read_text(), re.DOTALL)
     ]
     assert answers == [
-        [("North", 2, Money("30.50"))],
-        [(AS_OF, Money("30.50"))],
+        [("North", 2, Decimal("30.50"))],
+        [(AS_OF, Decimal("30.50"))],
         [(AS_OF, "sales_by_region")],
         [(AS_OF, "region_unknown", 1)],
     ]

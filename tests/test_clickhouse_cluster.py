@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -33,7 +33,7 @@ from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 AS_OF = date(2026, 11, 24)
 AT = datetime(2026, 11, 24, 9, 45, 1, 250000, tzinfo=UTC)
-TOTALS = ControlTotals("spark", "sales_by_region", 2, 3, Money("30.50"))
+TOTALS = ControlTotals("spark", "sales_by_region", 2, 3, Decimal("30.50"))
 ENTRY = ledger_entry(AS_OF)
 # What a cluster's servers have in their configuration.
 CONFIG = """<clickhouse>
@@ -153,7 +153,7 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
     ]
     # And what was said had its effect.
     assert store.imports() == [(AS_OF, AT)]
-    assert store.totals(BY_REGION, AS_OF).total_sales_amount == Money("30.50")
+    assert store.totals(BY_REGION, AS_OF).total_sales_amount == Decimal("30.50")
 
 
 def test_the_engine_reads_every_statement_as_one_for_the_cluster(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vitrina.columns import Date, Text, clickhouse_type, postgres_type, spark_type
+from vitrina.columns import Date, Label, clickhouse_type, postgres_type, spark_type
 from vitrina.contract import SALES, Contract
 from vitrina.errors import SettingsError
 from vitrina.marts import marts
@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def test_a_contract_without_a_field_that_the_marts_need_is_refused() -> None:
     fields = tuple(field for field in SALES.fields if field.name != "region")
-    with pytest.raises(SettingsError, match="field region is missing; the marts need it as Text"):
+    with pytest.raises(SettingsError, match="field region is missing; the marts need it as Label"):
         Contract(fields)
 
 
@@ -38,7 +38,7 @@ def test_a_contract_of_no_days_is_refused() -> None:
 
 
 def test_a_text_that_allows_nothing_is_refused() -> None:
-    fields = (*SALES.fields[:-1], replace(SALES["region"], type=Text(), allowed=()))
+    fields = (*SALES.fields[:-1], replace(SALES["region"], type=Label(), allowed=()))
     with pytest.raises(SettingsError, match="allows no value"):
         Contract(fields)
 

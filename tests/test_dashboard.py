@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP
-from decimal import Decimal as Money
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from pyspark.sql import SparkSession
 from tests.browsers import drawn, launched, opened
 from tests.ledgers import ledger_entry
 from tests.rows import AS_OF
-from vitrina.columns import Decimal
+from vitrina.columns import Numeric
 from vitrina.contract import SALES, Batch, Contract
 from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.dashboard.page.files import write
@@ -104,7 +103,7 @@ def run_batch(
     recipe: Recipe,
 ) -> None:
     generate.run(spark, lake, batch, recipe)
-    validate.run(spark, lake, batch, Money(1))
+    validate.run(spark, lake, batch, Decimal(1))
     clean.run(spark, lake, batch)
     load.run(lake, source, batch)
     analyze.run(spark, lake, source, batch)
@@ -190,7 +189,7 @@ def day_said(day: date) -> str:
 
 _UNIT_SAID: dict[str, Callable[[Any], str]] = {
     "money": "{:,.2f}".format,
-    "share": lambda share: f"{(share * 100).quantize(Money('0.01'), ROUND_HALF_UP):,}%",
+    "share": lambda share: f"{(share * 100).quantize(Decimal('0.01'), ROUND_HALF_UP):,}%",
     "count": "{:,}".format,
     "rank": "{:,}".format,
     "days": "{:,}".format,
@@ -276,7 +275,7 @@ def test_the_page_is_small(published: Published, language: Language) -> None:
 def test_amounts_with_parts_of_a_cent_are_refused_rather_than_cut_off(
     published: Published,
 ) -> None:
-    finer = replace(SALES["sale_amount"], type=Decimal(12, 3))
+    finer = replace(SALES["sale_amount"], type=Numeric(12, 3))
     fields = tuple(finer if field.name == finer.name else field for field in SALES.fields)
     with pytest.raises(SettingsError, match="sale_amount has 3 decimals, and the page shows 2"):
         render(published.snapshot, Contract(fields), Language.en)
@@ -311,7 +310,7 @@ def test_every_figure_is_what_clickhouse_answers(
         assert seen.complaints == []
 
 
-def change_said(change: Money) -> str:
+def change_said(change: Decimal) -> str:
     if not change:
         return "unchanged"
     way = "up by" if change > 0 else "down by"
@@ -728,7 +727,7 @@ def test_a_served_page_renews_itself_when_a_batch_lands(
 def landed(store: ClickHouse) -> LedgerEntry:
     """The batch of the week after: its ledger row, which comes last."""
     moment = datetime(2026, 12, 1, 12, 50, tzinfo=UTC)
-    entry = ledger_entry(AS_OF + timedelta(weeks=1), total_sales_amount=Money("99.50"))
+    entry = ledger_entry(AS_OF + timedelta(weeks=1), total_sales_amount=Decimal("99.50"))
     store.record_batch(entry, moment, [], {})
     return entry
 

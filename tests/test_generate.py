@@ -58,11 +58,11 @@ OTHER = Contract(
             region={"allowed": ("Москва", "Урал", "Сибирь", "Юг", "KAZAN", "Крым")},
             quantity={"maximum": 5},
             sale_id={"minimum": 1_000},
-            sale_amount={"type": columns.Decimal(14, 3), "minimum": Decimal("1.5")},
+            sale_amount={"type": columns.Numeric(14, 3), "minimum": Decimal("1.5")},
         ),
         Field("till", columns.Integer(32), "Where it was paid", minimum=-3, maximum=9),
-        Field("tip", columns.Decimal(8, 2), "Given", minimum=Decimal("-1.50"), maximum=Decimal(20)),
-        Field("paid_by", columns.Text(), "How", allowed=("card", "cash")),
+        Field("tip", columns.Numeric(8, 2), "Given", minimum=Decimal("-1.50"), maximum=Decimal(20)),
+        Field("paid_by", columns.Label(), "How", allowed=("card", "cash")),
         Field("shipped_on", columns.Date(), "When"),
     ),
     days=90,
@@ -84,7 +84,7 @@ def judge(spark: SparkSession, feed: DataFrame, batch: Batch) -> DataFrame:
     """What validation makes of a feed; `defect`, or "none", stays beside each row."""
     contract = batch.contract
     names = [name for name, _ in defect_shares(batch, FILTHY)]
-    tag = Field("defect", columns.Text(), "What was done to it", allowed=("none", *names))
+    tag = Field("defect", columns.Label(), "What was done to it", allowed=("none", *names))
     tagged = feed.withColumn("defect", F.coalesce("defect", F.lit("none")))
     # Through Arrow, as the steps go through files: in one plan, what makes a field is worked
     # out anew wherever validation names it.
@@ -584,10 +584,10 @@ Limit = int | Decimal | None
 ONE_VALUE: list[tuple[columns.FieldType, Limit, Limit, str]] = [
     (columns.Integer(32), 2**31 - 1, None, "2147483647"),
     (columns.Integer(32), 2**31 - 1, 2**40, "2147483647"),
-    (columns.Decimal(3, 1), Decimal("99.9"), None, "99.9"),
-    (columns.Decimal(3, 2), Decimal("9.99"), Decimal(10**6), "9.99"),
-    (columns.Decimal(5, 2), Decimal("0.011"), Decimal("0.029"), "0.02"),
-    (columns.Decimal(5, 2), Decimal("-0.029"), Decimal("-0.011"), "-0.02"),
+    (columns.Numeric(3, 1), Decimal("99.9"), None, "99.9"),
+    (columns.Numeric(3, 2), Decimal("9.99"), Decimal(10**6), "9.99"),
+    (columns.Numeric(5, 2), Decimal("0.011"), Decimal("0.029"), "0.02"),
+    (columns.Numeric(5, 2), Decimal("-0.029"), Decimal("-0.011"), "-0.02"),
     (columns.Integer(32), None, 1, "1"),
     (columns.Integer(32), None, -5, "-5"),
 ]
@@ -607,7 +607,7 @@ def test_a_field_whose_limits_and_type_leave_one_value_always_has_it(spark: Spar
 MANY_REGIONS = tuple(f"Region {number}" for number in range(1, 90))
 BOUNDLESS = (
     Field("receipt", columns.Integer(64), "Number", minimum=-(2**63), maximum=2**63 - 1),
-    Field("weight", columns.Decimal(38, 3), "Kilograms"),
+    Field("weight", columns.Numeric(38, 3), "Kilograms"),
 )
 
 
@@ -633,7 +633,7 @@ BOUNDLESS = (
         ),
         (Contract(changed(product_id={"minimum": 7, "maximum": 7})), Recipe(200, dirt=FILTHY)),
         (
-            Contract(changed(sale_amount={"type": columns.Decimal(5, 0), "maximum": None})),
+            Contract(changed(sale_amount={"type": columns.Numeric(5, 0), "maximum": None})),
             Recipe(200, dirt=FILTHY),
         ),
         (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -29,7 +29,7 @@ from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
-from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
+from vitrina.columns import Column, Date, Integer, Label, Numeric, arrow_schema
 from vitrina.contract import SALES, Batch
 from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
 from vitrina.dashboard.grafana.clickhouse import (
@@ -65,7 +65,7 @@ LEDGER_ENTRY = ledger_entry(
     rows_in=1000,
     clean=2,
     rejected=3,
-    total_sales_amount=Money("30.50"),
+    total_sales_amount=Decimal("30.50"),
     started_at=AT,
     loaded_at=AT,
 )
@@ -362,12 +362,15 @@ def published(
         clickhouse(dsn) as window,
     ):
         for day, recipe in (
-            (WEEK_BEFORE, Recipe(6_000, 7, Dirt(Money("0.02"), Money("0.01"), Money("0.01")))),
+            (
+                WEEK_BEFORE,
+                Recipe(6_000, 7, Dirt(Decimal("0.02"), Decimal("0.01"), Decimal("0.01"))),
+            ),
             (AS_OF, Recipe(8_000, 11)),
         ):
             lake, batch = Lake(str(home / "lake"), day), Batch(day)
             generate.run(spark, lake, batch, recipe)
-            validate.run(spark, lake, batch, Money(1))
+            validate.run(spark, lake, batch, Decimal(1))
             clean.run(spark, lake, batch)
             load.run(lake, target, batch)
             analyze.run(spark, lake, target, batch)
@@ -387,7 +390,7 @@ def shown(published: Published) -> Iterator[ClickHouse]:
 
 _DAY = Column("import_date", Date(), "")
 _COUNT = Integer(64)
-_AMOUNT = Column("total_sales_amount", Decimal(22, 2), "")
+_AMOUNT = Column("total_sales_amount", Numeric(22, 2), "")
 LEDGER = {
     "batch": (
         _DAY,
@@ -396,13 +399,13 @@ LEDGER = {
     ),
     "control_totals": (
         _DAY,
-        Column("engine", Text(), ""),
-        Column("table_name", Text(), ""),
+        Column("engine", Label(), ""),
+        Column("table_name", Label(), ""),
         Column("total_sales", _COUNT, ""),
         Column("total_quantity", _COUNT, "", nullable=True),
         _AMOUNT,
     ),
-    "rejects_by_reason": (_DAY, Column("reason", Text(), ""), Column("rejected_rows", _COUNT, "")),
+    "rejects_by_reason": (_DAY, Column("reason", Label(), ""), Column("rejected_rows", _COUNT, "")),
 }
 
 
@@ -472,20 +475,20 @@ def on_the_edge(store: ClickHouse) -> None:
     """An import where classes, ranks, leads and roundings are decided by a hair."""
     amounts = {1: "79.98", 2: "0.02", 3: "7.50", 4: "7.50", 5: "2.50", 6: "2.50"}
     products = [
-        {"product_id": number, "total_sales": 8, "total_sales_amount": Money(amount)}
+        {"product_id": number, "total_sales": 8, "total_sales_amount": Decimal(amount)}
         for number, amount in amounts.items()
     ]
     # Half a cent a sale in the West, nothing at all in the South.
     elsewhere = [
-        {"region": "West", "total_sales": 2, "total_sales_amount": Money("0.01")},
-        {"region": "South", "total_sales": 2, "total_sales_amount": Money(0)},
-        {"region": "East", "product_id": 7, "total_sales_amount": Money("99.99")},
+        {"region": "West", "total_sales": 2, "total_sales_amount": Decimal("0.01")},
+        {"region": "South", "total_sales": 2, "total_sales_amount": Decimal(0)},
+        {"region": "East", "product_id": 7, "total_sales_amount": Decimal("99.99")},
     ]
     by_region: dict[str, dict[str, Any]] = {
-        "West": {"moving_average_7_days": Money(5)},
-        "East": {"moving_average_7_days": Money(5), "total_sales_amount": Money("30.51")},
-        "South": {"total_sales": 0, "total_sales_amount": Money(0)},
-        "North": {"moving_average_7_days": Money(0)},
+        "West": {"moving_average_7_days": Decimal(5)},
+        "East": {"moving_average_7_days": Decimal(5), "total_sales_amount": Decimal("30.51")},
+        "South": {"total_sales": 0, "total_sales_amount": Decimal(0)},
+        "North": {"moving_average_7_days": Decimal(0)},
     }
     days = [
         {"sale_date": AS_OF - timedelta(days=ago), "region": region, **more}
@@ -497,12 +500,12 @@ def on_the_edge(store: ClickHouse) -> None:
         store.replace_import(mart, AS_OF)
     # The ClickHouse of these totals is wrong, the units of a day nobody counts.
     totals = [
-        ControlTotals("spark", "sale", 2, 5, Money("30.50")),
-        ControlTotals("postgresql", "sale", 2, 5, Money("30.50")),
-        ControlTotals("postgresql", "sales_by_day", 2, None, Money("30.50")),
-        ControlTotals("clickhouse", "sales_by_day", 3, None, Money("30.50")),
-        ControlTotals("clickhouse", "sales_by_region", 2, 6, Money("30.50")),
-        ControlTotals("clickhouse", "sales_by_product", 2, 5, Money("30.51")),
+        ControlTotals("spark", "sale", 2, 5, Decimal("30.50")),
+        ControlTotals("postgresql", "sale", 2, 5, Decimal("30.50")),
+        ControlTotals("postgresql", "sales_by_day", 2, None, Decimal("30.50")),
+        ControlTotals("clickhouse", "sales_by_day", 3, None, Decimal("30.50")),
+        ControlTotals("clickhouse", "sales_by_region", 2, 6, Decimal("30.50")),
+        ControlTotals("clickhouse", "sales_by_product", 2, 5, Decimal("30.51")),
     ]
     store.record_batch(LEDGER_ENTRY, AT, totals, {"region_unknown": 1, "sale_id_missing": 2})
 
@@ -677,7 +680,7 @@ def quoted(tmp_path: Path) -> Iterator[ClickHouse]:
     with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
         store.create_tables(SALES)
         for mart in (BY_REGION_PRODUCT, BY_REGION, BY_DAY):
-            rows = [{"region": name, "moving_average_7_days": Money(1)} for name in QUOTED]
+            rows = [{"region": name, "moving_average_7_days": Decimal(1)} for name in QUOTED]
             store.stage(mart, AS_OF, AT, mart_table(mart, *rows))
             store.replace_import(mart, AS_OF)
         yield store

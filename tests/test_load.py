@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -25,7 +25,7 @@ from psycopg.conninfo import make_conninfo
 from tests.lakes import COLLAPSED, CONFLICTING, REJECTED, clean_lake, clean_sales, right_marts
 from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, WAITS_FOR_READERS, wait_until
-from vitrina.columns import ColumnType, Decimal, Integer, Text, arrow_schema
+from vitrina.columns import ColumnType, Integer, Label, Numeric, arrow_schema
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.counts import Cleaned, Generated, Validated, read_result
 from vitrina.errors import (
@@ -156,7 +156,7 @@ def test_a_batch_without_sales_is_a_batch(database: str, tmp_path: Path) -> None
 def test_the_ledger_says_what_became_of_every_row(database: str, tmp_path: Path) -> None:
     sales = clean_sales(THIS_WEEK, 100)
     lake = load_sales(database, tmp_path, THIS_WEEK, sales)
-    amount = sum((row["sale_amount"] for row in sales.to_pylist()), Money(0))
+    amount = sum((row["sale_amount"] for row in sales.to_pylist()), Decimal(0))
     quantity = sum(sales["quantity"].to_pylist())
     with postgres(database) as store:
         [entry] = store.ledger()
@@ -203,10 +203,10 @@ def test_a_batch_was_started_with_its_feed(tmp_path: Path) -> None:
 SHOP = Contract(
     (
         *(replace(f, type=Integer(64)) if f.name == "quantity" else f for f in SALES.fields[:5]),
-        Field("sale_amount", Decimal(38, 5), "In a currency of many decimals"),
-        Field("region", Text(), "Where", allowed=("Nord", 'S"üd', "a,b\n", "")),
+        Field("sale_amount", Numeric(38, 5), "In a currency of many decimals"),
+        Field("region", Label(), "Where", allowed=("Nord", 'S"üd', "a,b\n", "")),
         Field('Cashier\'s "no"', Integer(32), "Who sold", nullable=True),
-        Field("select", Text(), "A word of SQL", nullable=True, allowed=("x",)),
+        Field("select", Label(), "A word of SQL", nullable=True, allowed=("x",)),
         Field("delivered", SALES["sale_date"].type, "When", nullable=True),
     ),
     days=30,
@@ -214,7 +214,7 @@ SHOP = Contract(
 
 
 # Of which twenty can still be summed in the field's own type.
-NARROWER: dict[str, ColumnType] = {"quantity": Integer(32), "sale_amount": Decimal(36, 5)}
+NARROWER: dict[str, ColumnType] = {"quantity": Integer(32), "sale_amount": Numeric(36, 5)}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -337,7 +337,7 @@ def test_rows_that_do_not_sum_to_what_clean_counted_are_not_loaded(
         "total_quantity": sum(sales["quantity"].to_pylist()),
         "total_sales_amount": sum(sales["sale_amount"].to_pylist()),
     }
-    wrong = Money(next(iter(counts.values())))
+    wrong = Decimal(next(iter(counts.values())))
     assert (raised.value.measure, raised.value.expected, raised.value.actual) == (
         measure,
         wrong,
@@ -714,7 +714,7 @@ def test_a_server_that_goes_away_while_rows_are_copied_is_worth_another_try(
         yield from rows
 
     [first, second] = load.shares(lake, lake.dataset("clean", "clean"), THIS_WEEK)
-    none = ControlTotals("spark", "sale", 0, 0, Money(0))
+    none = ControlTotals("spark", "sale", 0, 0, Decimal(0))
     with postgres(database) as store:
         entry = replace(store.ledger()[0], as_of=THIS_WEEK.as_of)
         with pytest.raises(StoreUnavailable):

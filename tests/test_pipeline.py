@@ -10,14 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
-from vitrina.columns import Decimal, Integer, Text
+from vitrina.columns import Integer, Label, Numeric
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.counts import Counts
 from vitrina.errors import BatchError, EngineError, FeedError
@@ -32,7 +32,7 @@ from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = datetime.date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - datetime.timedelta(days=7)
-RECIPE = Recipe(rows=3_000, dirt=Dirt(Money("0.03"), Money("0.02"), Money("0.02")))
+RECIPE = Recipe(rows=3_000, dirt=Dirt(Decimal("0.03"), Decimal("0.02"), Decimal("0.02")))
 VITRINA = Path(sys.executable).with_name("vitrina")
 # What differs from one run to the next.
 MOMENTS = {"started_at", "loaded_at", "analyzed_at", "published_at", "imported_at"}
@@ -44,12 +44,14 @@ ELSEWHERE = Contract(
             if field.name == "region"
             else replace(field, maximum=4)
             if field.name == "quantity"
-            else replace(field, type=Decimal(9, 3), minimum=Money("0.001"), maximum=Money(99_999))
+            else replace(
+                field, type=Numeric(9, 3), minimum=Decimal("0.001"), maximum=Decimal(99_999)
+            )
             if field.name == "sale_amount"
             else field
             for field in SALES.fields
         ),
-        Field("channel", Text(), "Where the order came from", allowed=("web", "shop")),
+        Field("channel", Label(), "Where the order came from", allowed=("web", "shop")),
         Field("cashier", Integer(32), "Who sold it", minimum=1, maximum=20),
     ),
     days=60,
@@ -62,7 +64,7 @@ Contents = dict[str, Counter[tuple[Any, ...]]]
 def home(tmp_path: Path) -> Iterator[Settings]:
     """Settings of embedded stores that hold nothing yet."""
     yield Settings(
-        home=tmp_path, spark_remote=load_settings().spark_remote, max_rejected_share=Money("0.1")
+        home=tmp_path, spark_remote=load_settings().spark_remote, max_rejected_share=Decimal("0.1")
     )
     shutil.rmtree(data_home(tmp_path / "postgres"), ignore_errors=True)
 
@@ -140,7 +142,7 @@ def test_a_step_that_fails_keeps_what_it_left_the_time_before(home: Settings) ->
     run(home, "generate", "validate")
     before = Lake(home.lake_root, AS_OF).result("validate")
     with pytest.raises(FeedError):
-        run(home.model_copy(update={"max_rejected_share": Money(0)}), "validate")
+        run(home.model_copy(update={"max_rejected_share": Decimal(0)}), "validate")
     assert Lake(home.lake_root, AS_OF).result("validate") == before
 
 
@@ -212,7 +214,7 @@ def test_no_figure_depends_on_how_the_feed_was_cut_into_partitions(
             feed = make_feed(spark, batch, RECIPE, partitions).drop("defect")
             lake.write(left, "feed", feed.repartition(partitions), "csv")
             files.add(len(left.datasets["feed"].files))
-        validated = validate.run(spark, lake, batch, Money("0.1"))
+        validated = validate.run(spark, lake, batch, Decimal("0.1"))
         cleaned = clean.run(spark, lake, batch)
         sales = lake.read(spark, lake.dataset("clean", "clean"))
         figures = {

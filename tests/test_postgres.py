@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -194,7 +194,7 @@ def test_a_figure_that_differs_from_sql_keeps_the_old_marts(
 ) -> None:
     right = right_marts(BATCH, SOLD)
     loaded.replace_marts(BATCH, right)
-    by = Money("0.01") if measure == "total_sales_amount" else 1
+    by = Decimal("0.01") if measure == "total_sales_amount" else 1
     wrong = {**right, name: changed(right[name], 2, measure, by)}
     row = right[name].to_pylist()[2]
     with nothing_changes(loaded), pytest.raises(ReconciliationError) as raised:
@@ -246,7 +246,7 @@ def test_a_row_of_zeros_is_a_day_without_sales(loaded: Postgres) -> None:
     for name, nothing in [
         ("region", "Nowhere"),
         ("total_sales", 0),
-        ("total_sales_amount", Money()),
+        ("total_sales_amount", Decimal()),
     ]:
         zeros = replace_value(zeros, name, nothing)
     dense = pa.concat_tables([right["sales_by_day"], zeros])
@@ -313,7 +313,7 @@ def test_marts_keep_their_grants_and_views_and_readers_see_all_or_none(
 def test_a_new_load_takes_back_what_was_analyzed_and_published(
     loaded: Postgres, tmp_path: Path
 ) -> None:
-    published = ControlTotals("clickhouse", "sales_by_region", 1, 1, Money(1))
+    published = ControlTotals("clickhouse", "sales_by_region", 1, 1, Decimal(1))
     loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
     loaded.record_totals(BATCH.as_of, [published])
     [entry] = loaded.ledger()
@@ -383,7 +383,7 @@ def test_one_batch_only_is_current(database: str, loaded: Postgres, tmp_path: Pa
 
 def test_totals_are_replaced_when_they_are_recorded_again(loaded: Postgres) -> None:
     for count in (1, 2):
-        totals = ControlTotals("clickhouse", "sales_by_day", count, None, Money(count))
+        totals = ControlTotals("clickhouse", "sales_by_day", count, None, Decimal(count))
         loaded.record_totals(BATCH.as_of, [totals])
         of_clickhouse = [
             each for each in loaded.control_totals(BATCH.as_of) if each.engine == "clickhouse"
@@ -492,7 +492,7 @@ def test_the_queries_of_the_documentation_are_answered(loaded: Postgres) -> None
     assert loaded_at < analyzed_at
     assert loaded.query(disagreements)[1] == []
     loaded.record_totals(
-        BATCH.as_of, [ControlTotals("clickhouse", "sales_by_region", 1, None, Money(1))]
+        BATCH.as_of, [ControlTotals("clickhouse", "sales_by_region", 1, None, Decimal(1))]
     )
     assert loaded.query(disagreements)[1] == [(BATCH.as_of, "sales_by_region")]
 

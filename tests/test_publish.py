@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,12 @@ def load(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
             "product_id": product,
             "quantity": 2,
             "sale_date": as_of - timedelta(days=1),
-            "sale_amount": Money(amount),
+            "sale_amount": Decimal(amount),
             "region": region,
         }
         for number, (region, product, amount) in enumerate(sales, start=1)
     ]
-    amount = sum((row["sale_amount"] for row in rows), start=Money(0))
+    amount = sum((row["sale_amount"] for row in rows), start=Decimal(0))
     at = datetime.now(UTC).replace(microsecond=0)
     entry = ledger_entry(
         as_of,
@@ -99,7 +99,7 @@ def analyze(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
             lambda: {
                 "total_sales": 0,
                 "total_quantity": 0,
-                "total_sales_amount": Money(0),
+                "total_sales_amount": Decimal(0),
             }
         )
         for region, product, amount in sales:
@@ -111,7 +111,7 @@ def analyze(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
             group = groups[tuple(sale[name] for name in mart.key)]
             group["total_sales"] += 1
             group["total_quantity"] += 2
-            group["total_sales_amount"] += Money(amount)
+            group["total_sales_amount"] += Decimal(amount)
         rows = [dict(zip(mart.key, key, strict=True)) | of for key, of in groups.items()]
         tables[mart.name] = mart_table(mart, *rows)
     store.replace_marts(Batch(as_of), tables)
@@ -156,7 +156,7 @@ def test_the_ledger_goes_along(lake: Lake, source: Postgres, target: ClickHouse)
     prepare(source, FIRST)
     publish.run(lake, source, target, BATCH)
     totals = source.control_totals(AS_OF)
-    assert ControlTotals("clickhouse", "sales_by_day", 4, None, Money("23.00")) in totals
+    assert ControlTotals("clickhouse", "sales_by_day", 4, None, Decimal("23.00")) in totals
     assert target.query(
         "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount"
         f" FROM control_totals WHERE import_date = '{AS_OF}' ORDER BY table_name, engine"
@@ -254,7 +254,7 @@ def test_after_a_kill_an_import_that_is_listed_is_whole_and_a_rerun_is_right(
         assert "staging" not in str(target.query("SHOW TABLES")[1])
 
 
-_AMOUNT = st.integers(1, 10**12 - 1).map(lambda cents: str(Money(f"{cents}e-2")))
+_AMOUNT = st.integers(1, 10**12 - 1).map(lambda cents: str(Decimal(f"{cents}e-2")))
 
 
 # Each example replaces the batch before it.
@@ -271,7 +271,7 @@ def test_any_amounts_survive_the_journey(
 ) -> None:
     prepare(source, sales)
     publish.run(lake, source, target, BATCH)
-    amount = sum((Money(amount) for *_, amount in sales), start=Money(0))
+    amount = sum((Decimal(amount) for *_, amount in sales), start=Decimal(0))
     for mart in marts(SALES):
         assert shown(target, mart) == held(source, mart)
         assert target.totals(mart, AS_OF).total_sales_amount == amount
@@ -284,7 +284,7 @@ def test_figures_at_the_limits_of_their_type_are_read_exactly(
     prepare(source, FIRST)
     sql(database, f"UPDATE vitrina.sales_by_day SET moving_average_7_days = {figure}")
     rows = source.read_mart(BY_DAY)
-    assert publish.sums(BY_DAY, rows)["moving_average_7_days"] == 2 * Money(figure)
+    assert publish.sums(BY_DAY, rows)["moving_average_7_days"] == 2 * Decimal(figure)
 
 
 # What is refused
@@ -318,7 +318,7 @@ def test_marts_of_an_earlier_load_are_not_published(
     [
         (
             "UPDATE vitrina.sales_by_region SET total_sales_amount = 7.50 WHERE region = 'West'",
-            ("sales_by_region", "total_sales_amount", Money("23.00"), Money("23.01")),
+            ("sales_by_region", "total_sales_amount", Decimal("23.00"), Decimal("23.01")),
         ),
         (
             "UPDATE vitrina.sales_by_product SET total_quantity = total_quantity + 1",
@@ -337,7 +337,7 @@ def test_a_mart_that_was_changed_since_its_totals_were_taken_is_not_shown(
     target: ClickHouse,
     database: str,
     change: str,
-    difference: tuple[str, str, Money, Money],
+    difference: tuple[str, str, Decimal, Decimal],
 ) -> None:
     prepare(source, FIRST)
     publish.run(lake, source, target, BATCH)
@@ -354,10 +354,13 @@ def test_a_mart_that_was_changed_since_its_totals_were_taken_is_not_shown(
 
 @pytest.mark.parametrize(
     ("column", "value", "expected", "actual"),
-    [("share", Money("0.250001"), Money("0.500000"), Money("0.500001")), ("sales_rank", 2, 2, 3)],
+    [
+        ("share", Decimal("0.250001"), Decimal("0.500000"), Decimal("0.500001")),
+        ("sales_rank", 2, 2, 3),
+    ],
 )
 def test_a_column_without_control_totals_is_compared_too(
-    column: str, value: Money | int, expected: Money, actual: Money
+    column: str, value: Decimal | int, expected: Decimal, actual: Decimal
 ) -> None:
     right = publish.sums(BY_REGION, mart_table(BY_REGION, {}, {}))
     wrong = publish.sums(BY_REGION, mart_table(BY_REGION, {}, {column: value}))
@@ -403,9 +406,9 @@ def test_sums_of_no_rows_are_zero() -> None:
 
 def test_postgresqls_own_totals_take_precedence_over_what_was_read() -> None:
     read = publish.sums(BY_REGION, mart_table(BY_REGION, {}))
-    own = ControlTotals("postgresql", "sales_by_region", 3, 6, Money("30.51"))
+    own = ControlTotals("postgresql", "sales_by_region", 3, 6, Decimal("30.51"))
     together = publish.with_control_totals(read, own)
-    assert together["total_sales_amount"] == Money("30.51")
+    assert together["total_sales_amount"] == Decimal("30.51")
     assert together["share"] == read["share"]
     without_quantity = publish.with_control_totals(read, replace(own, total_quantity=None))
     assert without_quantity["total_quantity"] == read["total_quantity"]

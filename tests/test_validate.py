@@ -13,8 +13,7 @@ from pyspark.sql import SparkSession
 
 from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina import rules
-from vitrina.columns import Decimal as DecimalType
-from vitrina.columns import Integer
+from vitrina.columns import Integer, Numeric
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.counts import Validated
 from vitrina.errors import BatchError, FeedError
@@ -189,7 +188,7 @@ def test_a_row_has_a_reason_against_it_or_a_value_in_every_field(
 def test_an_amount_without_decimals_has_them_cut_off_before_its_limits(
     spark: SparkSession, text: str, expected: list[str]
 ) -> None:
-    whole = replace(SALES["sale_amount"], type=DecimalType(9, 0), minimum=1, maximum=99)
+    whole = replace(SALES["sale_amount"], type=Numeric(9, 0), minimum=1, maximum=99)
     fields = tuple(whole if f.name == "sale_amount" else f for f in SALES.fields)
     rows = type_rows(feed(spark, {"sale_amount": text}), Batch(AS_OF, Contract(fields)))
     assert [row.reasons or [] for row in rows.collect()] == [expected]
@@ -210,7 +209,7 @@ def test_a_real_date_is_valid_inside_the_window_alone(
 
 
 def test_a_contract_of_ones_own_is_all_that_has_to_change(spark: SparkSession) -> None:
-    amount = replace(SALES["sale_amount"], type=DecimalType(9, 3), maximum=Decimal("500.000"))
+    amount = replace(SALES["sale_amount"], type=Numeric(9, 3), maximum=Decimal("500.000"))
     own = Contract(
         fields=(
             *[SALES[name] for name in SALES.names[:3]],

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal as Money
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
 from vitrina import ledger
-from vitrina.columns import Amount, Column, Decimal, Integer, Text
+from vitrina.columns import Amount, Column, Integer, Label, Numeric
 from vitrina.contract import SALES, Batch, Contract
 from vitrina.errors import StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry, LedgerTable
@@ -166,7 +166,7 @@ def test_clickhouses_tables_keep_their_data_and_take_the_next_import(old_imports
 def enter_import(store: ClickHouse) -> None:
     store.stage(BY_REGION, THIS_WEEK.as_of, AT, mart_table(BY_REGION, {}))
     store.replace_import(BY_REGION, THIS_WEEK.as_of)
-    totals = [ControlTotals("spark", "sale", 2, 5, Money("30.50"))]
+    totals = [ControlTotals("spark", "sale", 2, 5, Decimal("30.50"))]
     store.record_batch(ledger_entry(THIS_WEEK.as_of), AT, totals, {"region_unknown": 1})
 
 
@@ -320,7 +320,7 @@ def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
 # A new column
 
 
-SHOP = Column("shop", Text(), "Whose sales they are", nullable=True)
+SHOP = Column("shop", Label(), "Whose sales they are", nullable=True)
 SET_ASIDE = Column("set_aside", Integer(64), "Rows set aside")
 
 
@@ -354,7 +354,7 @@ def entry(as_of: date, **more: Any) -> Entry:
 
 
 def load_entry(store: Postgres, batch: Batch, **more: Any) -> None:
-    totals = ControlTotals("spark", "sale", 0, 0, Money(0))
+    totals = ControlTotals("spark", "sale", 0, 0, Decimal(0))
     store.create_tables(SALES)
     store.replace_sales(batch, entry(batch.as_of, **more), {}, totals, [[]])
 
@@ -382,7 +382,7 @@ def test_a_new_column_comes_to_the_tables_of_today(
             LAST_WEEK,
             ledger_entry(LAST_WEEK.as_of),
             {},
-            ControlTotals("spark", "sale", 0, 0, Money(0)),
+            ControlTotals("spark", "sale", 0, 0, Decimal(0)),
             [[]],
         )
         target.create_tables(SALES)
@@ -502,7 +502,7 @@ def test_a_column_without_nulls_has_to_be_a_number() -> None:
     for change in versions.CHANGES:
         for part in (*change.postgres, *change.clickhouse):
             if isinstance(part, versions.Add) and not part.column.nullable:
-                assert isinstance(part.column.type, Integer | Amount | Decimal)
+                assert isinstance(part.column.type, Integer | Amount | Numeric)
 
 
 def test_the_ledgers_columns_are_the_fields_of_an_entry() -> None:
@@ -510,7 +510,7 @@ def test_the_ledgers_columns_are_the_fields_of_an_entry() -> None:
     columns = (ledger.AS_OF, *batch.columns, *batch.of_postgres)
     assert [column.name for column in columns] == [field.name for field in fields(LedgerEntry)]
     for table in ledger.tables(SALES):
-        totals = [ControlTotals("spark", "sale", 1, 1, Money(1))]
+        totals = [ControlTotals("spark", "sale", 1, 1, Decimal(1))]
         [row] = ledger.rows(ledger_entry(), {"region_unknown": 1}, totals)[table.name]
         assert tuple(row) == table.names
         assert {*table.key} <= {*table.names}

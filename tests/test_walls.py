@@ -115,9 +115,7 @@ def test_the_dashboard_knows_neither_a_step_nor_how_a_batch_runs(path: Path) -> 
 
 @pytest.mark.parametrize("path", modules("dashboard/page", "dashboard/grafana"), ids=shown)
 def test_what_draws_contains_no_sql(path: Path) -> None:
-    # An alert is a query, and is declared there.
-    if shown(path) != "dashboard/grafana/alerts.py":
-        assert [text for text in texts(path) if SQL.search(text)] == []
+    assert [text for text in texts(path) if SQL.search(text)] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=shown)

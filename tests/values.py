@@ -1,8 +1,7 @@
 """Any value that a column can hold, for laws."""
 
 from datetime import UTC
-from decimal import Context
-from decimal import Decimal as Money
+from decimal import Context, Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,10 +11,10 @@ from vitrina.columns import (
     Boolean,
     ColumnType,
     Date,
-    Decimal,
     FreeText,
     Integer,
-    Text,
+    Label,
+    Numeric,
     Timestamp,
 )
 
@@ -36,12 +35,12 @@ def _some(type_: ColumnType) -> st.SearchStrategy[Any]:
     match type_:
         case Integer(bits):
             return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        case Decimal(precision, scale) | Amount(precision, scale):
+        case Numeric(precision, scale) | Amount(precision, scale):
             digits = st.integers(1 - 10**precision, 10**precision - 1)
-            return digits.map(lambda number: Money(number).scaleb(-scale, _EXACT))
+            return digits.map(lambda number: Decimal(number).scaleb(-scale, _EXACT))
         case Date():
             return st.dates()
-        case Text() | FreeText():
+        case Label() | FreeText():
             return _TEXTS
         case Timestamp():
             return st.datetimes(timezones=st.just(UTC)).map(

@@ -1,7 +1,7 @@
 """Start Airflow for a developer, or stop it; `make up` and `make down` call this.
 
     up.py          API server, DAG processor, scheduler and triggerer, on SQLite
-    up.py down     stops them, and the embedded PostgreSQL that a killed task left running
+    up.py down     stops them, and the embedded PostgreSQL that a killed task left running running
 
 Their state is in `<VITRINA_HOME>/airflow`, which `make run` uses too. PORT in the environment
 chooses the port on 127.0.0.1. Both commands can be repeated, even after a crash.

@@ -18,7 +18,7 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Decimal:
+class Numeric:
     """`precision` digits in all, `scale` of them after the point."""
 
     precision: int
@@ -31,7 +31,7 @@ class Date:
 
 
 @dataclass(frozen=True)
-class Text:
+class Label:
     """A short label with few distinct values: a region, a class, a reason."""
 
 
@@ -62,7 +62,7 @@ class Boolean:
     pass
 
 
-FieldType = Integer | Decimal | Date | Text
+FieldType = Integer | Numeric | Date | Label
 """What a field of a sale can be."""
 
 ColumnType = FieldType | FreeText | Amount | Timestamp | Boolean
@@ -81,17 +81,17 @@ class Column:
 def spark_type(type_: ColumnType) -> str:
     """The type's name in Spark SQL.
 
-    >>> spark_type(Decimal(12, 2))
+    >>> spark_type(Numeric(12, 2))
     'decimal(12,2)'
     """
     match type_:
         case Integer(bits):
             return "int" if bits == 32 else "bigint"
-        case Decimal(precision, scale) | Amount(precision, scale):
+        case Numeric(precision, scale) | Amount(precision, scale):
             return f"decimal({precision},{scale})"
         case Date():
             return "date"
-        case Text() | FreeText():
+        case Label() | FreeText():
             return "string"
         case Timestamp():
             return "timestamp"
@@ -102,7 +102,7 @@ def spark_type(type_: ColumnType) -> str:
 def arrow_schema(columns: Iterable[Column]) -> "pa.Schema":
     """The columns as Arrow has them.
 
-    >>> arrow_schema([Column("share", Decimal(7, 6), "Share of the amount, of 1")])
+    >>> arrow_schema([Column("share", Numeric(7, 6), "Share of the amount, of 1")])
     share: decimal128(7, 6)
     """
     # Imported late, since a DAG file that only names the marts needs no Arrow.
@@ -117,11 +117,11 @@ def _arrow_type(type_: ColumnType) -> "pa.DataType":
     match type_:
         case Integer(bits):
             return pa.int32() if bits == 32 else pa.int64()
-        case Decimal(precision, scale) | Amount(precision, scale):
+        case Numeric(precision, scale) | Amount(precision, scale):
             return pa.decimal128(precision, scale)
         case Date():
             return pa.date32()
-        case Text() | FreeText():
+        case Label() | FreeText():
             return pa.string()
         case Timestamp():
             return pa.timestamp("ms", "UTC")
@@ -138,15 +138,15 @@ def postgres_type(type_: ColumnType) -> str:
     match type_:
         case Integer(bits):
             return "integer" if bits == 32 else "bigint"
-        case Decimal(precision, scale):
+        case Numeric(precision, scale):
             return f"numeric({precision},{scale})"
-        case Date() | Text() | FreeText() | Amount() | Timestamp() | Boolean():
+        case Date() | Label() | FreeText() | Amount() | Timestamp() | Boolean():
             return _POSTGRES[type(type_)]
 
 
 _POSTGRES: dict[type, str] = {
     Date: "date",
-    Text: "text",
+    Label: "text",
     FreeText: "text",
     Amount: "numeric",
     Timestamp: "timestamp with time zone",
@@ -157,24 +157,24 @@ _POSTGRES: dict[type, str] = {
 def clickhouse_type(column: Column) -> str:
     """The column's type in ClickHouse, with its nullability.
 
-    >>> clickhouse_type(Column("region", Text(), "Where it was sold"))
+    >>> clickhouse_type(Column("region", Label(), "Where it was sold"))
     'LowCardinality(String)'
     """
     name = _clickhouse_name(column.type)
     if column.nullable:
         name = f"Nullable({name})"
-    return f"LowCardinality({name})" if isinstance(column.type, Text) else name
+    return f"LowCardinality({name})" if isinstance(column.type, Label) else name
 
 
 def _clickhouse_name(type_: ColumnType) -> str:
     match type_:
         case Integer(bits):
             return f"Int{bits}"
-        case Decimal(precision, scale) | Amount(precision, scale):
+        case Numeric(precision, scale) | Amount(precision, scale):
             return f"Decimal({precision}, {scale})"
         case Date():
             return "Date32"
-        case Text() | FreeText():
+        case Label() | FreeText():
             return "String"
         case Timestamp():
             return "DateTime64(3, 'UTC')"

@@ -7,9 +7,9 @@ or fields, write another `Contract`; no step has to change.
 
 import datetime
 from dataclasses import dataclass
-from decimal import Decimal as Money
+from decimal import Decimal
 
-from vitrina.columns import Column, Date, Decimal, FieldType, Integer, Text
+from vitrina.columns import Column, Date, FieldType, Integer, Label, Numeric
 from vitrina.errors import SettingsError
 
 TIME_ZONE = "Europe/Moscow"
@@ -25,8 +25,8 @@ class Field(Column):
     """
 
     type: FieldType
-    minimum: int | Money | None = None
-    maximum: int | Money | None = None
+    minimum: int | Decimal | None = None
+    maximum: int | Decimal | None = None
     allowed: tuple[str, ...] = ()
 
 
@@ -59,8 +59,8 @@ class Contract:
                     f"contract: field {name} is {found}; the marts need it as {kind.__name__}"
                 )
         for field in self.fields:
-            if isinstance(field.type, Text) and not field.allowed:
-                raise SettingsError(f"contract: field {field.name} is Text and allows no value")
+            if isinstance(field.type, Label) and not field.allowed:
+                raise SettingsError(f"contract: field {field.name} is a Label and allows no value")
 
     def __getitem__(self, name: str) -> Field:
         for field in self.fields:
@@ -83,8 +83,8 @@ _NEEDED = {
     "product_id": Integer,
     "quantity": Integer,
     "sale_date": Date,
-    "sale_amount": Decimal,
-    "region": Text,
+    "sale_amount": Numeric,
+    "region": Label,
 }
 
 _INT32 = 2**31 - 1
@@ -99,14 +99,14 @@ SALES = Contract(
         Field("sale_date", Date(), "Day of the sale, within the batch's window"),
         Field(
             "sale_amount",
-            Decimal(12, 2),
+            Numeric(12, 2),
             "Money received: quantity × the product's price",
-            minimum=Money("0.01"),
-            maximum=Money("9999999999.99"),
+            minimum=Decimal("0.01"),
+            maximum=Decimal("9999999999.99"),
         ),
         Field(
             "region",
-            Text(),
+            Label(),
             "Where it was sold",
             allowed=("North", "South", "East", "West"),
         ),

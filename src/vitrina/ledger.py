@@ -11,8 +11,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from vitrina.columns import Amount, Boolean, Column, Date, FreeText, Integer, Text, Timestamp
-from vitrina.columns import Decimal as DecimalType
+from vitrina.columns import (
+    Amount,
+    Boolean,
+    Column,
+    Date,
+    FreeText,
+    Integer,
+    Label,
+    Numeric,
+    Timestamp,
+)
 from vitrina.contract import SALES, Contract
 from vitrina.marts import marts
 
@@ -110,7 +119,7 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
             REJECTS_BY_REASON,
             ("reason",),
             (
-                Column("reason", Text(), "Why rows were rejected"),
+                Column("reason", Label(), "Why rows were rejected"),
                 Column("rejected_rows", count, "A row with several reasons counts in each"),
             ),
         ),
@@ -118,8 +127,8 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
             CONTROL_TOTALS,
             ("table_name", "engine"),
             (
-                Column("engine", Text(), "spark, postgresql or clickhouse"),
-                Column("table_name", Text(), "The table summed up"),
+                Column("engine", Label(), "spark, postgresql or clickhouse"),
+                Column("table_name", Label(), "The table summed up"),
                 Column("total_sales", count, "Number of sales"),
                 Column("total_quantity", count, "Units sold", nullable=True),
                 amount,
@@ -157,7 +166,7 @@ def _amount(contract: Contract) -> Amount:
     of_marts = next(
         column.type for column in marts(contract)[0].columns if column.name == "total_sales_amount"
     )
-    assert isinstance(of_marts, DecimalType)  # noqa: S101 - declared so
+    assert isinstance(of_marts, Numeric)  # noqa: S101 - declared so
     return Amount(of_marts.precision, of_marts.scale)
 
 

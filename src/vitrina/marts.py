@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vitrina.columns import Column, Date, Decimal, Integer, Text
+from vitrina.columns import Column, Date, Integer, Label, Numeric
 from vitrina.contract import Contract
 
 # A share or a change is a fraction of one: 0.123456 is 12.3456 %.
@@ -35,14 +35,14 @@ TOTALS = ("total_sales", "total_quantity", "total_sales_amount")
 
 def marts(contract: Contract) -> tuple[Mart, ...]:
     """The marts of a contract, in the order in which they are computed and published."""
-    region = Column("region", Text(), contract["region"].description)
+    region = Column("region", Label(), contract["region"].description)
     product = Column("product_id", contract["product_id"].type, contract["product_id"].description)
     day = Column("sale_date", Date(), "Day of the sale")
     amount = contract["sale_amount"].type
-    assert isinstance(amount, Decimal)  # noqa: S101 - Contract has checked it
+    assert isinstance(amount, Numeric)  # noqa: S101 - Contract has checked it
     # What Spark makes of a sum of decimals: ten more digits.
-    total_amount = Decimal(min(38, amount.precision + 10), amount.scale)
-    share = Decimal(SHARE_SCALE + 1, SHARE_SCALE)
+    total_amount = Numeric(min(38, amount.precision + 10), amount.scale)
+    share = Numeric(SHARE_SCALE + 1, SHARE_SCALE)
     sales = Column("total_sales", Integer(64), "Number of sales")
     quantity = Column("total_quantity", Integer(64), "Units sold")
     money = Column("total_sales_amount", total_amount, "Money received")
@@ -69,7 +69,7 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
                     share,
                     "Share of the region's amount that this product and those ranked above make up",
                 ),
-                Column("abc_class", Text(), "A, B or C"),
+                Column("abc_class", Label(), "A, B or C"),
             ),
         ),
         Mart(
@@ -99,7 +99,7 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
                 ),
                 Column(
                     "change_from_week_before",
-                    Decimal(18, SHARE_SCALE),
+                    Numeric(18, SHARE_SCALE),
                     "Change of the amount against the same weekday a week before, of 1; "
                     "none where there were no sales then",
                     nullable=True,

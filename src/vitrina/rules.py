@@ -5,10 +5,10 @@ A reason is the field's name and a rule's, `quantity_below_minimum`, or a reason
 the names from here. `docs/rules.md` says what each means.
 """
 
-from decimal import Decimal as Share
+from decimal import Decimal
 from enum import StrEnum
 
-from vitrina.columns import Date, Decimal, Integer, Text
+from vitrina.columns import Date, Integer, Label, Numeric
 from vitrina.contract import Contract
 
 
@@ -40,7 +40,7 @@ CONFLICTING_DUPLICATE = "conflicting_duplicate"
 
 RULES: dict[type, tuple[Rule, ...]] = {
     Integer: (Rule.missing, Rule.not_an_integer, Rule.below_minimum, Rule.above_maximum),
-    Decimal: (
+    Numeric: (
         Rule.missing,
         Rule.not_a_number,
         Rule.too_many_decimals,
@@ -54,14 +54,14 @@ RULES: dict[type, tuple[Rule, ...]] = {
         Rule.in_the_future,
         Rule.before_the_window,
     ),
-    Text: (Rule.missing, Rule.unknown),
+    Label: (Rule.missing, Rule.unknown),
 }
 """The rules that a field of each type can break, in the order in which they are reported."""
 
-MAX_REJECTED_SHARE = Share("0.05")
+MAX_REJECTED_SHARE = Decimal("0.05")
 """Share of rejected rows above which a batch is not loaded, unless the settings say otherwise."""
 
-NOTABLE_REJECTED_SHARE = Share("0.03")
+NOTABLE_REJECTED_SHARE = Decimal("0.03")
 """Share of rejected rows from which panels warn, and above which an alert fires."""
 
 

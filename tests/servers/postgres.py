@@ -1,7 +1,7 @@
-"""PostgreSQL over TCP, with the databases, roles and passwords that compose gives it.
+"""PostgreSQL over TCP, with the databases, roles and passwords of compose.yaml.
 
-The programs are those of the wheel that the embedded server comes from; what the image's
-entrypoint does on a fresh volume is done here.
+The programs come from the same wheel as the embedded server. This module does what the image's
+entrypoint does on an empty volume.
 """
 
 import os
@@ -25,7 +25,7 @@ from vitrina.stores.postgres import embedded
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A server that runs; its superuser, `postgres`, needs no password on its socket."""
+    """A running server; its superuser, `postgres`, needs no password on the socket."""
 
     address: str
     port: int
@@ -52,7 +52,7 @@ class PostgresServer:
         given: bytes = b"",
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> bytes:
-        """Run a program as it would run in the server's container; gives what it prints."""
+        """Run a program as it would run in the server's container; return its output."""
         return subprocess.run(
             command,
             input=given,
@@ -76,13 +76,13 @@ def postgres_server(
     *,
     port: int = 5432,
 ) -> Iterator[PostgresServer]:
-    """A fresh server with its data below `folder`, gone when the block ends."""
+    """A new server with its data below `folder`, removed when the block ends."""
     home = embedded._server(folder)  # noqa: SLF001
     home.make_home()
     programs = embedded._binaries(home)  # noqa: SLF001
     initdb = declared()["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split()
     data, password = home.home / "data", home.home / "password"
-    # A socket's path has room for 107 bytes, and a test's folder may take more.
+    # A socket's path has room for 107 bytes; a test's folder may be longer.
     socket = Path(tempfile.mkdtemp(prefix="vitrina-test-", dir="/tmp"))
     try:
         data.mkdir(mode=0o700)

@@ -20,7 +20,7 @@ VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:-|:\?)([^}]*))?\})")
 
 
 def declared() -> dict[str, dict[str, Any]]:
-    """The services as they stand in the file."""
+    """The services as the file declares them."""
     file = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     services: dict[str, dict[str, Any]] = file["services"]
     return services
@@ -52,10 +52,10 @@ def read_secrets(folder: Path) -> dict[str, str]:
 
 
 def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
-    """A value of the file with the variables in it put in.
+    """Replace the variables in a value of the file.
 
     Raises:
-        KeyError: one that is needed is missing.
+        KeyError: a variable that the file requires is missing.
     """
     if isinstance(value, dict):
         return {key: interpolate(each, variables) for key, each in value.items()}
@@ -78,15 +78,15 @@ def interpolate(value: Any, variables: Mapping[str, str]) -> Any:
 
 
 def handed_on(service: dict[str, Any]) -> list[str]:
-    """The variables of a service that have no value of their own."""
+    """The variables that a service takes from the environment of `docker compose`."""
     return [name for name, value in service.get("environment", {}).items() if value is None]
 
 
 @dataclass(frozen=True)
 class Compose:
-    """The services, each at an address of its own, so that all keep their ports.
+    """The services, each at its own address, so that all keep their ports.
 
-    Linux answers on every address of 127.0.0.0/8; `network` is the first three numbers.
+    Linux has every address of 127.0.0.0/8; `network` is the first three numbers.
     """
 
     services: Mapping[str, dict[str, Any]]
@@ -94,10 +94,10 @@ class Compose:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], network: str = "127.0.0") -> Self:
-        """With the variables put in; one without a value is absent unless it is among them.
+        """Read the file with these variables; one that is handed on and not given is left out.
 
         Raises:
-            KeyError: one that is needed is missing.
+            KeyError: a variable that the file requires is missing.
         """
         services = interpolate(declared(), variables)
         for service in services.values():
@@ -112,13 +112,13 @@ class Compose:
         return f"{self.network}.{list(self.services).index(service) + 10}"
 
     def environment(self, service: str) -> dict[str, str]:
-        """The variables of a service, in which hosts, and "every address", are addresses."""
+        """The variables of a service, with host names and 0.0.0.0 replaced by its addresses."""
         environment: dict[str, str] = self.services[service].get("environment", {})
         return {name: self._moved(service, text) for name, text in environment.items()}
 
     def _moved(self, service: str, text: str) -> str:
         for name in sorted(self.services, key=len, reverse=True):
-            # Where a host stands: at the beginning, after `//` or after `@`.
+            # A host stands at the beginning, after `//` or after `@`.
             host = rf"(^|(?<=//)|(?<=@)){re.escape(name)}(?=$|:\d|/)"
             text = re.sub(host, self.address(name), text)
         return text.replace("0.0.0.0", self.address(service))  # noqa: S104

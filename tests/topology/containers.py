@@ -39,7 +39,7 @@ ENDED = {"host", "secrets", "migrate", "first-batch"}
 
 @dataclass
 class Containers:
-    """The system, while it is up."""
+    """The running system."""
 
     folder: Path
     ports: dict[str, str]
@@ -122,7 +122,7 @@ def finished(containers: Containers) -> dict[str, Any]:
 
 
 def documented(title: str) -> list[str]:
-    """The commands below a title of the page, block by block."""
+    """The blocks of commands below a title of the page."""
     _, found, below = PAGE.partition(f"**{title}")
     assert found, title
     return re.findall(r"(?s)```sh\n(.*?)```", re.split(r"\n\*\*|\n## ", below)[0])
@@ -211,7 +211,7 @@ def test_who_runs_tasks_has_no_way_out_and_no_rights(containers: Containers) -> 
     facts = containers.shell(
         "docker compose exec -T airflow-scheduler sh -c 'cat /proc/net/route /proc/self/status'"
     )
-    # No destination but the inner network's own.
+    # No default route: only the inner network can be reached.
     assert not re.search(r"(?m)^\w+\t00000000\t", facts)
     assert re.search(r"(?m)^CapEff:\s0+$", facts)
     assert re.search(r"(?m)^Uid:\s10001\b", facts)

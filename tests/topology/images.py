@@ -26,7 +26,7 @@ IMAGES = {
 
 @pytest.fixture(scope="module")
 def builder() -> str:
-    """The first that is there."""
+    """The first builder that is installed."""
     for name in BUILDERS:
         if is_there(name):
             return name

@@ -1,7 +1,7 @@
-"""A batch through the system that compose describes, asked for through Airflow's API.
+"""A batch through the system of `deploy/compose.yaml`, triggered through Airflow's API.
 
-Run by `make test-topology`: it takes Apache Spark and Airflow's image's packages, each in an
-environment of its own.
+Run by `make test-topology`. It needs Apache Spark and the packages of Airflow's image, each in its
+own environment.
 """
 
 import re
@@ -29,7 +29,7 @@ from vitrina.settings import Settings
 from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.postgres.store import postgres
 
-# Everything has to come up before the first test, on whatever machine it is.
+# Everything has to start before the first test, even on a slow machine.
 pytestmark = pytest.mark.timeout(2400)
 
 # A Tuesday before those that are backfilled, when the schedule was due.
@@ -143,7 +143,7 @@ def test_a_damaged_file_fails_the_run_which_is_told_and_mended_as_the_alert_says
 def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict[str, Any]) -> None:
     run = start(whole.airflow, BATCH)
     with psycopg.connect(whole.airflow_database, autocommit=True) as connection:
-        # An hour has passed.
+        # As if an hour had passed.
         hasten = (
             "UPDATE deadline SET deadline_time = now() FROM dag_run "
             "WHERE dag_run.id = deadline.dagrun_id AND dag_run.run_id = %s RETURNING 1"
@@ -160,7 +160,7 @@ def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict
 
 
 def airflow(whole: System, documented: str) -> None:
-    """Run a command of `docs/operations.md`, the one that begins so."""
+    """Run the command of `docs/operations.md` that begins with `documented`."""
     found = re.search(rf"(?s)airflow-scheduler airflow ({documented}.*?)\n```", PAGE)
     assert found is not None
     words = shlex.split(found[1].replace("\\\n", " ").replace("1000000", "2000"))

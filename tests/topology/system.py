@@ -28,7 +28,7 @@ from tests.topology.compose import DEPLOY, SECRETS, Compose, make_secrets, read_
 
 ROOT = DEPLOY.parent
 AIRFLOW = ROOT / ".venv-airflow/bin"
-# Of a small machine that runs all of it at once.
+# For a small machine that runs everything at once.
 SMALL = {
     "FIRST_BATCH": "2000",
     "SPARK_WORKER_CORES": "1",
@@ -36,7 +36,7 @@ SMALL = {
     "SPARK_DRIVER_MEMORY": "1g",
     "POSTGRES_SHARED_BUFFERS": "64MB",
 }
-# Where each listens, at its own address.
+# The ports of each service, at its own address.
 PORTS = {
     "postgres": (5432,),
     "clickhouse": (8123,),
@@ -63,7 +63,7 @@ class System:
     alerts: Received
 
     def environment(self, service: str) -> dict[str, str]:
-        """What a service of Airflow has in its environment, from compose and from its image."""
+        """The environment of one of Airflow's services, from compose.yaml and from its image."""
         paths = {"/opt/vitrina/dags": str(ROOT / "dags"), "/lake": str(self.folder / "lake")}
         secrets = str(self.folder / "secrets")
         given = self.compose.environment(service)
@@ -110,7 +110,7 @@ class System:
 def system(folder: Path) -> Iterator[System]:
     """Bring everything up, as `docker compose up` does; down when the block ends.
 
-    Also when it is interrupted, at any moment, by Ctrl-C or a signal to leave.
+    It also stops when Ctrl-C or a signal interrupts it at any moment.
     """
     for name in ("secrets", "lake"):
         (folder / name).mkdir()
@@ -152,10 +152,10 @@ def system(folder: Path) -> Iterator[System]:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Let every signal to leave interrupt the block, as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP interrupt the block as Ctrl-C does."""
     before = {number: signal.getsignal(number) for number in INTERRUPTS}
     for number, handler in before.items():
-        # What is ignored, under nohup for one, stays so.
+        # An ignored signal stays ignored, for example under nohup.
         if handler != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     try:
@@ -166,7 +166,7 @@ def interrupted_by_signals() -> Iterator[None]:
 
 
 def on_free_network(variables: Mapping[str, str]) -> Compose:
-    """The services where nobody listens yet: other tests, or an earlier system still leaving.
+    """The services at free addresses: other tests or an earlier system may use some.
 
     Raises:
         RuntimeError: a port is taken at every address.
@@ -188,7 +188,7 @@ def on_free_network(variables: Mapping[str, str]) -> Compose:
 
 
 def start_spark(system: System) -> None:
-    """Master, two workers and the Connect server, by the program that their image runs."""
+    """Start master, two workers and Connect server with the program that their image runs."""
     java = spark_server.find_java()
     for service in ("spark-master", "spark-worker-1", "spark-worker-2", "spark-connect"):
         address = system.compose.address(service)
@@ -230,7 +230,7 @@ def has_page(address: str, port: int) -> bool:
 
 
 def start_airflow(system: System) -> None:
-    """What compose starts once the stores and Spark are well, in its order."""
+    """Start what compose starts once the stores and Spark are healthy, in the same order."""
     for service, wait in (
         ("migrate", None),
         ("airflow-api-server", lambda: answers(f"{system.airflow_url}/api/v2/version")),
@@ -241,7 +241,7 @@ def start_airflow(system: System) -> None:
     ):
         command = system.compose.services[service]["command"]
         environment = system.environment(service)
-        # What is not on this machine's PATH is on that of the image.
+        # Found on the image's PATH, which may differ from this machine's.
         program = shutil.which(command[0], path=environment["PATH"])
         assert program is not None, command
         if wait is None:
@@ -252,7 +252,7 @@ def start_airflow(system: System) -> None:
 
 
 def is_well(system: System, service: str) -> bool:
-    """What the health check of a service of Airflow says."""
+    """Whether a health check of one of Airflow's services succeeds."""
     command = system.compose.services[service]["healthcheck"]["test"][1:]
     checked = subprocess.run(
         [AIRFLOW / "python", DEPLOY / "airflow" / command[0], *command[1:]],

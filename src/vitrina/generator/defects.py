@@ -12,7 +12,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from vitrina import rules
-from vitrina.columns import Date, Decimal, Integer, Text
+from vitrina.columns import Date, Integer, Label, Numeric
 from vitrina.contract import Batch, Contract, Field
 from vitrina.rules import Repair, Rule
 
@@ -55,8 +55,8 @@ Kind = list[Defect]
 def invalid(batch: Batch) -> list[Kind]:
     """The kinds that make a row unusable."""
     contract = batch.contract
-    dates, texts = _of_type(contract, Date), _of_type(contract, Text)
-    numbers = _of_type(contract, Integer, Decimal)
+    dates, texts = _of_type(contract, Date), _of_type(contract, Label)
+    numbers = _of_type(contract, Integer, Numeric)
     future = [batch.as_of + timedelta(days) for days in range(_NEARBY_DAYS)]
     past = [batch.first_day - timedelta(days) for days in range(1, _NEARBY_DAYS + 1)]
     kinds = [
@@ -95,7 +95,7 @@ def repairable(batch: Batch) -> list[Kind]:
     """The kinds that validation repairs."""
     contract = batch.contract
     kinds = [[Defect(field.name, Repair.spaces, _spaced(field)) for field in contract.fields]]
-    with_case = [field for field in _of_type(contract, Text) if _has_case(field)]
+    with_case = [field for field in _of_type(contract, Label) if _has_case(field)]
     if with_case:
         kinds.append(
             [Defect(field.name, Repair.case, _in_the_wrong_case(field)) for field in with_case]
@@ -143,7 +143,7 @@ def _unknown(field: Field) -> list[str]:
 
 
 def _zero(amount: Field) -> str:
-    scale = amount.type.scale if isinstance(amount.type, Decimal) else 0
+    scale = amount.type.scale if isinstance(amount.type, Numeric) else 0
     return f"{0:.{scale}f}"
 
 

@@ -7,8 +7,7 @@ engine and any number of partitions. The distributions are in `retail.py`, the d
 """
 
 from datetime import timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR
-from decimal import Decimal as Exact
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 from itertools import accumulate, chain
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vitrina.columns import Date, Decimal, Integer, Text
+from vitrina.columns import Date, Integer, Label, Numeric
 from vitrina.contract import Batch, Contract, Field
 from vitrina.errors import SettingsError
 from vitrina.generator import defects, retail
@@ -242,12 +241,12 @@ def _spoil(rows: DataFrame, batch: Batch, recipe: Recipe) -> DataFrame:
 def _any_value(field: Field, hashed: Column, batch: Batch) -> Column:
     """Any valid value, each as likely; a decimal in units of its last digit."""
     match field.type:
-        case Text():
+        case Label():
             return defects.element(field.allowed, F.pmod(hashed, F.lit(len(field.allowed))))
         case Date():
             days = F.pmod(hashed, F.lit(batch.contract.days)).cast("int")
             return F.date_add(F.lit(batch.first_day), days)
-        case Integer() | Decimal():
+        case Integer() | Numeric():
             least, most = _limits(field)
             return F.pmod(hashed, F.lit(most - least + 1)) + least
 
@@ -264,7 +263,7 @@ def _text(field: Field) -> Column:
 
 
 def _scale(field: Field) -> int:
-    return field.type.scale if isinstance(field.type, Decimal) else 0
+    return field.type.scale if isinstance(field.type, Numeric) else 0
 
 
 def _limits(field: Field) -> tuple[int, int]:
@@ -275,7 +274,7 @@ def _limits(field: Field) -> tuple[int, int]:
     match field.type:
         case Integer(bits):
             largest = 2 ** (bits - 1) - 1
-        case Decimal(precision, _):
+        case Numeric(precision, _):
             largest = 10**precision - 1
         case _:
             raise TypeError(field)
@@ -285,8 +284,8 @@ def _limits(field: Field) -> tuple[int, int]:
     return max(least, -_COUNTABLE), min(most, largest, _COUNTABLE)
 
 
-def _units(limit: int | Exact, scale: int, rounding: str) -> int:
-    return int(Exact(limit).scaleb(scale).to_integral_value(rounding))
+def _units(limit: int | Decimal, scale: int, rounding: str) -> int:
+    return int(Decimal(limit).scaleb(scale).to_integral_value(rounding))
 
 
 def _quantities(contract: Contract) -> range:

@@ -6,12 +6,12 @@ declared in `vitrina.marts`.
 """
 
 from collections.abc import Callable
-from decimal import Decimal as Exact
+from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from vitrina.columns import Decimal, spark_type
+from vitrina.columns import Numeric, spark_type
 from vitrina.contract import Batch
 from vitrina.counts import Analyzed
 from vitrina.marts import ABC_PERCENT, SHARE_SCALE, Mart, marts
@@ -28,14 +28,14 @@ def rounded_quotient(numerator: Column, denominator: Column, scale: int) -> Colu
     Null where the denominator is null or 0.
     """
     whole = "decimal(38,0)"
-    size = F.abs(numerator.cast("decimal(30,0)")) * F.lit(Exact(2 * 10**scale))
+    size = F.abs(numerator.cast("decimal(30,0)")) * F.lit(Decimal(2 * 10**scale))
     half = denominator.cast("decimal(30,0)")
-    dividend, divisor = (size + half).cast(whole), (half * F.lit(Exact(2))).cast(whole)
+    dividend, divisor = (size + half).cast(whole), (half * F.lit(Decimal(2))).cast(whole)
     divisor = F.when(divisor != 0, divisor)
     # Exact whatever the engine's rounding, since the remainder is taken off first.
     quotient = ((dividend - dividend % divisor) / divisor).cast("decimal(30,0)")
     signed = F.when(numerator < 0, -quotient).otherwise(quotient)
-    return signed * F.lit(Exact(1).scaleb(-scale))
+    return signed * F.lit(Decimal(1).scaleb(-scale))
 
 
 def totals(sales: DataFrame, *key: str) -> DataFrame:
@@ -116,7 +116,7 @@ def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
         "sale_date",
         "region",
         F.coalesce("total_sales", F.lit(0)).alias("total_sales"),
-        F.coalesce("total_sales_amount", F.lit(Exact(0))).alias("total_sales_amount"),
+        F.coalesce("total_sales_amount", F.lit(Decimal(0))).alias("total_sales_amount"),
     )
     cents = _whole(F.col("total_sales_amount"), scale)
     before = F.lag(cents, _WEEK).over(by_day)
@@ -183,7 +183,7 @@ def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> An
 def _scale(batch: Batch) -> int:
     """How many decimals money has."""
     amount = batch.contract["sale_amount"].type
-    assert isinstance(amount, Decimal)  # noqa: S101 - Contract has checked it
+    assert isinstance(amount, Numeric)  # noqa: S101 - Contract has checked it
     return amount.scale
 
 
@@ -198,11 +198,11 @@ def _abc_class(above: Column, whole: Column) -> Column:
 
 def _whole(amount: Column, scale: int) -> Column:
     """An amount in its smallest unit, as a whole number."""
-    return (amount * F.lit(Exact(10**scale))).cast("decimal(30,0)")
+    return (amount * F.lit(Decimal(10**scale))).cast("decimal(30,0)")
 
 
 def _money(whole: Column, scale: int) -> Column:
-    return whole * F.lit(Exact(1).scaleb(-scale))
+    return whole * F.lit(Decimal(1).scaleb(-scale))
 
 
 def _average(scale: int) -> Column:

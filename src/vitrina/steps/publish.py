@@ -7,12 +7,12 @@ only while all of its tables are whole.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal as Money
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vitrina.columns import Date, Decimal, Text
+from vitrina.columns import Date, Label, Numeric
 from vitrina.contract import Batch
 from vitrina.counts import Published
 from vitrina.errors import BatchError, ReconciliationError
@@ -23,37 +23,37 @@ from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
 
 
-def sums(mart: Mart, rows: pa.Table) -> dict[str, Money]:
+def sums(mart: Mart, rows: pa.Table) -> dict[str, Decimal]:
     """How many `rows` there are, and the exact sum of each column: as ClickHouse must have it.
 
     Dates count as days since 1970, missing values as 0; texts have no sum.
     """
-    found = {ROWS: Money(rows.num_rows)}
+    found = {ROWS: Decimal(rows.num_rows)}
     for column in mart.columns:
-        if isinstance(column.type, Text):
+        if isinstance(column.type, Label):
             continue
         values = rows[column.name]
         if isinstance(column.type, Date):
             values = values.cast(pa.int32())
-        scale = column.type.scale if isinstance(column.type, Decimal) else 0
+        scale = column.type.scale if isinstance(column.type, Numeric) else 0
         total = pc.sum(values.cast(pa.decimal256(76, scale))).as_py()
-        found[column.name] = total or Money(0)
+        found[column.name] = total or Decimal(0)
     return found
 
 
-def with_control_totals(sums: Mapping[str, Money], totals: ControlTotals) -> dict[str, Money]:
+def with_control_totals(sums: Mapping[str, Decimal], totals: ControlTotals) -> dict[str, Decimal]:
     """The sums, overridden by the control totals that PostgreSQL computed itself."""
     computed = {
-        "total_sales": Money(totals.total_sales),
+        "total_sales": Decimal(totals.total_sales),
         "total_sales_amount": totals.total_sales_amount,
     }
     if totals.total_quantity is not None:
-        computed["total_quantity"] = Money(totals.total_quantity)
+        computed["total_quantity"] = Decimal(totals.total_quantity)
     return {**sums, **computed}
 
 
 def reconcile(
-    mart: Mart, postgresql: Mapping[str, Money], clickhouse: Mapping[str, Money], left: str
+    mart: Mart, postgresql: Mapping[str, Decimal], clickhouse: Mapping[str, Decimal], left: str
 ) -> None:
     """Compare every sum of a mart.
 

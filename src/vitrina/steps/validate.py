@@ -6,7 +6,7 @@ written out in `docs/rules.md`.
 """
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal as Exact
+from decimal import Decimal
 from functools import reduce
 from operator import and_, or_
 
@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from vitrina import rules
-from vitrina.columns import Date, Decimal, Integer, Text, spark_type
+from vitrina.columns import Date, Integer, Label, Numeric, spark_type
 from vitrina.contract import Batch, Contract, Field
 from vitrina.counts import Validated
 from vitrina.errors import FeedError
@@ -84,7 +84,7 @@ def examples(rejects: DataFrame, contract: Contract) -> DataFrame:
     )
 
 
-def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Exact) -> Validated:
+def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Decimal) -> Validated:
     """Validate the batch's feed; leaves `typed`, `rejects` and `report.json`.
 
     Raises:
@@ -133,13 +133,13 @@ def _typed(field: Field) -> Column:
     match field.type:
         case Integer():
             return F.when(text.rlike(_INTEGER), text.try_cast(type_))
-        case Decimal(_, scale):
+        case Numeric(_, scale):
             exact = text.rlike(_NUMBER) & ~text.rlike(_surplus(scale))
             return F.when(exact, text.try_cast(type_))
         case Date():
             # The calendar has no year 0, which some engines count and others refuse.
             return F.when(text.rlike(_DATE) & ~text.startswith("0000"), text.try_cast(type_))
-        case Text():
+        case Label():
             first, *others = field.allowed
             value = F.when(F.lower(text) == first.lower(), first)
             for other in others:
@@ -191,7 +191,7 @@ def _reasons(field: Field, batch: Batch) -> list[Check]:
             number = text.rlike(_INTEGER)
             checks += [(Rule.not_an_integer, ~missing & ~number)]
             checks += _beyond_type(number & value.isNull(), text)
-        case Decimal(_, scale):
+        case Numeric(_, scale):
             number, surplus = text.rlike(_NUMBER), text.rlike(_surplus(scale))
             checks += [
                 (Rule.not_a_number, ~missing & ~number),
@@ -207,7 +207,7 @@ def _reasons(field: Field, batch: Batch) -> list[Check]:
                 (Rule.malformed, ~missing & ~text.rlike(_DATE)),
                 (Rule.impossible, text.rlike(_DATE) & value.isNull()),
             ]
-        case Text():
+        case Label():
             checks += [(Rule.unknown, ~missing & value.isNull())]
     return checks + _outside(field, batch, value)
 
@@ -224,7 +224,7 @@ def _repairs(field: Field) -> list[Check]:
     """What can be repaired in a field, and when it has to be."""
     raw, text = F.col(_raw(field.name)), F.col(_text(field.name))
     repairs: list[Check] = [(Repair.spaces, raw != text)]
-    if isinstance(field.type, Text):
+    if isinstance(field.type, Label):
         repairs += [(Repair.case, text != F.col(field.name))]
     return repairs
 
@@ -262,7 +262,7 @@ def _by_reason(found: DataFrame, contract: Contract) -> dict[str, list[dict[str,
     return by_reason
 
 
-def _refuse_bad_feed(counts: Validated, max_rejected_share: Exact, report: str) -> None:
+def _refuse_bad_feed(counts: Validated, max_rejected_share: Decimal, report: str) -> None:
     rows_in, rejected = counts.rows_in, counts.rejected
     if rows_in == 0:
         raise FeedError("the feed has no rows; nothing was loaded")

@@ -11,7 +11,7 @@ from importlib import import_module, resources
 from types import ModuleType
 from typing import Any
 
-from vitrina.columns import Decimal
+from vitrina.columns import Numeric
 from vitrina.contract import Contract
 from vitrina.dashboard.page.contents import CENTS, as_json, contents, regions
 from vitrina.dashboard.page.snapshot import Snapshot
@@ -64,7 +64,7 @@ def packaged(name: str) -> str:
 def _require_whole_cents(contract: Contract) -> None:
     """The page computes in whole cents, and would cut off the rest without a word."""
     amount = contract["sale_amount"].type
-    if isinstance(amount, Decimal) and amount.scale > CENTS:
+    if isinstance(amount, Numeric) and amount.scale > CENTS:
         raise SettingsError(
             f"contract: sale_amount has {amount.scale} decimals, and the page shows {CENTS}; "
             "look at the marts in Grafana or with vitrina sql"

@@ -2,11 +2,11 @@
 
 from array import array
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal as Money
+from decimal import Decimal
 
 import pyarrow as pa
 
-from vitrina.columns import Column, Date, Decimal, Text
+from vitrina.columns import Column, Date, Label, Numeric
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart
 from vitrina.stores.clickhouse.session import Session
@@ -28,12 +28,12 @@ def with_import(mart: Mart, import_date: date, imported_at: datetime, rows: pa.T
     )
 
 
-def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[str, Money]:
+def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[str, Decimal]:
     """How many `rows` of a mart's import a table has, and the exact sum of each column.
 
     Dates count as days since 1970, missing values as 0; texts have no sum.
     """
-    summed = [column for column in mart.columns if not isinstance(column.type, Text)]
+    summed = [column for column in mart.columns if not isinstance(column.type, Label)]
     names = {f"column_{number}": column.name for number, column in enumerate(summed)}
     measures = ", ".join(["count()", *map(_sum, names, summed)])
     [row] = session.rows(
@@ -45,11 +45,11 @@ def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[st
         **names,
     )
     return {
-        name: Money(value or 0) for name, value in zip((ROWS, *names.values()), row, strict=True)
+        name: Decimal(value or 0) for name, value in zip((ROWS, *names.values()), row, strict=True)
     }
 
 
-def totals(mart: Mart, sums: dict[str, Money]) -> ControlTotals:
+def totals(mart: Mart, sums: dict[str, Decimal]) -> ControlTotals:
     """The control totals among the sums of an import."""
     quantity = sums.get("total_quantity")
     return ControlTotals(
@@ -63,7 +63,7 @@ def totals(mart: Mart, sums: dict[str, Money]) -> ControlTotals:
 
 def _sum(parameter: str, column: Column) -> str:
     """The exact sum of a column: in 76 digits, since the engine's own sum may overflow."""
-    scale = column.type.scale if isinstance(column.type, Decimal) else 0
+    scale = column.type.scale if isinstance(column.type, Numeric) else 0
     number = f"{{{parameter}:Identifier}}"
     if isinstance(column.type, Date):
         number = f"toInt32({number})"

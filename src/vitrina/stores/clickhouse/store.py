@@ -10,7 +10,7 @@ The verbs are here; what they consist of is in `tables`, `staging`, `swap`, `mar
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from decimal import Decimal as Money
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -83,7 +83,7 @@ class ClickHouse:
         of_import = marts.with_import(mart, import_date, imported_at, rows)
         stage_arrow(self._session, mart.name, of_import)
 
-    def staged_sums(self, mart: Mart, import_date: date) -> dict[str, Money]:
+    def staged_sums(self, mart: Mart, import_date: date) -> dict[str, Decimal]:
         """The exact sums of the staged rows, as `sums` gives them for an import."""
         return marts.sums(self._session, staging(mart.name), mart, import_date)
 
@@ -100,7 +100,7 @@ class ClickHouse:
         """
         swap_in(self._session, mart.name, import_date)
 
-    def sums(self, mart: Mart, import_date: date) -> dict[str, Money]:
+    def sums(self, mart: Mart, import_date: date) -> dict[str, Decimal]:
         """How many `rows` a mart's import has, and the exact sum of each of its columns.
 
         Dates count as days since 1970, missing values as 0; texts have no sum.
