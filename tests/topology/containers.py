@@ -232,7 +232,7 @@ def test_each_store_is_restored_from_its_backup_by_the_documented_commands(
     containers: Containers, finished: dict[str, Any], embedded: Settings
 ) -> None:
     show, take = documented("Secrets.**")
-    dump, restore = documented("PostgreSQL.** Everything")
+    dump, restore = documented("PostgreSQL.**")
     save, fill = documented("ClickHouse.**")
     pack, unpack = documented("Volumes**")
     files = "cd /lake && find . -type f -exec sha256sum {} + | sort"
