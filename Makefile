@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-spark test-topology lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test test-spark test-topology bench-check lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -16,6 +16,8 @@ SET_UP = python=$$(scripts/find-python) && "$$python" -I scripts/set_up.py
 PYTHON_OF_VENV = .venv/bin/python
 # Extra arguments for pytest: make test ARGS='-k clean -x'
 ARGS ?=
+# Two workers, each with its own engines and with whole modules; ARGS='-n 0' switches them off.
+WORKERS = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -31,13 +33,16 @@ down: set-up ## stop what make up started
 
 test: set-up-dev ## set up and run the tests; ARGS= is passed to pytest
 	@scripts/browser
-	@$(PYTHON_OF_VENV) -m pytest $(ARGS)
+	@$(PYTHON_OF_VENV) -m pytest $(WORKERS) $(ARGS)
 
 test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedded engine
 	@$(PYTHON_OF_VENV) scripts/spark_server.py $(PYTHON_OF_VENV) -m pytest $(ARGS)
 
 test-topology: set-up-spark set-up-airflow ## run a batch through all of compose.yaml: as processes, and in Docker if available
 	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
+
+bench-check: set-up-dev ## run each benchmark small, and the commands and the batch that the pages show
+	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
 
 lint: set-up-dev ## check style and types
 	@.venv/bin/ruff check

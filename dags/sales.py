@@ -1,8 +1,9 @@
-"""The weekly batch: the six steps of `vitrina.pipeline` as Airflow tasks, nothing more.
+"""The weekly batch: the steps of `vitrina.pipeline` as Airflow tasks, nothing more.
 
 Parsing this file imports neither Spark nor a store; all work happens inside the tasks.
 """
 
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,35 +12,19 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
 
-from vitrina.contract import SALES
-from vitrina.errors import VitrinaError
-from vitrina.generator.recipe import Recipe
-from vitrina.marts import marts
-from vitrina.observability.alerts import MOSCOW, batch_date, keep_error, tell_failed, tell_late
-from vitrina.pipeline import STEPS, Run
+from vitrina.contract import SALES, TIME_ZONE
+from vitrina.errors import SettingsError, VitrinaError
+from vitrina.generator.recipe import ROWS, SEED, Parameter, Recipe
+from vitrina.observability.alerts import batch_date, keep_error, tell_failed, tell_late
+from vitrina.pipeline import STEPS, Run, Step
 from vitrina.settings import load_settings
 
-SALE = Asset(name="postgresql.sale", uri="vitrina://postgresql/sale")
-MARTS = [
-    Asset(name=f"postgresql.{mart.name}", uri=f"vitrina://postgresql/{mart.name}")
-    for mart in marts(SALES)
-]
-IMPORTS = [
-    Asset(name=f"clickhouse.{name}", uri=f"vitrina://clickhouse/{name}")
-    for name in (
-        *(mart.name for mart in marts(SALES)),
-        "control_totals",
-        "rejects_by_reason",
-        "batch",
-    )
-]
 
-
-def run_step(name: str, as_of: str, recipe: Recipe | None = None) -> str:
-    """Run one step of the batch `as_of` and hand the date on, all that a task has to know."""
-    step = next(step for step in STEPS if step.name == name)
+def run_step(step: Step, as_of: str) -> None:
+    """Run one step of the batch `as_of`. Airflow retries what may pass, and nothing else."""
     try:
-        with Run(load_settings(), date.fromisoformat(as_of), recipe or Recipe()) as run:
+        recipe = recipe_of_this_run() if step.takes_recipe else Recipe()
+        with Run(load_settings(), date.fromisoformat(as_of), recipe) as run:
             counts = run.step(step)
     except Exception as error:
         keep_error(error)
@@ -47,9 +32,12 @@ def run_step(name: str, as_of: str, recipe: Recipe | None = None) -> str:
             raise
         # Trying again would give the same answer.
         raise AirflowFailException(str(error)) from error
-    shown = [f"{key} {value}" for key, value in counts.items() if not isinstance(value, dict)]
-    print(f"{name} {as_of}: {', '.join(shown)}")
-    return as_of
+    print(f"{step.name} {as_of}: {counts.rows_left:,} rows; {counts.note}")
+
+
+def recipe_of_this_run() -> Recipe:
+    params: dict[str, Any] = dict(get_current_context()["params"])
+    return Recipe(params["rows"], params["seed"])
 
 
 def as_of_this_run() -> str:
@@ -59,75 +47,56 @@ def as_of_this_run() -> str:
 
 
 def deadline() -> DeadlineAlert | None:
-    """When a run is late. Only where that is asked for: `dags test` cannot do with one."""
-    hours = load_settings().alert_late_after
+    """When a run is late. None unless the settings ask for it: `dags test` breaks with one."""
+    hours = None
+    # A mistake in the settings is told by the first task, where people see it.
+    with suppress(SettingsError):
+        hours = load_settings().alert_late_after
     if hours is None:
         return None
     queued = DeadlineReference.DAGRUN_QUEUED_AT
     return DeadlineAlert(queued, timedelta(hours=hours), AsyncCallback(tell_late))
 
 
-@task(doc_md="Generate the feed: `rows` sales of the 365 days before `as_of`, from `seed`.")
-def generate_data() -> str:
-    params: dict[str, Any] = dict(get_current_context()["params"])
-    return run_step("generate", as_of_this_run(), Recipe(params["rows"], params["seed"]))
+def as_task(step: Step) -> Any:
+    """The task of a step. It takes the batch's date from the task before, and hands it on."""
+    tables = [place for place in step.leaves if place.store != "lake"]
+
+    @task(
+        task_id=step.task,
+        outlets=[
+            Asset(name=f"{place.store}.{place.name}", uri=f"vitrina://{place.store}/{place.name}")
+            for place in tables
+        ],
+        doc_md=step.help,
+    )
+    def work(as_of: str | None = None) -> str:
+        day = as_of or as_of_this_run()
+        run_step(step, day)
+        return day
+
+    return work
 
 
-@task(doc_md="Type every field; reject bad rows with every reason. Too many of them stop the run.")
-def validate_data(as_of: str) -> str:
-    return run_step("validate", as_of)
-
-
-@task(doc_md="Keep one row per sale: copies collapse, conflicts are kept with the rejects.")
-def clean_data(as_of: str) -> str:
-    return run_step("clean", as_of)
-
-
-@task(
-    outlets=[SALE],
-    doc_md="Replace `sale` in PostgreSQL in one transaction, once its totals are Spark's.",
-)
-def load_to_postgresql(as_of: str) -> str:
-    return run_step("load", as_of)
-
-
-@task(
-    outlets=MARTS,
-    doc_md="Compute the marts in Spark; swap them in once SQL over `sale` gives the same totals.",
-)
-def run_analytics(as_of: str) -> str:
-    return run_step("analyze", as_of)
-
-
-@task(
-    outlets=IMPORTS,
-    doc_md="Publish the marts to ClickHouse under the batch's date, reconciled before and after.",
-)
-def publish_to_clickhouse(as_of: str) -> str:
-    return run_step("publish", as_of)
+def whole_number(parameter: Parameter) -> Param:
+    return Param(
+        parameter.default,
+        type="integer",
+        minimum=parameter.minimum,
+        maximum=parameter.maximum,
+        description=parameter.description,
+    )
 
 
 @dag(
     dag_id="sales",
-    schedule=CronTriggerTimetable("45 12 * * 2", timezone=MOSCOW),
+    schedule=CronTriggerTimetable("45 12 * * 2", timezone=TIME_ZONE),
     catchup=False,
     max_active_runs=1,
     tags=["vitrina"],
     params={
-        "rows": Param(
-            1_000_000,
-            type="integer",
-            minimum=1,
-            maximum=1_000_000_000,
-            description="How many sales to generate",
-        ),
-        "seed": Param(
-            42,
-            type="integer",
-            minimum=0,
-            maximum=2**31 - 1,
-            description="Another seed, other sales",
-        ),
+        "rows": whole_number(ROWS),
+        "seed": whole_number(SEED),
         "as_of": Param(
             None,
             type=["null", "string"],
@@ -149,19 +118,16 @@ def publish_to_clickhouse(as_of: str) -> str:
     doc_md=f"""
 ### Sales, every Tuesday at 12:45 in Moscow
 
-{len(SALES.fields)} fields of a sale, six steps, one batch a run. Each step is a function of the
-batch and of what the step before left: clear a task and it does its work again, doubling
+{len(SALES.fields)} fields of a sale, {len(STEPS)} steps, one batch a run. Each step is a function
+of the batch and of what the step before left: clear a task and it does its work again, doubling
 nothing. A figure that does not reconcile fails the run, and readers keep the batch before.
 """,
 )
 def sales() -> None:
-    # Airflow hands a task the date that the task before returned.
-    raw: Any = generate_data()
-    valid: Any = validate_data(raw)
-    clean: Any = clean_data(valid)
-    loaded: Any = load_to_postgresql(clean)
-    analyzed: Any = run_analytics(loaded)
-    publish_to_clickhouse(analyzed)
+    first, *others = map(as_task, STEPS)
+    done = first()
+    for work in others:
+        done = work(done)
 
 
 sales()

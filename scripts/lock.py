@@ -1,6 +1,6 @@
-"""Compile `requirements/*.txt` from pyproject.toml, or check what is there.
+"""Compile `requirements/*.txt` from pyproject.toml, or check the files.
 
-lock.py            compile; versions already pinned stay while they still fit
+lock.py            compile; pinned versions stay as long as they fit
 lock.py --upgrade  compile with the newest versions
 lock.py --check    fail when a file is stale, or a package lacks a wheel on a
                    supported Python and platform
@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path("requirements")
 
-# In this order, since each file follows the versions of those it names with `-c`.
+# The order matters: each file takes the versions of the files that it names with `-c`.
 FILES: dict[str, list[str]] = {
     "uv": ["--group", "bootstrap"],
     "build": ["--group", "build"],
@@ -29,10 +29,10 @@ FILES: dict[str, list[str]] = {
     "spark": ["--group", "spark-server", "-c", "dev.txt", "-c", "build.txt"],
     # The images of deploy/.
     "airflow": ["pyproject.toml", "--extra=airflow", "--group=airflow-server", "-c", "dev.txt"],
-    "spark-image": ["--group", "spark", "-c", "spark.txt"],
+    "spark-image": ["--group", "spark-image", "-c", "spark.txt"],
 }
 
-# Spark is published as source only; it is Python around jars, and builds anywhere.
+# Spark is published as source only. It is Python around jars and builds anywhere.
 SOURCE_ONLY = {
     "dev": "pyspark-client",
     "spark": "pyspark",
@@ -46,7 +46,7 @@ PLATFORMS = (
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
 )
-# What the images of deploy/ are made of.
+# Those of the images in deploy/.
 IMAGE_PYTHON = "3.12"
 IMAGE_PLATFORMS = PLATFORMS[:2]
 
@@ -67,7 +67,7 @@ def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def compile_file(name: str, folder: Path, *, upgrade: bool) -> None:
-    """Write `folder/NAME.txt`; an older one there is followed unless `upgrade`."""
+    """Write `folder/NAME.txt`, keeping the versions already there unless `upgrade`."""
     sources = [
         (folder / argument).as_posix() if argument.endswith(".txt") else argument
         for argument in FILES[name]
@@ -97,9 +97,9 @@ def pins(text: str) -> list[str]:
 
 
 def stale_files() -> Iterable[str]:
-    """What a fresh compilation, preferring the pinned versions, would change.
+    """What a new compilation that prefers the pinned versions would change.
 
-    Hashes are left out: a project may add wheels to a version that is out already.
+    Hashes are ignored: a project may add wheels to a version after its release.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -122,8 +122,8 @@ def missing_wheels(target: tuple[str, str, str]) -> str | None:
         *("--only-binary", ":all:", "--no-binary", SOURCE_ONLY[name]),
         *("--no-deps", "--no-header", "--quiet"),
     )
-    # A published wheel stays, so what the cache knows will do; asking anew about
-    # every package takes far longer.
+    # Published wheels stay, so the cache is enough. Asking the index about every package
+    # takes far longer.
     result = uv(*command, "--offline")
     if result.returncode:
         result = uv(*command)
@@ -145,7 +145,7 @@ def main() -> None:
         *product(("dev", "spark"), PYTHONS, PLATFORMS),
         *product(("airflow", "spark-image"), (IMAGE_PYTHON,), IMAGE_PLATFORMS),
     ]
-    with ThreadPoolExecutor(max_workers=8) as pool:  # most of it is waiting
+    with ThreadPoolExecutor(max_workers=8) as pool:  # they mostly wait
         problems = [problem for problem in pool.map(missing_wheels, targets) if problem]
     problems += stale_files()
     if problems:

@@ -1,13 +1,13 @@
-"""Make the environments that the make targets run in; run by the system's Python alone.
+"""Make the environments that the make targets use. The system's Python alone runs this script.
 
     set_up.py run      .venv          all that a run takes
     set_up.py dev      .venv          and what tests and checks take
     set_up.py spark    .venv-spark    Apache Spark, for a test server
     set_up.py airflow  .venv-airflow  what Airflow's image has, for a test
 
-Each call brings an environment to the state that the requirements describe, whatever
-state it finds: nothing to do takes a tenth of a second; one that was interrupted, copied
-from another folder or left by another Python is made anew.
+Each call brings an environment to the state that the requirements describe, from any state.
+If nothing is to be done, it takes a tenth of a second. An environment that is incomplete, was
+copied from another folder or belongs to another Python is made again from scratch.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 FOLDERS = {"run": ".venv", "dev": ".venv", "spark": ".venv-spark", "airflow": ".venv-airflow"}
-# Environments that the one with uv must precede.
+# Environments that need the one with uv first.
 BESIDE_DEV = ("spark", "airflow")
-# A set that is installed when a larger one is.
+# A set that a larger one contains.
 PART_OF = {"run": "dev"}
 
-# Settings of pip, uv and Python that would send packages elsewhere or select others.
+# Settings of pip, uv and Python that would install elsewhere, or install other packages.
 FOREIGN = (
     "CONDA_PREFIX",
     "PIP_CONSTRAINT",
@@ -57,7 +57,7 @@ FOREIGN = (
 
 
 def digest(name: str) -> str:
-    """What decides an environment's contents, and where they are, as one number."""
+    """A hash of everything that decides what an environment contains and where it is."""
     facts = hashlib.sha256()
     for file in (f"{name}.txt", "build.txt", "uv.txt"):
         facts.update((REQUIREMENTS / file).read_bytes())
@@ -68,7 +68,7 @@ def digest(name: str) -> str:
 
 
 def interpreter(python: Path) -> str | None:
-    """Version and home of the Python that an environment rests on; None if it is broken."""
+    """The version and home of an environment's Python; None if it does not run."""
     code = "import sys; print(sys.version, sys.base_prefix)"
     try:
         result = subprocess.run(
@@ -81,7 +81,7 @@ def interpreter(python: Path) -> str | None:
 
 @contextlib.contextmanager
 def only_one(folder: str) -> Iterator[None]:
-    """Let one set-up of a folder run at a time; the lock goes with its holder."""
+    """Let only one set-up of a folder run at a time; the lock ends with the process."""
     with (ROOT / f"{folder}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +100,7 @@ def writable(folder: Path) -> bool:
 
 
 def pip_setting(python: Path, name: str) -> str | None:
-    """What pip is told by its own files, such as the address of a company's index."""
+    """A setting from pip's own files, such as the address of a company's index."""
     result = subprocess.run(
         [python, "-m", "pip", "config", "get", f"global.{name}"],
         capture_output=True,
@@ -111,15 +111,15 @@ def pip_setting(python: Path, name: str) -> str | None:
 
 
 def installer_environment(python: Path) -> dict[str, str]:
-    """The environment for pip and uv: the user's, less what would lead them astray."""
+    """The environment variables for pip and uv: the user's, without those in `FOREIGN`."""
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     environment.update(PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PYTHONNOUSERSITE="1")
     if "UV_CACHE_DIR" not in environment:
         home = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/")) / ".cache"
-        # A home folder may be missing, or another user's.
+        # The home folder may be missing or belong to another user.
         if not environment.get("HOME") or not writable(Path(home) / "uv"):
             environment["UV_CACHE_DIR"] = str(ROOT / ".uv-cache")
-    # uv does not read pip's files; a mirror that serves one serves the other.
+    # uv does not read pip's files. A mirror for pip serves uv as well.
     if not environment.keys() & {"UV_DEFAULT_INDEX", "UV_INDEX_URL"}:
         mirror = environment.get("PIP_INDEX_URL") or pip_setting(python, "index-url")
         if mirror:
@@ -148,7 +148,7 @@ def install(name: str, folder: Path, environment: dict[str, str]) -> None:
         folder / "bin/python",
         *quiet,
     )
-    # Spark comes as source; what builds it, and this project, is pinned as well.
+    # Spark is published as source only. The tools that build it, and this project, are pinned too.
     build = ("--build-constraint", REQUIREMENTS / "build.txt")
     run(
         *uv,
@@ -156,7 +156,7 @@ def install(name: str, folder: Path, environment: dict[str, str]) -> None:
         environment=environment,
     )
     if name != "spark":
-        # The folder's name may hold characters that a requirement's address may not.
+        # Not by its path: the folder's name may contain characters that a requirement may not.
         run(*uv, "--no-deps", "--editable", ".", *build, environment=environment)
 
 
@@ -170,13 +170,13 @@ def set_up(name: str) -> None:
     except (OSError, ValueError):
         state = {}
     base = interpreter(Path(sys.executable))
-    # The stamp is away while packages change, so that a half-made environment has none.
+    # The stamp is removed while packages change, so a half-made environment has none.
     fits = bool(state) and state.get("root") == str(ROOT) and interpreter(python) == base
     wanted = [name, PART_OF[name]] if name in PART_OF else [name]
     if fits and any(state.get(each) == digest(each) for each in wanted):
         return
     if not fits and folder.exists():
-        print(f"{FOLDERS[name]} is incomplete or from elsewhere: it is made anew", file=sys.stderr)
+        print(f"{FOLDERS[name]} is incomplete or from elsewhere; making it again", file=sys.stderr)
         shutil.rmtree(folder)
     stamp.unlink(missing_ok=True)
 
@@ -199,7 +199,7 @@ def set_up(name: str) -> None:
     print(f"Installing requirements/{name}.txt ...", file=sys.stderr)
     install(name, folder, environment)
 
-    # Whichever set was there before, its pins may have changed meanwhile: only this one holds.
+    # Forget any other set: its pins may have changed since it was installed.
     state = {"root": str(ROOT), name: digest(name)}
     fresh = stamp.with_suffix(".new")
     fresh.write_text(json.dumps(state), encoding="utf-8")
@@ -218,11 +218,11 @@ def main() -> None:
             with only_one(FOLDERS[name]):
                 set_up(name)
         except KeyboardInterrupt:
-            sys.exit("\nInterrupted. The same command starts where it is needed.")
+            sys.exit("\nInterrupted. Run the same command again to continue.")
         except subprocess.CalledProcessError as error:
             sys.exit(
                 f"Set-up failed ({Path(error.cmd[0]).name} exited with {error.returncode}; "
-                "its message is above). The same command tries again."
+                "see its message above). Run the same command to try again."
             )
 
 

@@ -2,9 +2,9 @@
 
     spark_server.py COMMAND ...   run a command with VITRINA_SPARK_REMOTE set to it
 
-In a test, `with spark_server() as remote:` gives the address. Spark comes from an
-environment of its own, `.venv-spark`, which `make set-up-spark` makes. It has a Python of
-the same version and not Vitrina itself, as on a cluster.
+In a test, `with spark_server() as remote:` gives the address. Spark is in its own environment,
+`.venv-spark`, which `make set-up-spark` makes. As on a cluster, that environment has the same
+version of Python and does not contain Vitrina.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ STOP_SECONDS = 15
 
 
 class SparkServerError(Exception):
-    """No server can be started here; the message says why, and what to do."""
+    """No server can be started; the message says why and what to do."""
 
 
 def java_version(home: Path) -> int | None:
-    """The feature version of the Java in a folder, such as 17; None if none runs there.
+    """The feature version of the Java in a folder, such as 17; None if there is none.
 
-    macOS has a `java` that only says that there is no Java.
+    On macOS without Java, `java` exists and only prints that there is no Java.
     """
     try:
         result = subprocess.run(
@@ -54,7 +54,7 @@ def find_java() -> Path:
     """The home of a Java 17 or later: JAVA_HOME, then the PATH, then a wheel's runtime.
 
     Raises:
-        SparkServerError: none of them is there.
+        SparkServerError: none of them exists.
     """
     candidates = []
     if chosen := os.environ.get("JAVA_HOME"):
@@ -73,10 +73,10 @@ def find_java() -> Path:
 
 
 def with_all_modules(home: Path, folder: Path) -> Path:
-    """A Java home that takes Spark's options, though the wheel's runtime lacks a module.
+    """A Java home that accepts Spark's options, although the wheel's runtime lacks a module.
 
-    Spark asks for `jdk.incubator.vector`, which speeds up some numeric code and is needed
-    by nothing; a runtime without it refuses to start.
+    Spark's options name `jdk.incubator.vector`. Nothing needs it; it speeds up some numeric
+    code. A runtime without it refuses to start.
     """
     modules = subprocess.run(
         [home / "bin/java", "--list-modules"], capture_output=True, text=True, check=False
@@ -111,7 +111,7 @@ def wait_until_it_answers(port: int, server: "subprocess.Popen[bytes]", log: Pat
     Raises:
         SparkServerError: the server has ended, or does not answer in time.
     """
-    # Late, so that the message about Java does not depend on it.
+    # Imported late: a message about Java must not depend on it.
     import grpc
 
     deadline = time.monotonic() + START_SECONDS
@@ -152,7 +152,7 @@ def spark_server(cores: int = 2, memory: str = "2g") -> Iterator[str]:
         folder = Path(temporary)
         log = folder / "server.log"
         port = free_port()
-        # What the surroundings say about Spark or Java options is meant for another Spark.
+        # Options for Spark or Java in the environment are meant for another Spark.
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -166,7 +166,7 @@ def spark_server(cores: int = 2, memory: str = "2g") -> Iterator[str]:
             VITRINA_JAVA=str(java / "bin/java"),
             PYSPARK_PYTHON=str(python),
             PYSPARK_DRIVER_PYTHON=str(python),
-            # The JVM reads file names by the locale, and under plain C loses Cyrillic letters.
+            # The JVM decodes file names by the locale; under plain C it loses Cyrillic letters.
             LC_ALL="en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8",
         )
         settings = {
@@ -176,7 +176,7 @@ def spark_server(cores: int = 2, memory: str = "2g") -> Iterator[str]:
             "spark.driver.host": "127.0.0.1",
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
-            # Two hundred, the default, is for clusters.
+            # The default, 200, is meant for clusters.
             "spark.sql.shuffle.partitions": str(2 * cores),
             "spark.ui.enabled": "false",
         }
@@ -194,7 +194,7 @@ def spark_server(cores: int = 2, memory: str = "2g") -> Iterator[str]:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C at the terminal is for the client, which then stops the server.
+                # Ctrl-C in the terminal reaches only the client, which then stops the server.
                 start_new_session=True,
             )
         try:

@@ -9,8 +9,10 @@ from tests.odd_feed import odd_feed
 from tests.recomputation import Table
 from tests.rows import BATCH, feed
 from vitrina.contract import SALES, Batch
+from vitrina.counts import Generated
 from vitrina.generator.recipe import Dirt, Recipe
-from vitrina.steps import clean, generate, validate
+from vitrina.pipeline import STEPS, Opened, Run
+from vitrina.settings import Settings
 from vitrina.stores.lake import Lake
 
 _FILTHY = Dirt(Decimal("0.04"), Decimal("0.03"), Decimal("0.02"))
@@ -31,18 +33,19 @@ BATCHES = {name: batch for name, (batch, _) in [*GENERATED.items(), *BY_HAND.ite
 
 def prepare(spark: SparkSession, name: str, root: str) -> Lake:
     """A lake in which the batch is generated, validated and clean."""
-    batch = BATCHES[name]
-    lake = Lake(root, batch.as_of)
-    if name in GENERATED:
-        generate.run(spark, lake, *GENERATED[name])
-    else:
-        with lake.step("generate") as left:
-            # CSV would not tell an empty text from a missing one.
-            lake.write(left, "feed", feed(spark, *BY_HAND[name][1]), "parquet")
-            left.counts = {"source": "by hand", "seed": None}
-    validate.run(spark, lake, batch, Decimal(1))
-    clean.run(spark, lake, batch)
-    return lake
+    batch, recipe = GENERATED.get(name, (BATCHES[name], Recipe()))
+    settings = Settings(lake=root, max_rejected_share=Decimal(1))
+    with Run(settings, batch.as_of, recipe, opened=Opened(spark=spark)) as run:
+        if name in BY_HAND:
+            rows = BY_HAND[name][1]
+            with run.lake.step("generate") as left:
+                # CSV would not tell an empty text from a missing one.
+                run.lake.write(left, "feed", feed(spark, *rows), "parquet")
+                counts = Generated("by hand", None, len(rows), len(rows), 0, 0, 0, 0)
+                left.counts = counts.document()
+        for step in STEPS[name in BY_HAND : 3]:
+            run.step(step)
+        return run.lake
 
 
 def read(spark: SparkSession, lake: Lake, step: str, name: str) -> DataFrame:

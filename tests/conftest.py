@@ -1,8 +1,19 @@
-"""Engines that the whole suite shares."""
+"""Engines and stores that the whole suite shares.
 
+The stores are embedded ones, unless `VITRINA_TEST_POSTGRES_DSN` names a PostgreSQL server whose
+user may do anything, or `VITRINA_TEST_CLICKHOUSE_DSN` an empty ClickHouse database.
+"""
+
+import fcntl
+import gc
+import os
 import shutil
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,15 +22,69 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
+from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.session import open_session
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+
+
+def _taken(name: str) -> str | None:
+    """A variable, which from now on has a name that Vitrina does not take for its own setting."""
+    value = os.environ.pop(f"VITRINA_{name}", None)
+    if value is not None:
+        os.environ[name] = value
+    return os.environ.get(name)
+
+
+_POSTGRES_DSN = _taken("TEST_POSTGRES_DSN")
+_CLICKHOUSE_DSN = _taken("TEST_CLICKHOUSE_DSN")
+# The main module of a worker of `make test` has no file. PySpark takes that for a run of its own
+# doctests, and looks for a whole Spark.
+sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
 
 # An example is a query or two, so a few dozen are many, and timings say nothing of a law.
 # `pytest --hypothesis-profile thorough` looks longer.
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("quick")
+
+
+# The modules that take longest start first, so that the workers of `make test` end together.
+SLOWEST_FIRST = (
+    "test_up",
+    "test_dag",
+    "test_dashboard",
+    "test_pipeline",
+    "test_operations",
+    "test_recomputation",
+    "test_alerts_delivery",
+    "test_cli",
+    "test_grafana",
+    "test_extending",
+    "test_new_step",
+    "test_s3",
+    "test_load",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {module: place for place, module in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter free everything at exit.
+
+    Hypothesis leaves a function among the garbage collector's callbacks, which live until after
+    the last collection. So does all that the function refers to, down to the test modules and
+    DuckDB, whose binding then prints pages of leaks.
+    """
+    gc.callbacks[:] = [
+        each for each in gc.callbacks if not each.__module__.startswith("hypothesis.")
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -31,16 +96,33 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         yield session
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder for `VITRINA_HOME`, or for several of them, of the test's own."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    yield folder
+    for postgres in (folder / "postgres", *folder.glob("*/postgres")):
+        forget_postgres(postgres)
+
+
+def forget_postgres(folder: Path) -> None:
+    """Remove what the embedded PostgreSQL of this folder keeps elsewhere: root's data."""
+    shutil.rmtree(data_home(folder), ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server of the session's own, whose user may do anything."""
+    """The address of a PostgreSQL server whose user may do anything."""
+    if _POSTGRES_DSN is not None:
+        yield _POSTGRES_DSN
+        return
     folder = tmp_path_factory.mktemp("postgres") / "server"
     try:
         with embedded_postgres(folder) as dsn:
             yield dsn
     finally:
-        # Root's data is not in the folder.
-        shutil.rmtree(data_home(folder), ignore_errors=True)
+        forget_postgres(folder)
 
 
 @pytest.fixture
@@ -51,3 +133,58 @@ def database(postgres_server: str) -> Iterator[str]:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield make_conninfo(postgres_server, dbname=name)
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def clickhouse_dsn(tmp_path: Path) -> Iterator[str]:
+    """The address of an empty ClickHouse database, which is the test's own while it runs."""
+    if _CLICKHOUSE_DSN is None:
+        with embedded_clickhouse(tmp_path / "clickhouse") as dsn:
+            yield dsn
+        return
+    with Path(tempfile.gettempdir(), "vitrina-test-clickhouse.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open_session(_CLICKHOUSE_DSN) as session:
+            # What else is in it would be dropped, too.
+            assert session.rows("SHOW TABLES") == [], "the database is not empty"
+        yield _CLICKHOUSE_DSN
+        with open_session(_CLICKHOUSE_DSN) as session:
+            for (table,) in session.rows("SHOW TABLES"):
+                session.command("DROP TABLE {database:Identifier}.{table:Identifier}", table=table)
+
+
+@pytest.fixture
+def clickhouse_store(clickhouse_dsn: str) -> Iterator[ClickHouse]:
+    """A ClickHouse without tables."""
+    with clickhouse(clickhouse_dsn) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of an S3 server with the bucket `sales`."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def s3_variables(s3_address: str) -> Iterator[dict[str, str]]:
+    """What leads to the S3 server; set in this process as well."""
+    variables = KEYS | {"AWS_ENDPOINT_URL": s3_address}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        # The embedded engine's, which it sets itself.
+        patch.setenv("AWS_ALLOW_HTTP", "")
+        patch.delenv("AWS_ALLOW_HTTP")
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def sail(s3_variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The embedded engine, even where the other tests have Apache Spark: it lacks the jars."""
+    home = tmp_path_factory.mktemp("sail")
+    with spark_session(Settings(home=home, spark_remote=None)) as session:
+        yield session

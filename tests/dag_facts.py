@@ -52,23 +52,32 @@ def dates(as_of_this_run: Any) -> dict[str, str]:
     return found
 
 
-def errors(run_step: Any) -> dict[str, str]:
-    """What a task raises, by what is wrong."""
+def errors(run_step: Any) -> dict[str, tuple[str, str]]:
+    """What a task raises, its type and its text, by what is wrong."""
     unreachable = {"VITRINA_POSTGRES_DSN": "postgresql://127.0.0.1:1/vitrina"}
-    wrong = {
-        "nothing generated": ("validate", {}),
-        "no PostgreSQL": ("load", unreachable),
+    wrong: dict[str, tuple[str, dict[str, str], Any]] = {
+        "nothing generated": ("validate", {}, {}.__setitem__),
+        "no place for the error": ("validate", {}, no_answer),
+        "no PostgreSQL": ("load", unreachable, {}.__setitem__),
     }
+    # Only now, so that what parsing imports has been seen.
+    from vitrina.pipeline import STEPS
+
+    steps = {step.name: step for step in STEPS}
     found = {}
-    for name, (step, environment) in wrong.items():
+    for name, (step, environment, keep) in wrong.items():
         os.environ.update(VITRINA_HOME=os.environ["AIRFLOW_HOME"], **environment)
-        task: Any = SimpleNamespace(xcom_push={}.__setitem__)
+        task: Any = SimpleNamespace(xcom_push=keep)
         try:
             with set_current_context(cast("Context", {"ti": task})):
-                run_step(step, "2026-11-24")
+                run_step(steps[step], "2026-11-24")
         except Exception as error:  # noqa: BLE001 - whichever it is, it is reported
-            found[name] = type(error).__name__
+            found[name] = (type(error).__name__, str(error))
     return found
+
+
+def no_answer(*_: object) -> None:
+    raise ConnectionError("Airflow's API server does not answer")
 
 
 def main() -> None:

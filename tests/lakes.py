@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
 from vitrina.contract import Batch
+from vitrina.counts import Cleaned, Generated, Validated
 from vitrina.marts import Mart, marts
 from vitrina.stores.lake import Dataset, File, Lake
 
@@ -28,15 +29,19 @@ def clean_lake(
     clean = pa.concat_tables([arrow_schema(batch.contract.fields).empty_table(), *tables])
     valid = clean.num_rows + CONFLICTING + COLLAPSED
     with lake.step("generate") as left:
-        left.counts = {"source": "generated", "seed": 42}
+        feed_rows = valid + REJECTED
+        left.counts = Generated(
+            "generated", 42, feed_rows, feed_rows, REJECTED, 1, COLLAPSED, CONFLICTING
+        ).document()
     with lake.step("validate") as left:
-        left.counts = {
-            "rows_in": valid + REJECTED,
-            "valid": valid,
-            "rejected": REJECTED,
-            "repaired": 1,
-            "reasons": {"quantity_missing": 3, "region_unknown": 1},
-        }
+        left.counts = Validated(
+            rows_in=valid + REJECTED,
+            valid=valid,
+            rejected=REJECTED,
+            repaired=1,
+            reasons={"quantity_missing": 3, "region_unknown": 1},
+            repairs={"region_case": 1},
+        ).document()
     with lake.step("clean") as left:
         folder = Path(lake.root, left.folder, "clean")
         folder.mkdir(parents=True)
@@ -48,14 +53,15 @@ def clean_lake(
             name = str(path.relative_to(lake.root))
             files.append(File(name, path.stat().st_size, sha256))
         left.datasets["clean"] = Dataset("parquet", "", tuple(files))
-        left.counts = {
-            "clean": clean.num_rows,
-            "collapsed": COLLAPSED,
-            "conflicting": CONFLICTING,
-            "total_quantity": pc.sum(clean["quantity"]).as_py() or 0,
-            "total_sales_amount": str(pc.sum(clean["sale_amount"]).as_py() or 0),
-            **(counts or {}),
-        }
+        counted = Cleaned(
+            rows_in=valid,
+            clean=clean.num_rows,
+            collapsed=COLLAPSED,
+            conflicting=CONFLICTING,
+            total_quantity=pc.sum(clean["quantity"]).as_py() or 0,
+            total_sales_amount=pc.sum(clean["sale_amount"]).as_py() or Decimal(0),
+        )
+        left.counts = {**counted.document(), **(counts or {})}
     return lake
 
 

@@ -10,7 +10,11 @@ from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
 from vitrina.marts import Mart, marts
 
-BY_REGION_PRODUCT, BY_REGION, BY_PRODUCT, BY_DAY = marts(SALES)
+_MARTS = {mart.name: mart for mart in marts(SALES)}
+BY_REGION_PRODUCT = _MARTS["sales_by_region_product"]
+BY_REGION = _MARTS["sales_by_region"]
+BY_PRODUCT = _MARTS["sales_by_product"]
+BY_DAY = _MARTS["sales_by_day"]
 
 _PLAIN: dict[str, Any] = {
     "region": "North",

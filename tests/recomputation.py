@@ -11,10 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import duckdb
+
+# DuckDB is imported inside the functions. A module of tests can outlive the interpreter, kept by
+# some library, and its import of DuckDB would then be reported as a leak, page by page.
 
 FIELDS = (
     "sale_id",
@@ -352,12 +357,16 @@ def raw_feed(lake: str, as_of: date) -> pa.Table:
         "csv": f"read_csv(?, auto_detect = false, header = true, columns = {{{texts}}})",
         "parquet": "read_parquet(?)",
     }[feed["format"]]
+    import duckdb
+
     with duckdb.connect() as database:
         return database.sql(f"FROM {read}", params=[paths]).to_arrow_table()
 
 
 def recompute(feed: pa.Table, as_of: date) -> dict[str, Table]:
     """The tables that `KEYS` names, from the text of a feed."""
+    import duckdb
+
     with duckdb.connect() as database:
         database.register("given", feed)
         database.execute(f"CREATE TABLE feed AS SELECT {', '.join(FIELDS)} FROM given")
@@ -403,7 +412,7 @@ def _by_key(name: str, table: Table, columns: tuple[str, ...]) -> defaultdict[Ro
     return rows
 
 
-def _fetch(database: duckdb.DuckDBPyConnection, name: str) -> Table:
+def _fetch(database: "duckdb.DuckDBPyConnection", name: str) -> Table:
     result = database.execute(f"FROM {name}")
     return Table.of([column[0] for column in result.description or ()], result.fetchall())
 

@@ -11,13 +11,15 @@ import pytest
 
 from tests.grafana_files import rules
 from tests.grafana_plugin import View, rendered
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_PRODUCT, mart_table
 from vitrina.contract import SALES
 from vitrina.dashboard.grafana.alerts import ALERTS, REJECTED_NOTABLE
 from vitrina.dashboard.texts import Language, text
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
@@ -34,15 +36,11 @@ TOTALS = [
         for engine in ("postgresql", "clickhouse")
     ),
 ]
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=1,
+ENTRY = ledger_entry(
+    AS_OF,
     rows_in=1000,
     clean=2,
     rejected=0,
-    repaired=0,
-    collapsed=0,
     total_sales_amount=AMOUNT,
     started_at=AT,
     loaded_at=AT,

@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import os
-import shutil
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from email import message_from_string, policy
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers.receivers import http_receiver, silence, smtp_receiver
+from tests.homes import home_folder
+from tests.servers.receivers import Received, http_receiver, silence, smtp_receiver
 from vitrina.observability.alerts import tell_failed, tell_late
-from vitrina.stores.postgres.embedded import data_home
 
 ROOT = Path(__file__).parents[1]
 AS_OF = "2026-11-24"
@@ -37,38 +38,51 @@ LATE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A run of the DAG over a feed that is too bad to load."""
+
+    said: str
+    posted: Received
+    mailed: Received
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("failing")
-    yield home
-    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
-
-
-def failing_run(home: Path, **environment: str) -> str:
-    """Run the DAG over a feed that is too bad to load; what it said."""
-    ended = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
-        env=os.environ
-        | {"VITRINA_HOME": str(home), "VITRINA_MAX_REJECTED_SHARE": "0.0001"}
-        | {"ROWS": "2000", "AS_OF": AS_OF}
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode != 0
-    return ended.stdout + ended.stderr
-
-
-def test_a_run_that_fails_posts_and_mails_once_what_to_do(home: Path) -> None:
-    with http_receiver() as hook, smtp_receiver() as mail:
-        said = failing_run(
-            home,
-            VITRINA_ALERT_WEBHOOK=f"{hook.url}/hooks/hunter2",
-            VITRINA_ALERT_EMAIL="sales@example.com, ops@example.com",
-            AIRFLOW_CONN_SMTP_DEFAULT=f"smtp://127.0.0.1:{mail.port}"
-            "?disable_ssl=true&disable_tls=true&from_email=vitrina%40example.com",
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failed]:
+    with (
+        home_folder(tmp_path_factory.mktemp("failing")) as home,
+        http_receiver() as hook,
+        smtp_receiver() as mail,
+    ):
+        ended = subprocess.run(
+            [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
+            env=os.environ
+            | {
+                "VITRINA_HOME": str(home),
+                "VITRINA_MAX_REJECTED_SHARE": "0.0001",
+                "ROWS": "2000",
+                "AS_OF": AS_OF,
+                "VITRINA_ALERT_WEBHOOK": f"{hook.url}/hooks/hunter2",
+                "VITRINA_ALERT_EMAIL": "sales@example.com, ops@example.com",
+                "AIRFLOW_CONN_SMTP_DEFAULT": f"smtp://127.0.0.1:{mail.port}"
+                "?disable_ssl=true&disable_tls=true&from_email=vitrina%40example.com",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        assert ended.returncode != 0
+        yield Failed(ended.stdout + ended.stderr, hook, mail)
+
+
+def test_a_batch_that_is_too_bad_fails_at_once_and_says_why(failed: Failed) -> None:
+    assert "VITRINA_MAX_REJECTED_SHARE allows" in failed.said
+    assert "UP_FOR_RETRY" not in failed.said.upper()
+    assert f"load {AS_OF}" not in failed.said
+
+
+def test_a_run_that_fails_posts_and_mails_once_what_to_do(failed: Failed) -> None:
+    said, hook, mail = failed.said, failed.posted, failed.mailed
     [alert] = hook.bodies
     assert (alert["event"], alert["dag"], alert["task"]) == ("failed", "sales", "validate_data")
     assert alert["batch"] == AS_OF
@@ -77,6 +91,7 @@ def test_a_run_that_fails_posts_and_mails_once_what_to_do(home: Path) -> None:
         assert part in alert["text"]
     assert hook.headers[0]["path"] == "/hooks/hunter2"
     assert "hunter2" not in said
+    assert_as_documented(alert, said)
     [raw] = mail.bodies
     message = message_from_string(raw, policy=policy.default)
     assert message["Subject"] == SUBJECT
@@ -85,6 +100,19 @@ def test_a_run_that_fails_posts_and_mails_once_what_to_do(home: Path) -> None:
     body = message.get_body()
     assert body is not None
     assert "clear the task in Airflow" in body.get_content()
+
+
+def assert_as_documented(alert: dict[str, Any], said: str) -> None:
+    """The page shows such an alert. Figures differ, and an … stands for what is left out."""
+    page = (ROOT / "docs" / "observability.md").read_text()
+    shown = json.loads(page.split("```json\n")[1].split("```")[0])
+    assert list(shown) == list(alert)
+    assert shown["text"].splitlines()[0] == alert["text"].splitlines()[0]
+    for key in ("event", "dag", "batch", "task", "remedy"):
+        assert re.fullmatch(".*".join(map(re.escape, shown[key].split("…"))), alert[key])
+    # `dags test` hands no error to the alert; it is on the screen.
+    words = re.split(r"[\d.,]*\d|…", shown["error"])
+    assert re.search(".+".join(map(re.escape, words)), said), shown["error"]
 
 
 def test_a_run_has_a_deadline_only_where_it_is_asked_for(tmp_path: Path) -> None:

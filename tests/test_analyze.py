@@ -1,10 +1,12 @@
 """The marts on a handful of rows, and the laws of their figures."""
 
 import datetime
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import accumulate
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -12,6 +14,7 @@ from pyspark.sql import functions as F
 
 from tests.rows import AS_OF, BATCH, collected, sales
 from vitrina.contract import SALES, Batch, Contract
+from vitrina.marts import marts
 from vitrina.steps.analyze import mart_rows, rounded_quotient
 
 D = Decimal
@@ -231,6 +234,15 @@ def test_running_shares_rise_to_one_in_order_of_rank(spark: SparkSession, cents:
     ]
     assert [row.running_share for row in ranked] == expected
     assert ranked[-1].running_share == 1
+
+
+def test_a_mart_that_nothing_computes_is_refused(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = [replace(mart, name=f"{mart.name}_too") for mart in marts(SALES)]
+    monkeypatch.setattr("vitrina.steps.analyze.marts", lambda _: declared)
+    with pytest.raises(NotImplementedError, match="no function for the mart sales_by_region_prod"):
+        mart_rows(sales(spark, [{}]), BATCH)
 
 
 def test_columns_come_in_the_marts_order_and_types(spark: SparkSession) -> None:

@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 
 from tests.rows import AS_OF, BATCH, GOOD, collected, feed, sales
 from vitrina.contract import SALES
-from vitrina.errors import BatchError
+from vitrina.counts import Cleaned
+from vitrina.errors import BatchError, ReconciliationError
 from vitrina.steps import clean, validate
 from vitrina.steps.clean import conflicts, number_repeated, one_row_per_sale
 from vitrina.stores.lake import Lake
@@ -111,14 +112,14 @@ def test_the_step_counts_rows_and_control_totals(spark: SparkSession, tmp_path: 
         rows = feed(spark, {}, {}, other, {**other, "quantity": "1"}, {"region": "?"})
         lake.write(left, "feed", rows, "csv")
     validate.run(spark, lake, BATCH, Decimal(1))
-    assert clean.run(spark, lake, BATCH) == {
-        "rows_in": 4,
-        "clean": 2,
-        "collapsed": 1,
-        "conflicting": 1,
-        "total_quantity": 3,
-        "total_sales_amount": "39.98",
-    }
+    assert clean.run(spark, lake, BATCH) == Cleaned(
+        rows_in=4,
+        clean=2,
+        collapsed=1,
+        conflicting=1,
+        total_quantity=3,
+        total_sales_amount=Decimal("39.98"),
+    )
     kept = lake.read(spark, lake.dataset("clean", "conflicts")).collect()
     assert [row.asDict() for row in kept] == [
         {**GOOD, **other, "reasons": ["conflicting_duplicate"]}
@@ -132,14 +133,7 @@ def test_a_batch_without_a_valid_row_sums_up_to_nothing(
     with lake.step("generate") as left:
         lake.write(left, "feed", feed(spark, {"quantity": "0"}), "csv")
     validate.run(spark, lake, BATCH, Decimal(1))
-    assert clean.run(spark, lake, BATCH) == {
-        "rows_in": 0,
-        "clean": 0,
-        "collapsed": 0,
-        "conflicting": 0,
-        "total_quantity": 0,
-        "total_sales_amount": "0",
-    }
+    assert clean.run(spark, lake, BATCH) == Cleaned(0, 0, 0, 0, 0, Decimal(0))
 
 
 def test_rows_that_go_astray_stop_the_batch(spark: SparkSession, tmp_path: Path) -> None:
@@ -150,8 +144,13 @@ def test_rows_that_go_astray_stop_the_batch(spark: SparkSession, tmp_path: Path)
     counted = lake.result("validate")
     counted["counts"]["valid"] += 1
     lake.document("validate", "step.json", counted)
-    with pytest.raises(BatchError, match="of 3 valid rows 1 are clean, 1 collapsed, 0 in conflict"):
+    with pytest.raises(
+        ReconciliationError,
+        match=r"validate has 3, clean \(1 clean, 1 copies collapsed, 0 in conflict\) has 2; "
+        "nothing was loaded; run: vitrina validate --as-of 2026-11-24",
+    ) as refused:
         clean.run(spark, lake, BATCH)
+    assert (refused.value.expected, refused.value.actual) == (3, 2)
     with pytest.raises(BatchError, match="clean has left nothing"):
         lake.result("clean")
 

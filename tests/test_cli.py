@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ AS_OF = "2026-11-24"
 ROWS = 5_000
 DOCS = Path(__file__).parents[1] / "docs"
 VITRINA = Path(sys.executable).with_name("vitrina")
+# How the program names itself to whoever called it; in an activated environment, by name alone.
+PROGRAM = "vitrina" if shutil.which("vitrina") == str(VITRINA) else shlex.quote(str(VITRINA))
 COMMANDS = typer.main.get_group(app).commands
 
 
@@ -124,11 +127,10 @@ def test_the_summary_is_of_the_batch_that_postgresql_holds(vitrina: Call) -> Non
 
 def test_the_summary_names_commands_that_work(vitrina: Call) -> None:
     shown = vitrina("summary").out
-    commands = [line.strip() for line in shown.splitlines() if line.startswith(f"  {VITRINA}")]
+    commands = [line for line in shown.splitlines() if line.startswith(f"  {PROGRAM} ")]
     assert len(commands) == 3
     for command in commands:
-        words = command.split('"')
-        ended = vitrina(*words[0].split()[1:], *words[1:2])
+        ended = vitrina(*shlex.split(command)[1:])
         assert ended.code == 0, ended.err
 
 
@@ -224,7 +226,7 @@ def test_a_mistake_of_the_users_is_one_line_and_exit_code_1(
 def test_before_the_first_batch_the_status_says_what_to_run(empty: Call) -> None:
     shown = empty("status")
     assert shown.code == 0
-    assert f"run: {VITRINA} run" in shown.out
+    assert f"run: {PROGRAM} run" in shown.out
     assert empty("status", "--json").json == []
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as Money
@@ -15,19 +14,21 @@ from decimal import localcontext
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_PRODUCT, BY_REGION, mart_table
 from vitrina.columns import Decimal, clickhouse_type
 from vitrina.contract import SALES, Contract
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.session import open_session
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
@@ -36,10 +37,9 @@ TABLES = ["batch", "control_totals", "rejects_by_reason", *(mart.name for mart i
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ClickHouse]:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as opened:
-        opened.create_tables(SALES)
-        yield opened
+def store(clickhouse_store: ClickHouse) -> ClickHouse:
+    clickhouse_store.create_tables(SALES)
+    return clickhouse_store
 
 
 def publish(
@@ -56,29 +56,13 @@ def contents(store: ClickHouse, mart: Mart, day: date = AS_OF) -> list[tuple[Any
     )[1]
 
 
-def entry(day: date = AS_OF, source: str = "generated", seed: int | None = 42) -> LedgerEntry:
-    return LedgerEntry(
-        as_of=day,
-        source=source,
-        seed=seed,
-        rows_in=10,
-        clean=7,
-        rejected=2,
-        repaired=1,
-        collapsed=1,
-        total_sales_amount=Money("61.00"),
-        started_at=AT - timedelta(minutes=2),
-        loaded_at=AT - timedelta(minutes=1),
-    )
-
-
 # Tables
 
 
 def test_columns_have_the_declared_types(store: ClickHouse) -> None:
     for mart in marts(SALES):
         _, rows = store.query(
-            f"SELECT name, type FROM system.columns WHERE database = 'vitrina'"
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase()"
             f" AND table = '{mart.name}' ORDER BY position"
         )
         assert rows == [
@@ -91,7 +75,7 @@ def test_columns_have_the_declared_types(store: ClickHouse) -> None:
 def test_every_table_is_partitioned_by_import_date(store: ClickHouse) -> None:
     _, rows = store.query(
         "SELECT name, engine, partition_key, sorting_key FROM system.tables"
-        " WHERE database = 'vitrina' ORDER BY name"
+        " WHERE database = currentDatabase() AND name <> 'schema_version' ORDER BY name"
     )
     assert sorted(row[0] for row in rows) == sorted(TABLES)
     assert {row[1:3] for row in rows} == {("MergeTree", "import_date")}
@@ -126,39 +110,38 @@ def test_a_table_made_for_another_contract_is_refused(store: ClickHouse) -> None
         ("ADD COLUMN more Int8", r"sales_by_region\.more is Int8, expected no such column"),
     ],
 )
-def test_a_column_too_few_or_too_many_is_named(tmp_path: Path, change: str, message: str) -> None:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn:
-        with clickhouse(dsn) as store:
-            store.create_tables(SALES)
-        statements(dsn, f"ALTER TABLE vitrina.sales_by_region {change}")
-        with clickhouse(dsn) as store, pytest.raises(StoreError, match=message):
-            store.create_tables(SALES)
+def test_a_column_too_few_or_too_many_is_named(
+    clickhouse_dsn: str, change: str, message: str
+) -> None:
+    with clickhouse(clickhouse_dsn) as store:
+        store.create_tables(SALES)
+    statements(clickhouse_dsn, f"ALTER TABLE sales_by_region {change}")
+    with clickhouse(clickhouse_dsn) as store, pytest.raises(StoreError, match=message):
+        store.create_tables(SALES)
 
 
-def test_a_table_with_other_partitions_is_refused(tmp_path: Path) -> None:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn:
-        with clickhouse(dsn) as store:
-            store.create_tables(SALES)
-        statements(
-            dsn,
-            "CREATE TABLE vitrina.monthly AS vitrina.batch ENGINE = MergeTree"
-            " PARTITION BY toYYYYMM(import_date) ORDER BY import_date",
-            "DROP TABLE vitrina.batch",
-            "RENAME TABLE vitrina.monthly TO vitrina.batch",
-        )
-        with (
-            clickhouse(dsn) as store,
-            pytest.raises(StoreError, match=r"batch is partitioned by toYYYYMM\(import_date\)"),
-        ):
-            store.create_tables(SALES)
+def test_a_table_with_other_partitions_is_refused(clickhouse_dsn: str) -> None:
+    with clickhouse(clickhouse_dsn) as store:
+        store.create_tables(SALES)
+    statements(
+        clickhouse_dsn,
+        "CREATE TABLE monthly AS batch ENGINE = MergeTree"
+        " PARTITION BY toYYYYMM(import_date) ORDER BY import_date",
+        "DROP TABLE batch",
+        "RENAME TABLE monthly TO batch",
+    )
+    with (
+        clickhouse(clickhouse_dsn) as store,
+        pytest.raises(StoreError, match=r"batch is partitioned by toYYYYMM\(import_date\)"),
+    ):
+        store.create_tables(SALES)
 
 
 def statements(dsn: str, *sql: str) -> None:
     """What only another hand would do to the tables."""
-    client = clickhouse_connect.get_client(dsn=dsn)
-    for statement in sql:
-        client.command(statement)
-    client.close()
+    with open_session(dsn) as session:
+        for statement in sql:
+            session.command(statement)
 
 
 # Imports
@@ -257,7 +240,7 @@ _WIDE = Contract(
         for field in SALES.fields
     )
 )
-_BY_PRODUCT_WIDE = marts(_WIDE)[2]
+_BY_PRODUCT_WIDE = next(mart for mart in marts(_WIDE) if mart.name == "sales_by_product")
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -279,10 +262,10 @@ _INT64 = st.integers(-(2**63), 2**63 - 1)
     )
 )
 def test_figures_near_the_limits_of_their_types_are_exact(
-    store: ClickHouse, rows: list[dict[str, Any]]
+    clickhouse_store: ClickHouse, rows: list[dict[str, Any]]
 ) -> None:
+    store = clickhouse_store
     numbered = [{"product_id": number, **row} for number, row in enumerate(rows)]
-    store.use("wide")
     store.create_tables(_WIDE)
     publish(store, _BY_PRODUCT_WIDE, mart_table(_BY_PRODUCT_WIDE, *numbered))
     measures = ("total_sales", "total_quantity", "total_sales_amount")
@@ -302,9 +285,9 @@ def test_the_ledger_of_an_import_is_replaced(store: ClickHouse) -> None:
         ControlTotals("spark", "sales_by_day", 7, None, Money("61.00")),
         ControlTotals("clickhouse", "sales_by_region", 7, 12, Money("99999999999999999999.99")),
     ]
-    store.record_batch(entry(WEEK_BEFORE), AT, totals[:1], {"region_unknown": 1})
-    store.record_batch(entry(), AT, totals[:1], {"region_unknown": 1, "sale_id_missing": 1})
-    store.record_batch(entry(source="orders.csv", seed=None), AT, totals, {})
+    store.record_batch(ledger_entry(WEEK_BEFORE), AT, totals[:1], {"region_unknown": 1})
+    store.record_batch(ledger_entry(), AT, totals[:1], {"region_unknown": 1, "sale_id_missing": 1})
+    store.record_batch(ledger_entry(source="orders.csv", seed=None), AT, totals, {})
     assert store.query(
         "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount"
         f" FROM control_totals WHERE import_date = '{AS_OF}' ORDER BY ALL"
@@ -315,33 +298,34 @@ def test_the_ledger_of_an_import_is_replaced(store: ClickHouse) -> None:
     assert store.query("SELECT import_date, reason, rejected_rows FROM rejects_by_reason")[1] == [
         (WEEK_BEFORE, "region_unknown", 1)
     ]
-    started_at, loaded_at = entry().started_at, entry().loaded_at
+    last, before = (
+        (each.started_at, each.loaded_at) for each in (ledger_entry(), ledger_entry(WEEK_BEFORE))
+    )
     assert store.query("SELECT * EXCEPT imported_at FROM batch ORDER BY import_date DESC")[1] == [
-        (AS_OF, "orders.csv", None, 10, 7, 2, 1, 1, Money("61.00"), started_at, loaded_at),
-        (WEEK_BEFORE, "generated", 42, 10, 7, 2, 1, 1, Money("61.00"), started_at, loaded_at),
+        (AS_OF, "orders.csv", None, 10, 7, 2, 1, 1, Money("61.00"), *last),
+        (WEEK_BEFORE, "generated", 42, 10, 7, 2, 1, 1, Money("61.00"), *before),
     ]
 
 
 def test_imports_are_those_in_the_ledger_oldest_first(store: ClickHouse) -> None:
-    store.record_batch(entry(), AT, [], {})
-    store.record_batch(entry(WEEK_BEFORE), AT + timedelta(hours=1), [], {})
+    store.record_batch(ledger_entry(), AT, [], {})
+    store.record_batch(ledger_entry(WEEK_BEFORE), AT + timedelta(hours=1), [], {})
     publish(store, BY_REGION, mart_table(BY_REGION, {}), day=date(2026, 1, 1))
     assert store.imports() == [(WEEK_BEFORE, AT + timedelta(hours=1)), (AS_OF, AT)]
 
 
 def test_a_withdrawn_import_is_not_listed_and_its_tables_stay(store: ClickHouse) -> None:
     publish(store, BY_REGION, mart_table(BY_REGION, {}))
-    store.record_batch(entry(), AT, [], {})
-    store.record_batch(entry(WEEK_BEFORE), AT, [], {})
+    store.record_batch(ledger_entry(), AT, [], {})
+    store.record_batch(ledger_entry(WEEK_BEFORE), AT, [], {})
     store.withdraw(AS_OF)
     store.withdraw(AS_OF)
     assert store.imports() == [(WEEK_BEFORE, AT)]
     assert len(contents(store, BY_REGION)) == 1
 
 
-def test_a_database_without_tables_has_no_imports(tmp_path: Path) -> None:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        assert store.imports() == []
+def test_a_database_without_tables_has_no_imports(clickhouse_store: ClickHouse) -> None:
+    assert clickhouse_store.imports() == []
 
 
 # Queries
@@ -369,7 +353,7 @@ def test_a_query_gives_names_and_rows(store: ClickHouse) -> None:
 def test_a_query_may_not_write(store: ClickHouse, sql: str) -> None:
     with pytest.raises(StoreError, match=r"^ClickHouse: .*READONLY"):
         store.query(sql)
-    store.record_batch(entry(), AT, [], {})
+    store.record_batch(ledger_entry(), AT, [], {})
     assert len(store.imports()) == 1
 
 
@@ -378,7 +362,7 @@ def test_the_queries_of_the_documentation_run(store: ClickHouse) -> None:
     agreed = ControlTotals("postgresql", "sales_by_day", 7, None, Money("61.00"))
     differs = ControlTotals("postgresql", "sales_by_region", 2, 5, Money("30.51"))
     totals = [agreed, replace(agreed, engine="spark"), differs, store.totals(BY_REGION, AS_OF)]
-    store.record_batch(entry(), AT, totals, {"region_unknown": 1})
+    store.record_batch(ledger_entry(), AT, totals, {"region_unknown": 1})
     page = Path(__file__).parent.parent / "docs" / "clickhouse.md"
     answers = [
         store.query(statement)[1]
@@ -403,13 +387,17 @@ def test_a_wrong_query_is_answered_in_one_line(store: ClickHouse) -> None:
 def test_a_query_that_runs_too_long_is_stopped(
     store: ClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vitrina.stores.clickhouse._QUERY_SECONDS", 1)
+    monkeypatch.setattr("vitrina.stores.clickhouse.session._QUERY_SECONDS", 1)
     with pytest.raises(StoreError, match="Timeout exceeded"):
         store.query("SELECT count() FROM numbers(1e12) WHERE sipHash64(number) = 7")
 
 
-def test_the_embedded_engine_is_bounded(store: ClickHouse) -> None:
-    with pytest.raises(StoreError, match="MEMORY_LIMIT_EXCEEDED"):
+def test_the_embedded_engine_is_bounded(tmp_path: Path) -> None:
+    with (
+        embedded_clickhouse(tmp_path / "clickhouse") as dsn,
+        clickhouse(dsn) as store,
+        pytest.raises(StoreError, match="MEMORY_LIMIT_EXCEEDED"),
+    ):
         store.query("SELECT groupArray(number) FROM numbers(1e9)")
 
 
@@ -473,7 +461,8 @@ def python(program: str, *arguments: str) -> subprocess.Popen[str]:
 _HOLD = """
 import sys
 from pathlib import Path
-from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 with embedded_clickhouse(Path(sys.argv[1])) as dsn, clickhouse(dsn) as store:
     print("open", flush=True)
     sys.stdin.readline()
@@ -524,7 +513,8 @@ from datetime import date, datetime, UTC
 from pathlib import Path
 from tests.mart_rows import BY_PRODUCT, mart_table
 from vitrina.contract import SALES
-from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 rows = mart_table(BY_PRODUCT, *({"product_id": number} for number in range(20_000)))
 import_date = date(2026, 11, 17)
 with embedded_clickhouse(Path(sys.argv[1])) as dsn, clickhouse(dsn) as store:
@@ -629,7 +619,7 @@ def test_an_address_that_cannot_be_read_is_the_users_mistake(dsn: str) -> None:
 
 def test_importing_the_store_starts_no_engine() -> None:
     program = (
-        "import sys, vitrina.stores.clickhouse\n"
+        "import sys, vitrina.stores.clickhouse.store, vitrina.stores.clickhouse.embedded\n"
         "sys.exit(any(name in sys.modules for name in ('chdb', 'clickhouse_connect')))"
     )
     started = python(program)

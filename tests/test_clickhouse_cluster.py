@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal as Money
 from pathlib import Path
 from typing import Any
@@ -21,30 +21,20 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
 from vitrina.columns import clickhouse_type
 from vitrina.contract import SALES
 from vitrina.errors import SettingsError, StoreError
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.settings import load_settings
+from vitrina.stores.clickhouse.session import Session
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 AS_OF = date(2026, 11, 24)
 AT = datetime(2026, 11, 24, 9, 45, 1, 250000, tzinfo=UTC)
 TOTALS = ControlTotals("spark", "sales_by_region", 2, 3, Money("30.50"))
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=42,
-    rows_in=10,
-    clean=7,
-    rejected=2,
-    repaired=1,
-    collapsed=1,
-    total_sales_amount=Money("61.00"),
-    started_at=AT - timedelta(minutes=2),
-    loaded_at=AT - timedelta(minutes=1),
-)
+ENTRY = ledger_entry(AS_OF)
 # What a cluster's servers have in their configuration.
 CONFIG = """<clickhouse>
 <zookeeper><implementation>testkeeper</implementation></zookeeper>
@@ -61,6 +51,7 @@ CONFIG = """<clickhouse>
 </remote_servers>
 </clickhouse>"""
 ON_CLUSTER = re.compile(r" ON CLUSTER `marts`")
+IDENTIFIER = re.compile(r"\{(\w+):Identifier\}")
 REPLICATED = re.compile(r"ReplicatedMergeTree\('[^']*', '[^']*'\)")
 UUID = "2f0d1c5e-8f3b-4c52-9d3e-0a1b2c3d4e5f"
 
@@ -83,12 +74,17 @@ def engine(dsn: str) -> Iterator[Client]:
 
 @contextmanager
 def heard(engine: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What the store says to its cluster; done on the one server that is there."""
+    """What the store says to its cluster, with names in their places.
+
+    It is done on the one server that is there, which puts the names in their places itself.
+    """
     said: list[str] = []
     command = engine.command
 
-    def on_one_server(statement: str, parameters: Any = None) -> Any:
-        said.append(statement)
+    def on_one_server(statement: str, parameters: dict[str, Any]) -> Any:
+        if statement.startswith("EXISTS"):
+            return command(statement, parameters=parameters)
+        said.append(IDENTIFIER.sub(lambda found: f"`{parameters[found[1]]}`", statement))
         if statement.startswith("SYSTEM SYNC REPLICA"):
             return None
         local = REPLICATED.sub("MergeTree", ON_CLUSTER.sub("", statement))
@@ -109,7 +105,7 @@ def publish(store: ClickHouse) -> None:
 def test_everything_is_done_on_every_server_and_batch_comes_last(
     dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ClickHouse(dsn, engine, "marts")
+    store = ClickHouse(Session(dsn, engine, "marts"))
     with heard(engine, monkeypatch) as said:
         store.create_tables(SALES)
         created = said[:]
@@ -124,7 +120,7 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
         "'/clickhouse/tables/marts/{database}/{table}', '{replica}') "
         "PARTITION BY import_date ORDER BY (`import_date`, `region`)"
     )
-    assert len(created) == 7
+    assert len(created) == 9
     assert all(" ON CLUSTER `marts` (" in statement for statement in created)
 
     def swap(table: str, order: str, last: str) -> list[str]:
@@ -137,7 +133,7 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
                 f"PARTITION BY import_date ORDER BY ({order})"
             ),
             f"SYSTEM SYNC REPLICA ON CLUSTER `marts` {staging}",
-            f"SELECT count() FROM `{table}_staging`",
+            f"SELECT count() FROM {staging}",
             f"ALTER TABLE `vitrina`.`{table}` ON CLUSTER `marts` {last}",
             f"DROP TABLE IF EXISTS {staging} ON CLUSTER `marts` SYNC",
         ]
@@ -163,7 +159,7 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
 def test_the_engine_reads_every_statement_as_one_for_the_cluster(
     dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ClickHouse(dsn, engine, "marts")
+    store = ClickHouse(Session(dsn, engine, "marts"))
     with heard(engine, monkeypatch) as said:
         store.create_tables(SALES)
         publish(store)
@@ -180,7 +176,7 @@ def test_the_engine_reads_every_statement_as_one_for_the_cluster(
 def test_a_partition_named_as_in_keeper_is_the_partition(
     dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ClickHouse(dsn, engine, "marts")
+    store = ClickHouse(Session(dsn, engine, "marts"))
     with heard(engine, monkeypatch):
         store.create_tables(SALES)
         publish(store)
@@ -197,6 +193,8 @@ MAKE_REPLICATED = f"""
 import json, os, sys
 import clickhouse_connect
 from vitrina.contract import SALES
+from vitrina.stores.clickhouse.session import Session
+from vitrina.stores.clickhouse.staging import create_staging
 from vitrina.stores.clickhouse.store import ClickHouse
 
 client = clickhouse_connect.get_client(dsn=sys.argv[1])
@@ -204,18 +202,24 @@ client.command("CREATE DATABASE vitrina")
 client.database = "vitrina"
 command = client.command
 
-def create(statement, parameters=None):
+def create(statement, parameters):
+    if statement.startswith("EXISTS"):
+        return command(statement, parameters=parameters)
     if statement.startswith("CREATE"):
         # What the first server of a cluster adds to the statement for all of them.
-        statement = statement.replace("_staging` ON", "_staging` UUID '{UUID}' ON")
+        name = "{{staging:Identifier}} ON"
+        statement = statement.replace(name, name.replace(" ON", " UUID '{UUID}' ON"))
         command(statement.replace(" ON CLUSTER `marts`", ""), parameters=parameters)
 
 client.command = create
-store = ClickHouse(sys.argv[1], client, "marts")
+# Its table is read-only.
+client.raw_insert = lambda *arguments, **options: None
+session = Session(sys.argv[1], client, "marts")
+store = ClickHouse(session)
 # The second time it finds what it needs.
 store.create_tables(SALES)
 store.create_tables(SALES)
-store._empty_staging("batch")
+create_staging(session, "batch")
 replicas = client.query("SELECT table, zookeeper_path, replica_name FROM system.replicas")
 print(json.dumps(replicas.result_rows), flush=True)
 os._exit(0)
@@ -232,7 +236,7 @@ def test_the_engine_makes_replicated_tables_of_the_statements(dsn: str) -> None:
     )
     assert made.returncode == 0, made.stderr
     found = {table: (path, replica) for table, path, replica in json.loads(made.stdout)}
-    assert len(found) == 8
+    assert len(found) == 9
     path = "/clickhouse/tables/marts/vitrina/sales_by_region"
     assert found["sales_by_region"] == (path, "ch-1")
     assert found["batch_staging"] == (f"/clickhouse/tables/marts/{UUID}", "ch-1")
@@ -269,7 +273,7 @@ def test_statements_end_when_every_replica_has_done_them(dsn: str) -> None:
     with clickhouse(dsn) as store:
         store.create_tables(SALES)
     with clickhouse(dsn, "marts") as store:
-        client = store._client  # noqa: SLF001
+        client = store._session.client  # noqa: SLF001
         assert client.query(query).result_rows == [(2, "throw")]
 
 

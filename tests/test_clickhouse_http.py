@@ -54,14 +54,14 @@ def contents(store: ClickHouse) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def test_a_batch_over_http_is_the_batch_embedded_cell_by_cell(address: str, tmp_path: Path) -> None:
+def test_a_batch_over_http_is_the_batch_embedded_cell_by_cell(address: str, home: Path) -> None:
     run = ("run", "--rows", "3000", "--as-of", "2026-11-24")
     server = {"VITRINA_CLICKHOUSE_DSN": address}
-    vitrina(tmp_path / "embedded", *run)
-    vitrina(tmp_path / "served", *run, **server)
+    vitrina(home / "embedded", *run)
+    vitrina(home / "served", *run, **server)
     # A second time takes the first one's place.
-    vitrina(tmp_path / "served", "publish", "--as-of", "2026-11-24", **server)
-    with open_clickhouse(Settings(home=tmp_path / "embedded")) as store:
+    vitrina(home / "served", "publish", "--as-of", "2026-11-24", **server)
+    with open_clickhouse(Settings(home=home / "embedded")) as store:
         embedded = contents(store)
     with clickhouse(address) as store:
         assert contents(store) == embedded
@@ -88,7 +88,9 @@ def test_a_query_may_read_and_not_write(address: str) -> None:
     [
         "DROP DATABASE vitrina",
         "CREATE DATABASE other",
-        "ALTER TABLE batch ADD COLUMN note String",
+        "ALTER TABLE batch DROP COLUMN source",
+        "ALTER TABLE batch MODIFY COLUMN seed String",
+        "RENAME TABLE batch TO other.batch",
         "CREATE USER other",
         "GRANT SELECT ON vitrina.* TO default",
         "SELECT * FROM url('http://127.0.0.1:1', 'CSV')",

@@ -43,6 +43,11 @@ def test_a_text_that_allows_nothing_is_refused() -> None:
         Contract(fields)
 
 
+def test_a_field_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(KeyError, match=r"no field price; it has sale_id, customer_id, .*, region"):
+        SALES["price"]
+
+
 def test_the_documented_contract_is_the_declared_one() -> None:
     """`docs/contract.md` has a row per field and per column of a mart, in order."""
     documented = [

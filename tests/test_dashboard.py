@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
 from tests.browsers import drawn, launched, opened
+from tests.ledgers import ledger_entry
 from tests.rows import AS_OF
 from vitrina.columns import Decimal
 from vitrina.contract import SALES, Batch, Contract
@@ -37,7 +38,8 @@ from vitrina.generator.recipe import Recipe
 from vitrina.ledger import LedgerEntry
 from vitrina.settings import Settings
 from vitrina.steps import analyze, clean, generate, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -702,19 +704,7 @@ def test_a_served_page_renews_itself_when_a_batch_lands(
 def landed(store: ClickHouse) -> LedgerEntry:
     """The batch of the week after: its ledger row, which comes last."""
     moment = datetime(2026, 12, 1, 12, 50, tzinfo=UTC)
-    entry = LedgerEntry(
-        as_of=AS_OF + timedelta(weeks=1),
-        source="generated",
-        seed=1,
-        rows_in=10,
-        clean=9,
-        rejected=1,
-        repaired=0,
-        collapsed=0,
-        total_sales_amount=Money("99.50"),
-        started_at=moment,
-        loaded_at=moment,
-    )
+    entry = ledger_entry(AS_OF + timedelta(weeks=1), total_sales_amount=Money("99.50"))
     store.record_batch(entry, moment, [], {})
     return entry
 

@@ -14,7 +14,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
@@ -39,6 +38,7 @@ from tests.topology.compose import (
     make_secrets,
     read_secrets,
 )
+from tests.waiting import wait_for
 from vitrina.dashboard.grafana.dashboards import PLUGIN, PLUGIN_VERSION
 from vitrina.settings import Settings
 
@@ -1050,7 +1050,7 @@ def test_clickhouse_has_no_user_without_a_password() -> None:
 
 # The scheduler's watchdog
 
-FAKE_SCHEDULER = """#!{python}
+FAKE_SCHEDULER = """
 import http.server, os, signal, sys, time
 assert sys.argv[1:] == ["scheduler"]
 open("started", "w").write(str(os.getpid()))
@@ -1071,8 +1071,11 @@ http.server.HTTPServer(("127.0.0.1", {port}), Health).serve_forever()
 def watched(tmp_path: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """The watchdog over something that looks like a scheduler."""
     port = free_port()
+    fake = tmp_path / "scheduler.py"
+    fake.write_text(FAKE_SCHEDULER.format(port=port), "utf-8")
     program = tmp_path / "airflow"
-    program.write_text(FAKE_SCHEDULER.format(python=sys.executable, port=port), "utf-8")
+    # A script's first line cannot name a Python in a folder with a space in its name.
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n', "utf-8")
     program.chmod(0o755)
     (tmp_path / "stubborn").touch()
     watchdog = subprocess.Popen(
@@ -1086,18 +1089,12 @@ def watched(tmp_path: Path) -> "Iterator[subprocess.Popen[bytes]]":
         },
     )
     try:
-        wait_for(tmp_path / "started")
+        started = tmp_path / "started"
+        wait_for(lambda: started.exists() and started.read_text())
         yield watchdog
     finally:
         watchdog.kill()
         watchdog.wait()
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists() or not path.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def is_gone(tmp_path: Path) -> bool:
@@ -1112,7 +1109,7 @@ def test_a_scheduler_that_is_well_is_left_alone(
     watched: "subprocess.Popen[bytes]", tmp_path: Path
 ) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        watched.wait(5)
+        watched.wait(3)
     assert not is_gone(tmp_path)
     watched.send_signal(signal.SIGTERM)
     assert watched.wait(30) == 128 + signal.SIGTERM

@@ -1,19 +1,88 @@
-"""Which Spark a client accepts."""
+"""Which Spark a client accepts, and what becomes of whatever Spark raises."""
 
-from types import SimpleNamespace
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
+from pyspark import errors
+from pyspark.errors.exceptions import connect
 from pyspark.sql import SparkSession
 
-from vitrina.engine import require_python_of_workers, require_version
-from vitrina.errors import SettingsError
-from vitrina.settings import load_settings
+from vitrina.engine import require_version, spark_failures, spark_session
+from vitrina.errors import EngineError, FeedError, SettingsError, StoreUnavailable
+from vitrina.settings import Settings
 
 REMOTE = "sc://spark:15002"
-on_a_cluster = pytest.mark.skipif(
-    load_settings().spark_remote is None,
-    reason="the embedded engine has no workers: make test-spark runs this",
-)
+AGAIN = "run: vitrina clean --as-of 2026-11-24"
+# What the client raises by itself when it is called wrongly.
+MISTAKES = {
+    "PickleException",
+    "PySparkAssertionError",
+    "PySparkAttributeError",
+    "PySparkImportError",
+    "PySparkIndexError",
+    "PySparkKeyError",
+    "PySparkNotImplementedError",
+    "PySparkPicklingError",
+    "PySparkTypeError",
+    "PySparkValueError",
+    "SessionNotSameException",
+}
+# What comes from Spark.
+FAILURES = {
+    "AnalysisException",
+    "ArithmeticException",
+    "ArrayIndexOutOfBoundsException",
+    "DateTimeException",
+    "IllegalArgumentException",
+    "NumberFormatException",
+    "ParseException",
+    "PySparkException",
+    "PySparkRuntimeError",
+    "PythonException",
+    "QueryExecutionException",
+    "SparkNoSuchElementException",
+    "SparkRuntimeException",
+    "SparkUpgradeException",
+    "StreamingPythonRunnerInitializationException",
+    "StreamingQueryException",
+    "TempTableAlreadyExistsException",
+    "UnknownException",
+    "UnsupportedOperationException",
+    # Of a Spark Connect server alone.
+    "InvalidPlanInput",
+    "SparkConnectException",
+    "SparkConnectGrpcException",
+    "SparkException",
+}
+
+
+def kinds() -> dict[str, list[type[Exception]]]:
+    """The exceptions that PySpark makes known, and those of Spark Connect, by their names."""
+    found: dict[str, list[type[Exception]]] = {}
+    for module, names in ((errors, errors.__all__), (connect, dir(connect))):
+        for name in names:
+            kind = getattr(module, name)
+            if (
+                inspect.isclass(kind)
+                and issubclass(kind, errors.PySparkException)
+                # There the base classes go by other names.
+                and kind.__name__ == name
+            ):
+                found.setdefault(name, []).append(kind)
+    return found
+
+
+KINDS = kinds()
+
+
+def become(settings: Settings, error: Exception) -> Exception:
+    with pytest.raises(Exception) as raised, spark_failures(settings, AGAIN):  # noqa: PT011
+        raise error
+    return raised.value
 
 
 @pytest.mark.parametrize("server", ["4.1.9", "3.5.7"])
@@ -27,20 +96,101 @@ def test_a_spark_as_new_as_its_client_is_taken(server: str) -> None:
     require_version(server, "4.2.1.dev0", REMOTE)
 
 
-@on_a_cluster
-def test_workers_with_the_driver_s_python_are_taken(spark: SparkSession) -> None:
-    require_python_of_workers(spark, REMOTE)
+def test_each_error_of_pyspark_is_known() -> None:
+    assert set(KINDS) == MISTAKES | FAILURES
 
 
-@on_a_cluster
-def test_workers_with_another_python_are_refused_with_both_versions(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The driver's version as its client tells it; the workers' own is as it is.
-    monkeypatch.setattr("pyspark.sql.connect.udf.sys", SimpleNamespace(version_info=(3, 10)))
-    with pytest.raises(SettingsError) as refused:
-        require_python_of_workers(spark, f"{REMOTE}/;token=secret")
-    assert "worker has different version: 3.1" in str(refused.value)
-    assert "than that in driver: 3.10, PySpark" in str(refused.value)
-    assert str(refused.value).startswith(f"VITRINA_SPARK_REMOTE: workers of Spark at {REMOTE} do")
-    assert "\n" not in str(refused.value)
+@pytest.mark.parametrize("name", sorted(MISTAKES))
+def test_a_wrong_call_of_the_client_is_a_bug_and_keeps_its_traceback(name: str) -> None:
+    for kind in KINDS[name]:
+        mistake = kind("wrong")
+        assert become(Settings(), mistake) is mistake
+
+
+@pytest.mark.parametrize("name", sorted(FAILURES))
+def test_what_spark_raises_is_one_line_with_what_to_do(name: str) -> None:
+    for kind in KINDS[name]:
+        failure = become(Settings(), kind("cannot read /lake/x\n  at line 7"))
+        assert type(failure) is EngineError
+        assert not failure.transient
+        assert str(failure) == f"the embedded engine failed: {name}: cannot read /lake/x; {AGAIN}"
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "CANCELLED", "ABORTED", "DEADLINE_EXCEEDED"])
+def test_a_spark_that_has_gone_is_worth_another_try(status: str) -> None:
+    class Call(grpc.RpcError):  # type: ignore[misc]
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode[status]
+
+    settings = Settings(spark_remote=f"{REMOTE}/;token=secret")
+    by_client = connect.SparkConnectGrpcException("?", grpc_status_code=grpc.StatusCode[status])
+    for error in (by_client, Call()):
+        failure = become(settings, error)
+        assert type(failure) is StoreUnavailable
+        assert failure.transient
+        assert str(failure) == f"Spark at {REMOTE} no longer answers ({status}); {AGAIN}"
+
+
+def test_a_spark_that_was_restarted_is_worth_another_try() -> None:
+    error = connect.SparkConnectGrpcException(
+        "no session", errorClass="INVALID_HANDLE.SESSION_NOT_FOUND", messageParameters={}
+    )
+    failure = become(Settings(), error)
+    assert type(failure) is StoreUnavailable
+    assert "(INVALID_HANDLE.SESSION_NOT_FOUND)" in str(failure)
+
+
+@pytest.mark.parametrize("error", [FeedError("too bad"), KeyError("sale_id")])
+def test_other_errors_are_left_alone(error: Exception) -> None:
+    assert become(Settings(), error) is error
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("SELECT 1 / 0", "ArithmeticException: .*ivi"),
+        ("SELECT nothing", "AnalysisException: .*nothing"),
+    ],
+)
+def test_a_job_that_fails_is_our_error(spark: SparkSession, query: str, complaint: str) -> None:
+    with (
+        pytest.raises(EngineError, match=f"failed: {complaint}.*; {AGAIN}"),
+        spark_failures(Settings(), AGAIN),
+    ):
+        spark.sql(query).collect()
+
+
+@pytest.fixture
+def gone() -> Iterator[Any]:
+    """A session whose server has stopped, of a client that soon gives up."""
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://{host}:{port}").create()
+    session.client.set_retry_policies([DefaultPolicy(max_retries=1, initial_backoff=10)])
+    assert session.range(1).count() == 1
+    server.stop()
+    yield session
+    session.client.close()
+
+
+def test_a_server_that_stops_during_a_job_is_unavailable(gone: Any) -> None:
+    with (
+        pytest.raises(StoreUnavailable, match=r"no longer answers \(UNAVAILABLE\)"),
+        pytest.warns(UserWarning, match="RETRIES_EXCEEDED"),
+        spark_failures(Settings(), AGAIN),
+    ):
+        gone.range(1).count()
+
+
+def test_a_folder_that_cannot_be_made_for_spilling_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = Settings(home=tmp_path / "file")
+    with (
+        pytest.raises(SettingsError, match=r"file/tmp cannot be made: .*; set VITRINA_HOME"),
+        spark_session(settings),
+    ):
+        pass

@@ -31,6 +31,7 @@ from vitrina.generator import defects, retail
 from vitrina.generator.draw import shuffled
 from vitrina.generator.feed import count_defects, defect_shares, make_feed, truth
 from vitrina.generator.recipe import Dirt, Recipe
+from vitrina.rules import CONFLICTING_DUPLICATE
 from vitrina.steps import generate
 from vitrina.steps.validate import type_rows
 from vitrina.stores.lake import Lake
@@ -580,7 +581,7 @@ def test_the_room_for_customers_and_products_is_used_to_its_last_number(
 
 
 Limit = int | Decimal | None
-ONE_VALUE: list[tuple[columns.ColumnType, Limit, Limit, str]] = [
+ONE_VALUE: list[tuple[columns.FieldType, Limit, Limit, str]] = [
     (columns.Integer(32), 2**31 - 1, None, "2147483647"),
     (columns.Integer(32), 2**31 - 1, 2**40, "2147483647"),
     (columns.Decimal(3, 1), Decimal("99.9"), None, "99.9"),
@@ -776,7 +777,7 @@ def test_the_documented_defects_are_those_planted() -> None:
     copies = documented(f"### Repeated: {share(dirt.duplicated)}, 2 kinds")
     assert [row[:2] for row in copies] == [
         ["`exact_copy`", "`collapsed`"],
-        ["`conflicting_copy`", "`conflicting_duplicate`"],
+        ["`conflicting_copy`", f"`{CONFLICTING_DUPLICATE}`"],
     ]
 
 
@@ -800,8 +801,8 @@ def test_the_step_leaves_the_feed_and_the_truth(spark: SparkSession, tmp_path: P
     assert stored == sorted((row[:-1] for row in rows(spark, BATCH, recipe)), key=repr)
     planted = lake.read_document("generate", "truth.json")
     assert planted == truth(BATCH, recipe, count_defects(spark, BATCH, recipe))
-    assert lake.result("generate")["counts"] == left
-    assert left == {
+    assert lake.result("generate")["counts"] == left.document()
+    assert left.document() == {
         "source": "generated",
         **{name: count for name, count in planted.items() if name not in ("as_of", "defects")},
     }

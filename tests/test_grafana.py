@@ -23,6 +23,7 @@ from pyspark.sql import SparkSession
 
 from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
 from tests.grafana_plugin import ALL, Chosen, View, rendered
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.panel_figures import Choice, Figures
 from vitrina.columns import Column, Date, Decimal, Integer, Text, arrow_schema
@@ -39,10 +40,11 @@ from vitrina.dashboard.grafana.dashboards import (
 from vitrina.dashboard.panels import PANELS, UNITS
 from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
 from vitrina.steps import analyze, clean, generate, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 
@@ -52,15 +54,11 @@ WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 TODAY = AS_OF + timedelta(days=2)
 NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
-LEDGER_ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=1,
+LEDGER_ENTRY = ledger_entry(
+    AS_OF,
     rows_in=1000,
     clean=2,
     rejected=3,
-    repaired=0,
-    collapsed=0,
     total_sales_amount=Money("30.50"),
     started_at=AT,
     loaded_at=AT,

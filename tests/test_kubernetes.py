@@ -1,4 +1,4 @@
-"""The files of `deploy/examples/kubernetes`: what can be known of them without a cluster."""
+"""Check the files of `deploy/examples/kubernetes` as far as possible without a cluster."""
 
 import re
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ CLAIM, SPARK, SERVICE, POLICY = yaml.safe_load_all(
 )
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 
-# Those of the chart that are used here, as its schema and templates have them
-# (github.com/apache/airflow, chart/values.schema.json and chart/templates). What is below an
-# open end is Airflow's or Kubernetes' own.
+# The chart's values that are used here, as its schema and templates name them: see
+# chart/values.schema.json and chart/templates in github.com/apache/airflow. Airflow or Kubernetes
+# defines whatever an open end matches.
 CHART = re.compile(
     r"airflowVersion|uid|gid|executor"
     r"|images\.airflow\.(repository|tag)"
@@ -32,7 +32,7 @@ CHART = re.compile(
     r"|(scheduler|dagProcessor|triggerer|apiServer)\.resources\..*"
     r"|logs\.persistence\.(enabled|size)"
 )
-# The same of Spark's operator: the resource's definition, v1, in
+# The same for Spark's operator: the definition of its resource, v1, in
 # github.com/apache/spark-kubernetes-operator, build-tools/helm/…/crds.
 SPARK_APPLICATION = re.compile(
     r"mainClass|runtimeVersions\.sparkVersion"
@@ -50,7 +50,7 @@ PUBLISHED = {
 
 
 def keys(value: Any, prefix: str = "") -> Iterator[str]:
-    """Where each value stands; the members of a list stand in one place."""
+    """The path of each value; all members of a list have the same path."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from keys(inner, f"{prefix}.{name}" if prefix else name)
@@ -61,17 +61,17 @@ def keys(value: Any, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
-def test_the_values_are_ones_that_the_chart_knows() -> None:
+def test_the_chart_knows_the_values() -> None:
     assert [key for key in keys(VALUES) if not CHART.fullmatch(key)] == []
 
 
-def test_the_application_is_one_that_the_operator_knows() -> None:
+def test_the_operator_knows_the_application() -> None:
     assert (SPARK["apiVersion"], SPARK["kind"]) == ("spark.apache.org/v1", "SparkApplication")
     assert [key for key in keys(SPARK["spec"]) if not SPARK_APPLICATION.fullmatch(key)] == []
     assert all(isinstance(value, str) for value in SPARK["spec"]["sparkConf"].values())
 
 
-def test_airflow_is_the_image_and_the_version_of_compose() -> None:
+def test_airflow_has_the_image_and_the_version_of_compose() -> None:
     image = VALUES["images"]["airflow"]
     assert f"{image['repository']}:{image['tag']}" == COMPOSE["x-airflow"]["image"]
     pinned = (ROOT / "requirements" / "airflow.txt").read_text("utf-8")
@@ -101,7 +101,7 @@ def pinned(name: str, package: str) -> str:
 def test_spark_is_set_as_in_compose() -> None:
     defaults = (ROOT / "deploy" / "spark" / "spark-defaults.conf").read_text("utf-8")
     lines = [line.split(None, 1) for line in defaults.splitlines() if line[:1] not in ("", "#")]
-    # What is of S3, or of a standalone cluster, has no place here.
+    # Settings for S3 or for a standalone cluster do not belong here.
     common = {
         name: value for name, value in lines if re.match(r"spark\.(sql|connect|auth|net)", name)
     }

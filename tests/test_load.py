@@ -27,6 +27,7 @@ from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, WAITS_FOR_READERS, wait_until
 from vitrina.columns import ColumnType, Decimal, Integer, Text, arrow_schema
 from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.counts import Cleaned, Generated, Validated, read_result
 from vitrina.errors import (
     BatchError,
     CorruptFile,
@@ -98,9 +99,9 @@ def test_reasons_are_told_from_the_most_frequent_to_the_rarest(
     load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10))
     reasons = {"b_rare": 1, "often": 30, "a_rare": 1, "sometimes": 5}
     with psycopg.connect(database) as owner, owner.cursor() as cursor:
-        cursor.execute("DELETE FROM vitrina.batch_reject")
+        cursor.execute("DELETE FROM vitrina.rejects_by_reason")
         cursor.executemany(
-            "INSERT INTO vitrina.batch_reject VALUES (%s, %s, %s)",
+            "INSERT INTO vitrina.rejects_by_reason VALUES (%s, %s, %s)",
             [(THIS_WEEK.as_of, *each) for each in reasons.items()],
         )
     with postgres(database) as store:
@@ -190,9 +191,12 @@ def test_the_ledger_says_what_became_of_every_row(database: str, tmp_path: Path)
 
 def test_a_batch_was_started_with_its_feed(tmp_path: Path) -> None:
     lake = clean_lake(tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 1))
-    results = {step: dict(lake.result(step)) for step in ("generate", "validate", "clean")}
-    results["generate"]["started"] = "2026-11-24T12:45:00+03:00"
-    entry = load.ledger_entry(THIS_WEEK, results)
+    generated = read_result(
+        lake.result("generate") | {"started": "2026-11-24T12:45:00+03:00"}, Generated
+    )
+    validated = read_result(lake.result("validate"), Validated).counts
+    cleaned = read_result(lake.result("clean"), Cleaned).counts
+    entry = load.ledger_entry(THIS_WEEK, generated, validated, cleaned)
     assert entry.started_at == datetime.datetime(2026, 11, 24, 9, 45, tzinfo=datetime.UTC)
 
 

@@ -16,29 +16,28 @@ from pydantic import HttpUrl, SecretStr
 
 from tests.servers.receivers import Received, http_receiver, silence, udp_receiver
 from vitrina.contract import SALES, Batch
+from vitrina.counts import Analyzed, Counts
 from vitrina.errors import FeedError, StoreUnavailable
 from vitrina.generator.recipe import Recipe
-from vitrina.marts import marts
 from vitrina.observability.delivery import deliver, line_of
-from vitrina.observability.lineage import Lineage, flows
+from vitrina.observability.lineage import Lineage, dataset_names
 from vitrina.observability.metrics import send_metrics
-from vitrina.pipeline import STEPS, Run
+from vitrina.pipeline import STEPS, Place, Run
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = datetime.date(2026, 11, 24)
-MARTS = [mart.name for mart in marts(SALES)]
 
 
 @pytest.fixture(scope="module")
 def told(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Settings, dict[str, dict[str, Any]], Received, dict[str, float]]]:
+) -> Iterator[tuple[Settings, dict[str, Counts], Received, dict[str, float]]]:
     """A whole batch: its settings, counts by step, lineage events and gauges."""
     home = tmp_path_factory.mktemp("told")
-    counts = {}
+    counts: dict[str, Counts] = {}
     with http_receiver() as collector, udp_receiver() as statsd:
         settings = Settings(
             home=home,
@@ -66,17 +65,17 @@ def gauges(statsd: socket.socket, datagrams: int) -> dict[str, float]:
 def test_each_step_sends_its_rows_rejects_and_seconds(told: Any) -> None:
     _, counts, _, sent = told
     rows = {
-        "generate": counts["generate"]["feed_rows"],
-        "validate": counts["validate"]["valid"],
-        "clean": counts["clean"]["clean"],
-        "load": counts["clean"]["clean"],
-        "analyze": sum(counts["analyze"].values()),
-        "publish": sum(counts["analyze"].values()),
+        "generate": counts["generate"].feed_rows,
+        "validate": counts["validate"].valid,
+        "clean": counts["clean"].clean,
+        "load": counts["clean"].clean,
+        "analyze": sum(counts["analyze"].marts.values()),
+        "publish": sum(counts["analyze"].marts.values()),
     }
     assert {step: sent[f"vitrina.{step}.rows"] for step in rows} == rows
     assert rows["generate"] > rows["validate"] > rows["clean"] > 0
-    assert sent["vitrina.validate.rejects"] == counts["validate"]["rejected"] > 0
-    assert sent["vitrina.clean.rejects"] == counts["clean"]["conflicting"]
+    assert sent["vitrina.validate.rejects"] == counts["validate"].rejected > 0
+    assert sent["vitrina.clean.rejects"] == counts["clean"].conflicting
     assert all(0 < sent[f"vitrina.{step}.seconds"] < 60 for step in rows)
     assert len(sent) == 2 * len(STEPS) + 2
 
@@ -90,7 +89,8 @@ def test_each_step_tells_that_it_starts_and_that_it_is_complete(told: Any) -> No
     assert runs[::2] == runs[1::2]
     assert len(set(runs)) == len(STEPS)
     for event in events:
-        assert event["run"]["facets"]["nominalTime"]["nominalStartTime"].startswith("2026-11-24")
+        nominal_time = event["run"]["facets"]["nominalTime"]["nominalStartTime"]
+        assert nominal_time == "2026-11-24T00:00:00+03:00"
         assert datetime.datetime.fromisoformat(event["eventTime"]).tzinfo is not None
     for headers in told[2].headers:
         assert headers["path"] == "/api/v1/lineage"
@@ -109,7 +109,7 @@ def test_lineage_names_what_is_really_there(told: Any) -> None:
         settings,
         *_,
     ) = told
-    named = {each.name for flow in flows(settings, SALES).values() for each in flow.leaves}
+    named = {each.name for step in STEPS for each in dataset_names(settings, step.leaves)}
     lake = Lake(settings.lake_root, AS_OF)
     written = {
         f"{settings.lake_root}/{step}/{name}"
@@ -139,10 +139,13 @@ def test_datasets_of_servers_are_named_by_address_without_a_password() -> None:
         postgres_dsn=SecretStr("postgresql://loader:hunter2@db:5433/shop"),
         clickhouse_dsn=SecretStr("clickhouse://loader:hunter2@ch/marts"),
     )
-    found = flows(settings, SALES)
-    assert found["validate"].reads == [("s3://bucket", "vitrina/generate/feed")]
-    assert found["load"].leaves[0] == ("postgres://db:5433", "shop.vitrina.sale")
-    assert found["publish"].leaves[0] == ("clickhouse://ch:8123", f"marts.{MARTS[0]}")
+    places = [Place("lake", "generate/feed"), Place("postgresql", "sale"), Place("clickhouse", "a")]
+    found = dataset_names(settings, places)
+    assert found == [
+        ("s3://bucket", "vitrina/generate/feed"),
+        ("postgres://db:5433", "shop.vitrina.sale"),
+        ("clickhouse://ch:8123", "marts.a"),
+    ]
     assert "hunter2" not in repr(found)
 
 
@@ -152,11 +155,11 @@ def test_a_step_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
             Settings(home=tmp_path, openlineage_url=HttpUrl(f"{collector.url}/behind/a/proxy")),
             Batch(AS_OF, SALES),
         )
-        with pytest.raises(FeedError), lineage.run("validate"):
+        with pytest.raises(FeedError), lineage.run(STEPS[1]):
             raise FeedError("too bad\nto load")
-        with pytest.raises(psycopg.OperationalError), lineage.run("load"):
+        with pytest.raises(psycopg.OperationalError), lineage.run(STEPS[3]):
             raise psycopg.OperationalError("password=hunter2")
-        with pytest.raises(KeyboardInterrupt), lineage.run("clean"):
+        with pytest.raises(KeyboardInterrupt), lineage.run(STEPS[2]):
             raise KeyboardInterrupt
     ends = collector.bodies[1::2]
     assert [event["eventType"] for event in ends] == ["FAIL", "FAIL", "ABORT"]
@@ -178,7 +181,7 @@ def test_a_collector_that_does_not_answer_is_asked_once_and_holds_nothing_up(
         started = time.monotonic()
         done = []
         for step in STEPS:
-            with lineage.run(step.name):
+            with lineage.run(step):
                 done.append(step.name)
         assert time.monotonic() - started < 6
     assert len(done) == len(STEPS)
@@ -193,9 +196,9 @@ def test_an_address_that_cannot_be_read_fails_no_step_that_does_not_use_it(tmp_p
         postgres_dsn=SecretStr("postgresql://what is this"),
         statsd="no.such.host.invalid:99999",
     )
-    with Lineage(settings, Batch(AS_OF, SALES)).run("generate"):
+    with Lineage(settings, Batch(AS_OF, SALES)).run(STEPS[0]):
         pass
-    send_metrics(settings.statsd, "generate", {"feed_rows": 1}, 1.0)
+    send_metrics(settings.statsd, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])

@@ -74,7 +74,7 @@ class Deployment:
     def migrate(self) -> "subprocess.CompletedProcess[str]":
         """What compose's `migrate` runs last."""
         return subprocess.run(
-            [sys.executable, "-m", "vitrina.migrate"],
+            [VITRINA, "migrate"],
             env=self._environment("owner"),
             capture_output=True,
             text=True,
@@ -88,9 +88,12 @@ class Deployment:
         return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)
 
     def marts(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every cell of ClickHouse's."""
+        """Every cell of ClickHouse's imports."""
         with clickhouse(self.clickhouse) as store:
-            names = store.query("SELECT name FROM system.tables WHERE database = 'vitrina'")[1]
+            names = store.query(
+                "SELECT name FROM system.tables "
+                "WHERE database = 'vitrina' AND partition_key = 'import_date'"
+            )[1]
             return {name: store.query(f"SELECT * FROM {name} ORDER BY ALL")[1] for (name,) in names}
 
     def _environment(self, role: str) -> dict[str, str]:
@@ -154,7 +157,7 @@ def test_a_table_with_other_columns_stops_the_upgrade_until_it_is_renamed(
         owner.execute("CREATE TABLE sales_by_day (day date)")
         stopped = fresh.migrate()
         assert stopped.returncode == 1
-        assert stopped.stderr.startswith("vitrina.sales_by_day: column ")
+        assert stopped.stderr.startswith("error: vitrina.sales_by_day: column ")
         assert stopped.stderr.count("\n") == 1
         remedy = re.search(r"\((ALTER TABLE .*) …\)", stopped.stderr)
         assert remedy is not None
@@ -163,7 +166,7 @@ def test_a_table_with_other_columns_stops_the_upgrade_until_it_is_renamed(
     ask(fresh.clickhouse, "CREATE TABLE vitrina.batch (day Date32) ENGINE = MergeTree ORDER BY day")
     stopped = fresh.migrate()
     assert stopped.returncode == 1
-    assert re.match(r"ClickHouse batch\.\w+ is .*; rename or drop batch ", stopped.stderr)
+    assert re.match(r"error: ClickHouse batch\.\w+ is .*; rename or drop batch ", stopped.stderr)
     ask(fresh.clickhouse, "DROP TABLE vitrina.batch")
     assert fresh.migrate().returncode == 0
     fresh.vitrina("run", "--rows", "500", "--as-of", IMPORTS[0])

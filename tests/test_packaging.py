@@ -1,4 +1,4 @@
-"""What is pinned agrees with what is declared, and the scripts of the set-up hold.
+"""The pins agree with pyproject.toml, and the set-up finds a suitable Python.
 
 `make check-lock` goes further: it asks the index whether every pin has a wheel on every
 supported Python and platform.
@@ -36,7 +36,7 @@ def group(name: str) -> Iterator[str]:
 
 
 def declared(name: str) -> list[Requirement]:
-    """What pyproject.toml asks for in one requirements file."""
+    """What pyproject.toml requires for one requirements file."""
     project = PROJECT["project"]
     extras = [entry for extra in project["optional-dependencies"].values() for entry in extra]
     entries = {
@@ -50,7 +50,7 @@ def declared(name: str) -> list[Requirement]:
             *project["optional-dependencies"]["airflow"],
             *group("airflow-server"),
         ],
-        "spark-image": [*group("spark")],
+        "spark-image": [*group("spark-image")],
     }[name]
     return [Requirement(entry) for entry in entries]
 
@@ -80,11 +80,11 @@ def test_every_pin_is_exact_and_hashed_and_names_no_host(name: str) -> None:
     assert all("--hash=sha256:" in entry for entry in entries)
 
 
-def test_what_runs_is_what_is_tested() -> None:
+def test_runs_and_tests_use_the_same_versions() -> None:
     assert set(pins(REQUIREMENTS["run"])) <= set(pins(REQUIREMENTS["dev"]))
 
 
-def test_an_image_has_what_is_tested() -> None:
+def test_images_and_tests_use_the_same_versions() -> None:
     tested = {*pinned("dev"), *pinned("spark")}
     versions: dict[str, set[str]] = {}
     for pin in tested:
@@ -95,7 +95,7 @@ def test_an_image_has_what_is_tested() -> None:
             for pin in pinned(name)
             if pin.name in versions and str(pin.specifier) not in versions[pin.name]
         }
-        # What Flask-AppBuilder wants it to be.
+        # The version that Flask-AppBuilder requires.
         assert others <= {"python-dateutil==2.9.0.post0"}, name
 
 
@@ -110,7 +110,7 @@ def test_no_image_has_an_embedded_engine_or_store() -> None:
 
 
 def test_no_two_packages_own_a_file() -> None:
-    """Whichever is installed last would decide what is imported."""
+    """The one installed last would decide what is imported."""
     owners: dict[str, set[str]] = {}
     for name in {pin.name for pin in pinned("dev") if pin.marker is None or pin.marker.evaluate()}:
         for file in distribution(name).files or ():
@@ -123,7 +123,7 @@ def test_pip_installs_the_uv_that_installs_the_rest() -> None:
     assert set(pins(REQUIREMENTS["uv"])) <= set(pins(REQUIREMENTS["dev"]))
 
 
-def test_spark_and_its_client_are_of_one_minor_version_and_never_together() -> None:
+def test_spark_and_its_client_have_one_minor_version_and_are_never_together() -> None:
     spark = {pin.name: str(pin.specifier) for pin in pinned("spark")}
     client = {pin.name: str(pin.specifier) for pin in pinned("dev")}
     assert spark["pyspark"].split(".")[:2] == client["pyspark-client"].split(".")[:2]
@@ -161,19 +161,19 @@ def fake_python(folder: Path, name: str, script: str) -> Path:
     return program
 
 
-def test_a_python_that_is_named_is_taken() -> None:
+def test_a_named_python_is_used() -> None:
     result = find_python(PYTHON=sys.executable)
     assert result.returncode == 0, result.stderr
     assert Path(result.stdout.strip()).samefile(sys.executable)
 
 
-def test_a_python_that_is_named_and_missing_is_not_replaced_by_another() -> None:
+def test_a_named_python_that_is_missing_is_not_replaced() -> None:
     result = find_python(PYTHON="/nowhere/python3.12")
     assert result.returncode == 1
     assert "there is no program /nowhere/python3.12" in result.stderr
 
 
-def test_an_old_python3_is_passed_over_for_a_newer_one(tmp_path: Path) -> None:
+def test_an_old_python3_is_skipped_for_a_newer_one(tmp_path: Path) -> None:
     fake_python(tmp_path, "python3", "echo 'it is version 3.9' >&2; exit 1")
     good = fake_python(tmp_path, "python3.12", f'exec "{sys.executable}" "$@"')
     for tool in ("sh", "tail"):

@@ -19,11 +19,12 @@ from pyspark.sql import SparkSession
 
 from vitrina.columns import Decimal, Integer, Text
 from vitrina.contract import SALES, Batch, Contract, Field
-from vitrina.errors import BatchError, FeedError
+from vitrina.counts import Counts
+from vitrina.errors import BatchError, EngineError, FeedError
 from vitrina.generator.feed import make_feed
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import marts
-from vitrina.pipeline import STEPS, Run
+from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, validate
 from vitrina.stores.lake import Lake
@@ -73,31 +74,39 @@ def run(
     recipe: Recipe = RECIPE,
     contract: Contract = SALES,
 ) -> None:
-    """Run these steps of the batch; all of them, unless some are named."""
+    """Run these steps of the batch, all of them unless some are named."""
     with Run(settings, as_of, recipe, contract) as under_way:
-        for step in STEPS:
-            if not steps or step.name in steps:
-                under_way.step(step)
+        take(under_way, *steps)
+
+
+def take(under_way: Run, *steps: str) -> None:
+    for step in STEPS:
+        if not steps or step.name in steps:
+            under_way.step(step)
 
 
 def contents(
     settings: Settings, as_of: datetime.date = AS_OF, contract: Contract = SALES
 ) -> Contents:
     """Every row of the batch in the lake, in PostgreSQL and in ClickHouse, by its table."""
-    found: Contents = {}
     with Run(settings, as_of, RECIPE, contract) as there:
-        for step in ("generate", "validate", "clean"):
-            for name in there.lake.result(step)["datasets"]:
-                rows = there.lake.read(there.spark, there.lake.dataset(step, name))
-                found[f"lake.{step}.{name}"] = Counter(
-                    tuple(map(str, row)) for row in rows.select(sorted(rows.columns)).collect()
-                )
-        tables = [mart.name for mart in marts(contract)]
-        for table in ("sale", *tables):
-            found[f"postgres.{table}"] = counted(*there.postgres.query(f"SELECT * FROM {table}"))
-        for table in (*tables, "control_totals", "rejects_by_reason", "batch"):
-            query = f"SELECT * FROM {table} WHERE import_date = '{as_of}'"
-            found[f"clickhouse.{table}"] = counted(*there.clickhouse.query(query))
+        return contents_of(there, as_of, contract)
+
+
+def contents_of(there: Run, as_of: datetime.date = AS_OF, contract: Contract = SALES) -> Contents:
+    found: Contents = {}
+    for step in ("generate", "validate", "clean"):
+        for name in there.lake.result(step)["datasets"]:
+            rows = there.lake.read(there.spark, there.lake.dataset(step, name))
+            found[f"lake.{step}.{name}"] = Counter(
+                tuple(map(str, row)) for row in rows.select(sorted(rows.columns)).collect()
+            )
+    tables = [mart.name for mart in marts(contract)]
+    for table in ("sale", *tables):
+        found[f"postgres.{table}"] = counted(*there.postgres.query(f"SELECT * FROM {table}"))
+    for table in (*tables, "control_totals", "rejects_by_reason", "batch"):
+        query = f"SELECT * FROM {table} WHERE import_date = '{as_of}'"
+        found[f"clickhouse.{table}"] = counted(*there.clickhouse.query(query))
     return found
 
 
@@ -107,13 +116,15 @@ def counted(names: Any, rows: Any) -> Counter[tuple[Any, ...]]:
 
 
 def test_running_any_step_again_leaves_what_was_there(home: Settings) -> None:
-    run(home)
-    before = contents(home)
+    with Run(home, AS_OF, RECIPE) as first_time:
+        take(first_time)
+        before = contents_of(first_time)
     assert all(before.values())
     for first, step in enumerate(STEPS):
-        # Later steps too, since what they were made from is replaced.
-        run(home, *(each.name for each in STEPS[first:]))
-        assert contents(home) == before, step.name
+        with Run(home, AS_OF, RECIPE) as again:
+            # Later steps too, since what they were made from is replaced.
+            take(again, *(each.name for each in STEPS[first:]))
+            assert contents_of(again) == before, step.name
 
 
 def test_a_step_done_again_is_forgotten_by_none_but_the_later_ones(home: Settings) -> None:
@@ -133,16 +144,40 @@ def test_a_step_that_fails_keeps_what_it_left_the_time_before(home: Settings) ->
     assert Lake(home.lake_root, AS_OF).result("validate") == before
 
 
+def test_what_spark_raises_in_a_step_is_our_error_with_the_command_to_run(
+    spark: SparkSession, home: Settings
+) -> None:
+    def divide(run: Run) -> Counts:
+        run.spark.sql("SELECT 1 / 0").collect()
+        raise AssertionError
+
+    with (
+        Run(home, AS_OF, opened=Opened(spark=spark)) as under_way,
+        pytest.raises(EngineError, match="run: vitrina clean --as-of 2026-11-24"),
+    ):
+        under_way.step(replace(STEPS[2], work=divide))
+
+
+def test_what_a_run_was_handed_open_stays_open(spark: SparkSession, home: Settings) -> None:
+    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark)) as under_way:
+        assert under_way.spark is spark
+        assert under_way.step(STEPS[0]).rows_left > RECIPE.rows
+    assert spark.range(1).count() == 1
+
+
 def test_a_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(
     home: Settings,
 ) -> None:
-    run(home, as_of=WEEK_BEFORE)
-    earlier = contents(home, WEEK_BEFORE)
-    run(home)
+    with Run(home, WEEK_BEFORE, RECIPE) as under_way:
+        take(under_way)
+        earlier = contents_of(under_way, WEEK_BEFORE)
+    with Run(home, AS_OF, RECIPE) as under_way:
+        take(under_way)
+        later = contents_of(under_way)
     both = contents(home, WEEK_BEFORE)
     for table, rows in earlier.items():
         if table.startswith("postgres"):
-            assert both[table] == contents(home)[table] != rows
+            assert both[table] == later[table] != rows
         else:
             assert both[table] == rows, table
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from spark_server import free_port
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.topology.compose import DEPLOY
 from vitrina.contract import SALES
-from vitrina.errors import StoreUnavailable
+from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.migrate import migrate
 from vitrina.settings import Settings
@@ -73,7 +74,7 @@ def test_the_owner_owns_every_table_but_the_one_that_the_loader_swaps(
     warehouse: PostgresServer,
 ) -> None:
     found = owners(warehouse)
-    assert {*MARTS, "sale", "batch", "batch_reject", "control_total"} <= found.keys()
+    assert {*MARTS, "sale", "batch", "rejects_by_reason", "control_totals"} <= found.keys()
     sales = {name for name in found if name.startswith("sale") and name not in MARTS}
     assert len(sales) == 2, "sale and its one partition"
     assert {name for name, owner in found.items() if owner == "vitrina_loader"} == sales
@@ -116,7 +117,7 @@ def test_the_loader_may_not(warehouse: PostgresServer, statement: str) -> None:
 
 def test_the_reader_reads_sales_marts_and_ledger(warehouse: PostgresServer) -> None:
     with psycopg.connect(address(warehouse, "vitrina_reader")) as connection:
-        for table in ("sale", "batch", "batch_reject", "control_total", *MARTS):
+        for table in ("sale", "batch", "rejects_by_reason", "control_totals", *MARTS):
             assert connection.execute(f"SELECT count(*) > 0 FROM {table}").fetchone() == (True,)
 
 
@@ -203,3 +204,35 @@ def test_a_backup_restores_into_a_fresh_server_that_loads_on(
         run_batch(fresh, tmp_path, "2026-12-01")
         with postgres(address(fresh, "vitrina_reader")) as new:
             assert str(new.ledger()[0].as_of) == "2026-12-01"
+
+
+def test_the_roles_keep_their_rights_when_tables_of_0_1_0_are_migrated(
+    tmp_path: Path, home: Path
+) -> None:
+    made = (Path(__file__).parent / "version_1/postgres.sql").read_text("utf-8")
+    sales = ("sale", "sale_20261117_0123abcd")
+    with postgres_server(tmp_path / "old", "127.0.0.1", PASSWORDS, port=free_port()) as old:
+        owner = address(old, "vitrina_owner")
+        with psycopg.connect(owner) as connection:
+            connection.execute(made.replace("CREATE SCHEMA vitrina;", "").encode())
+            for table in sales:
+                connection.execute(f"ALTER TABLE {table} OWNER TO vitrina_loader".encode())
+        with (
+            postgres(address(old, "vitrina_loader")) as store,
+            pytest.raises(StoreError, match="run: vitrina migrate, as the user who owns them"),
+        ):
+            store.create_tables(SALES)
+        migrated = migrate(Settings(home=home, postgres_dsn=SecretStr(owner)))
+        assert [(each.store, each.before) for each in migrated] == [
+            ("PostgreSQL", 1),
+            ("ClickHouse", None),
+        ]
+        run_batch(old, home, "2026-11-24")
+        with postgres(address(old, "vitrina_reader")) as store:
+            assert [str(entry.as_of) for entry in store.ledger()] == [
+                "2026-11-24",
+                "2026-11-17",
+                "2026-11-10",
+            ]
+            assert len(store.rejects(date(2026, 11, 17))) == 2
+            assert len(store.control_totals(date(2026, 11, 17))) == 3

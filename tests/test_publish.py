@@ -17,15 +17,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_PRODUCT, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.rows import AS_OF, BATCH
 from vitrina.columns import arrow_schema
 from vitrina.contract import SALES, Batch
 from vitrina.errors import BatchError, ReconciliationError
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
 from vitrina.steps import publish
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -45,9 +47,8 @@ def source(database: str) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[ClickHouse]:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        yield store
+def target(clickhouse_store: ClickHouse) -> ClickHouse:
+    return clickhouse_store
 
 
 @pytest.fixture
@@ -76,15 +77,11 @@ def load(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
     ]
     amount = sum((row["sale_amount"] for row in rows), start=Money(0))
     at = datetime.now(UTC).replace(microsecond=0)
-    entry = LedgerEntry(
-        as_of=as_of,
-        source="generated",
-        seed=42,
+    entry = ledger_entry(
+        as_of,
         rows_in=len(rows) + 3,
         clean=len(rows),
         rejected=3,
-        repaired=0,
-        collapsed=0,
         total_sales_amount=amount,
         started_at=at,
         loaded_at=at,
@@ -144,7 +141,7 @@ def test_every_cell_arrives_under_the_batchs_date(
 ) -> None:
     prepare(source, FIRST)
     counts = publish.run(lake, source, target, BATCH)
-    assert counts == {
+    assert counts.marts == {
         "sales_by_region_product": 3,
         "sales_by_region": 2,
         "sales_by_product": 2,
@@ -152,7 +149,7 @@ def test_every_cell_arrives_under_the_batchs_date(
     }
     for mart in marts(SALES):
         assert shown(target, mart) == held(source, mart)
-    assert lake.result("publish")["counts"] == counts
+    assert lake.result("publish")["counts"] == counts.document()
 
 
 def test_the_ledger_goes_along(lake: Lake, source: Postgres, target: ClickHouse) -> None:
@@ -216,7 +213,8 @@ import sys
 from pathlib import Path
 from tests.rows import AS_OF, BATCH
 from vitrina.steps import publish
-from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 dsn, folder, lake = sys.argv[1:]

@@ -26,10 +26,14 @@ from tests.batches import BATCHES, GENERATED, collect, prepare, read, valid_rows
 from tests.odd_feed import ODD_TEXTS
 from tests.recomputation import FIELDS, MARTS, Table, differences, raw_feed, recompute
 from tests.rows import AS_OF, BATCH, GOOD, feed
+from vitrina import rules
 from vitrina.contract import SALES, Batch
 from vitrina.generator.feed import make_feed
-from vitrina.steps import analyze, clean, load, publish, validate
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse, embedded_clickhouse
+from vitrina.pipeline import STEPS, Opened, Run
+from vitrina.settings import Settings
+from vitrina.steps import analyze, clean, validate
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -88,11 +92,12 @@ def database(server: str, name: str) -> Iterator[str]:
 def travel(
     spark: SparkSession, name: str, root: str, target: Postgres, window: ClickHouse
 ) -> Journey:
-    """Take a batch through all six steps."""
+    """Take a batch through all steps."""
     lake, batch = prepare(spark, name, root), BATCHES[name]
-    load.run(lake, target, batch)
-    analyze.run(spark, lake, target, batch)
-    publish.run(lake, target, window, batch)
+    opened = Opened(spark, target, window)
+    with Run(Settings(lake=root), batch.as_of, opened=opened) as run:
+        for step in STEPS[3:]:
+            run.step(step)
     return Journey(
         lake,
         recompute(raw_feed(root, batch.as_of), batch.as_of),
@@ -117,7 +122,8 @@ def read_postgres(store: Postgres) -> Tables:
     assert entry is not None
     queries = {
         "sale": f"SELECT {', '.join(FIELDS)} FROM sale",
-        "reasons": f"SELECT reason, rejected_rows FROM batch_reject WHERE as_of = '{entry.as_of}'",
+        "reasons": "SELECT reason, rejected_rows FROM rejects_by_reason "
+        f"WHERE as_of = '{entry.as_of}'",
         "ledger": f"SELECT {_LEDGER} FROM batch WHERE is_current",
         **{mart: f"TABLE {mart}" for mart in MARTS},
     }
@@ -172,7 +178,7 @@ def test_the_steps_count_what_the_rules_count(journeys: Journeys, name: str) -> 
     by_rules, lake = journeys.of[name].by_rules, journeys.of[name].lake
     (counts,) = by_rules["counts"].dicts()
     reasons: dict[str, int] = dict(by_rules["reasons"].rows)
-    assert reasons.pop("conflicting_duplicate", 0) == counts["conflicting"]
+    assert reasons.pop(rules.CONFLICTING_DUPLICATE, 0) == counts["conflicting"]
     examples: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(by_rules["examples"].dicts(), key=lambda row: row["example"]):
         shown = {field: row[field] for field in FIELDS}
@@ -212,7 +218,7 @@ def test_validation_finds_each_planted_defect_by_its_name_and_nothing_else(
                 pass
             case "collapsed":
                 collapsed[int(texts[0])] += 1
-            case "conflicting_duplicate":
+            case rules.CONFLICTING_DUPLICATE:
                 conflicting[texts[0]] += 1
             case repair if repair.endswith(("_spaces", "_case")):
                 repaired[int(texts[0]), (repair,)] += 1

@@ -5,13 +5,22 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
+from tests.ledgers import ledger_entry
+from vitrina.counts import (
+    Analyzed,
+    Cleaned,
+    Counts,
+    Generated,
+    Loaded,
+    Published,
+    Validated,
+)
 from vitrina.errors import BatchError
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals
 from vitrina.pipeline import STEPS
 from vitrina.stores.lake import Lake
 from vitrina.summary import agrees, reconciliation, render, render_ledger, summarize
@@ -20,23 +29,23 @@ AS_OF = date(2026, 11, 24)
 SALE = ControlTotals("postgresql", "sale", 10_005_000, 16_656_350, Decimal("561968008.90"))
 BY_DAY = ControlTotals("clickhouse", "sales_by_day", 10_005_000, None, Decimal("561968008.90"))
 LONGEST = replace(SALE, engine="clickhouse", table="sales_by_region_product")
-COUNTS: dict[str, dict[str, Any]] = {
-    "generate": {"feed_rows": 1_015, "seed": 42},
-    "validate": {
-        "valid": 1_005,
-        "rejected": 10,
-        "repaired": 3,
-        "reasons": {"region_unknown": 4, "quantity_missing": 1, "sale_id_missing": 5},
-    },
-    "clean": {"clean": 1_000, "collapsed": 2, "conflicting": 3},
-    "load": {"total_sales": 1_000, "total_sales_amount": "12345.60"},
-    "analyze": {"sales_by_region": 4, "sales_by_product": 7},
-    "publish": {"sales_by_region": 4, "sales_by_product": 7},
+COUNTS: dict[str, Counts] = {
+    "generate": Generated("generated", 42, 1_010, 1_015, 10, 3, 2, 3),
+    "validate": Validated(
+        rows_in=1_015,
+        valid=1_005,
+        rejected=10,
+        repaired=3,
+        reasons={"region_unknown": 4, "quantity_missing": 1, "sale_id_missing": 5},
+        repairs={"region_case": 3},
+    ),
+    "clean": Cleaned(1_005, 1_000, 2, 3, 1_700, Decimal("12345.60")),
+    "load": Loaded(1_000, 1_700, Decimal("12345.60")),
+    "analyze": Analyzed({"sales_by_region": 4, "sales_by_product": 7}),
+    "publish": Published({"sales_by_region": 4, "sales_by_product": 7}),
 }
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=42,
+ENTRY = ledger_entry(
+    AS_OF,
     rows_in=10_060_000,
     clean=10_005_000,
     rejected=50_000,
@@ -55,7 +64,7 @@ def lake(tmp_path: Path) -> Lake:
     lake = Lake(str(tmp_path), AS_OF)
     for name, counts in COUNTS.items():
         with lake.step(name) as left:
-            left.counts = counts
+            left.counts = counts.document()
     return lake
 
 
@@ -67,15 +76,19 @@ def printed(what: RenderableType) -> list[str]:
 
 def test_the_summary_has_every_step_and_every_reject(lake: Lake) -> None:
     summary = summarize(lake, [SALE])
-    assert list(summary["steps"]) == [step.name for step in STEPS]
-    assert {name: step["counts"] for name, step in summary["steps"].items()} == COUNTS
-    assert summary["rejects"] == {
+    assert list(summary.results) == [step.name for step in STEPS]
+    assert {name: result.counts for name, result in summary.results.items()} == COUNTS
+    shown = summary.document()
+    assert {name: step["counts"] for name, step in shown["steps"].items()} == {
+        name: counts.document() for name, counts in COUNTS.items()
+    }
+    assert shown["rejects"] == {
         "sale_id_missing": 5,
         "region_unknown": 4,
         "conflicting_duplicate": 3,
         "quantity_missing": 1,
     }
-    assert summary["reconciliation"][0]["total_sales_amount"] == Decimal("561968008.90")
+    assert shown["reconciliation"][0]["total_sales_amount"] == Decimal("561968008.90")
 
 
 def test_there_is_no_summary_of_a_batch_that_has_not_ended(lake: Lake) -> None:
@@ -86,8 +99,11 @@ def test_there_is_no_summary_of_a_batch_that_has_not_ended(lake: Lake) -> None:
 
 def test_people_read_rows_in_the_order_of_the_steps_and_the_worst_reject_first(lake: Lake) -> None:
     summary = summarize(lake, [SALE])
-    for place, step in enumerate(summary["steps"].values(), start=1):
-        step["seconds"] = place + 0.04
+    seconds = {
+        name: replace(result, seconds=place + 0.04)
+        for place, (name, result) in enumerate(summary.results.items(), start=1)
+    }
+    summary = replace(summary, results=seconds)
     lines = printed(render(summary, "bin/vitrina"))
     steps = [line.split() for line in lines if line.split()[:1] and line.split()[0] in COUNTS]
     assert [(line[0], line[1], line[-1]) for line in steps] == [
@@ -98,8 +114,17 @@ def test_people_read_rows_in_the_order_of_the_steps_and_the_worst_reject_first(l
         ("analyze", "11", "5.0"),
         ("publish", "11", "6.0"),
     ]
+    notes = [" ".join(line[2:-1]) for line in steps]
+    assert notes == [
+        "seed 42",
+        "10 rejected, 3 repaired",
+        "2 copies collapsed, 3 in conflict",
+        "sales in PostgreSQL, 12,345.60 in all",
+        "rows of marts in PostgreSQL",
+        "rows of marts in ClickHouse",
+    ]
     assert "21.2" in [line.strip() for line in lines]
-    rejects = [line.split() for line in lines if line.split("  ")[0] in summary["rejects"]]
+    rejects = [line.split() for line in lines if line.split("  ")[0] in summary.rejects]
     assert rejects == [
         ["sale_id_missing", "5"],
         ["region_unknown", "4"],

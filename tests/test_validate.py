@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +12,11 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from tests.rows import AS_OF, BATCH, GOOD, feed
+from vitrina import rules
 from vitrina.columns import Decimal as DecimalType
 from vitrina.columns import Integer
 from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.counts import Validated
 from vitrina.errors import BatchError, FeedError
 from vitrina.steps import validate
 from vitrina.steps.validate import rejected_rows, type_rows
@@ -240,6 +241,19 @@ def test_a_contract_of_ones_own_is_all_that_has_to_change(spark: SparkSession) -
     ]
 
 
+def test_the_reasons_that_can_be_given_are_those_that_are_declared(spark: SparkSession) -> None:
+    integers = ("sale_id", "customer_id", "product_id", "quantity")
+    wrong: list[dict[str, str | None]] = [
+        dict.fromkeys(SALES.names),
+        dict.fromkeys(SALES.names, "x"),
+        {**dict.fromkeys(integers, "0"), "sale_amount": "0.001", "sale_date": "2026-02-30"},
+        {**dict.fromkeys((*integers, "sale_amount"), "9" * 20), "sale_date": "2026-11-24"},
+        {"sale_date": "2025-11-23"},
+    ]
+    found = {reason for row in reasons(spark, *wrong) for reason in row}
+    assert found == {*rules.reasons(SALES)} - {rules.CONFLICTING_DUPLICATE}
+
+
 def leave_feed(spark: SparkSession, lake: Lake, *changes: Mapping[str, str | None]) -> None:
     with lake.step("generate") as left:
         lake.write(left, "feed", feed(spark, *changes), "csv")
@@ -250,7 +264,7 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "озеро с пробелом"), AS_OF)
 
 
-def run(spark: SparkSession, lake: Lake, share: str = "1") -> dict[str, Any]:
+def run(spark: SparkSession, lake: Lake, share: str = "1") -> Validated:
     return validate.run(spark, lake, BATCH, Decimal(share))
 
 
@@ -261,18 +275,18 @@ def test_the_report_counts_rows_and_reasons_and_shows_five_examples(
     both = {"sale_id": "9", "quantity": "0", "region": None}
     leave_feed(spark, lake, *many, both, {}, {"region": "east"})
     counts = run(spark, lake)
-    assert counts == {
-        "rows_in": 10,
-        "valid": 2,
-        "rejected": 8,
-        "repaired": 1,
-        "reasons": {"quantity_below_minimum": 8, "region_missing": 1},
-        "repairs": {"region_case": 1},
-    }
+    assert counts == Validated(
+        rows_in=10,
+        valid=2,
+        rejected=8,
+        repaired=1,
+        reasons={"quantity_below_minimum": 8, "region_missing": 1},
+        repairs={"region_case": 1},
+    )
     report = lake.read_document("validate", "report.json")
     assert report is not None
     examples = report.pop("examples")
-    assert report == counts
+    assert report == counts.document() == lake.result("validate")["counts"]
     assert [row["sale_id"] for row in examples["quantity_below_minimum"]] == list("12345")
     assert examples["region_missing"] == [{**GOOD, **both}]
 
@@ -281,7 +295,7 @@ def test_what_is_counted_comes_most_frequent_first_then_by_name(
     spark: SparkSession, lake: Lake
 ) -> None:
     leave_feed(spark, lake, {"region": "?"}, {"quantity": "0"}, {"sale_id": None}, {"sale_id": ""})
-    assert list(run(spark, lake)["reasons"].items()) == [
+    assert list(run(spark, lake).reasons.items()) == [
         ("sale_id_missing", 2),
         ("quantity_below_minimum", 1),
         ("region_unknown", 1),
@@ -309,7 +323,7 @@ def test_too_many_rejects_stop_the_batch_and_name_the_dominant_reasons(
     assert lake.read_document("validate", "report.json") is not None
     with pytest.raises(BatchError, match="run: vitrina validate --as-of 2026-11-24"):
         lake.result("validate")
-    assert run(spark, lake, "0.75")["rejected"] == 3
+    assert run(spark, lake, "0.75").rejected == 3
 
 
 def test_an_empty_feed_is_refused(spark: SparkSession, lake: Lake) -> None:

@@ -11,9 +11,16 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "vitrina"
 MODULES = sorted(SOURCE.rglob("*.py"))
+# A statement: its verb, and what must follow it somewhere.
+SQL = re.compile(
+    r"\b(SELECT\b.+\bFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|(CREATE|ALTER|DROP) TABLE)\b",
+    re.DOTALL,
+)
+COMMAND = re.compile(r'\bsql (postgres|clickhouse) "')
 
 
 def imported(path: Path) -> Iterator[str]:
+    """The modules that a module imports, anywhere in it; each name of a module counts too."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
@@ -22,27 +29,113 @@ def imported(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names)
 
 
+def imports_from(path: Path, *rooms: str) -> set[str]:
+    """What a module imports from these rooms of Vitrina."""
+    inside = tuple(f"vitrina.{room}." for room in rooms)
+    return {name for name in imported(path) if f"{name}.".startswith(inside)}
+
+
+def texts(path: Path) -> Iterator[str]:
+    """The texts in a module's code, without its docstrings."""
+    tree = ast.parse(path.read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            is_docstring = id(node) in docstrings
+            # Commands that people are shown are no SQL of ours.
+            if not is_docstring and not COMMAND.search(node.value):
+                yield node.value
+
+
+def modules(*rooms: str) -> list[Path]:
+    return [path for room in rooms for path in sorted((SOURCE / room).rglob("*.py"))]
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
 def test_there_are_modules_to_look_at() -> None:
     assert {"settings.py", "lake.py", "validate.py"} <= {path.name for path in MODULES}
+    for room in ("steps", "stores", "stores/postgres", "generator"):
+        assert len(modules(room)) > 3, room
+    for room in (
+        "stores/clickhouse",
+        "observability",
+        "dashboard",
+        "dashboard/page",
+        "dashboard/grafana",
+    ):
+        assert len(modules(room)) > 2, room
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "steps").glob("*.py")), ids=lambda p: p.name)
-def test_no_step_imports_another(path: Path) -> None:
-    steps = {f"vitrina.steps.{p.stem}" for p in (SOURCE / "steps").glob("*.py")} - {
-        f"vitrina.steps.{path.stem}"
-    }
-    assert not steps & set(imported(path))
+@pytest.mark.parametrize("path", modules("steps"), ids=shown)
+def test_no_step_imports_another_nor_the_pipeline(path: Path) -> None:
+    assert imports_from(path, "steps", "pipeline") == set()
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "stores").glob("*.py")), ids=lambda p: p.name)
-def test_no_store_imports_a_step(path: Path) -> None:
-    assert not [name for name in imported(path) if name.startswith("vitrina.steps")]
+@pytest.mark.parametrize("path", modules("steps"), ids=shown)
+def test_a_step_takes_a_store_by_its_face(path: Path) -> None:
+    faces = (
+        "vitrina.stores.lake",
+        "vitrina.stores.postgres.store",
+        "vitrina.stores.clickhouse.store",
+    )
+    assert {name for name in imports_from(path, "stores") if not name.startswith(faces)} == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", modules("stores"), ids=shown)
+def test_no_store_knows_what_is_done_with_it(path: Path) -> None:
+    others = ("steps", "pipeline", "observability", "dashboard", "summary", "cli", "generator")
+    assert imports_from(path, *others) == set()
+
+
+@pytest.mark.parametrize("path", modules("generator"), ids=shown)
+def test_the_generator_knows_neither_a_step_nor_a_store(path: Path) -> None:
+    assert imports_from(path, "steps", "stores", "pipeline") == set()
+
+
+@pytest.mark.parametrize("path", modules("observability"), ids=shown)
+def test_observability_knows_neither_a_step_nor_the_inside_of_a_store(path: Path) -> None:
+    assert imports_from(path, "steps") == set()
+    found = imports_from(path, "stores")
+    assert {name for name in found if not name.startswith("vitrina.stores.addresses")} == set()
+
+
+@pytest.mark.parametrize("path", modules("dashboard"), ids=shown)
+def test_the_dashboard_knows_neither_a_step_nor_how_a_batch_runs(path: Path) -> None:
+    assert imports_from(path, "steps", "pipeline", "counts", "generator") == set()
+
+
+@pytest.mark.parametrize("path", modules("dashboard/page", "dashboard/grafana"), ids=shown)
+def test_what_draws_contains_no_sql(path: Path) -> None:
+    # An alert is a query, and is declared there.
+    if shown(path) != "dashboard/grafana/alerts.py":
+        assert [text for text in texts(path) if SQL.search(text)] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_only_stores_and_panels_contain_sql(path: Path) -> None:
+    if not shown(path).startswith(("stores/", "dashboard/")):
+        assert [text for text in texts(path) if SQL.search(text)] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=shown)
 def test_only_settings_touches_the_environment(path: Path) -> None:
     if path.name != "settings.py":
         assert not re.search(r"\b(environb?|getenv|putenv)\b", path.read_text())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_a_module_s_private_names_stay_in_it(path: Path) -> None:
+    private = [name for name in imported(path) if re.search(r"^vitrina\.(.+\.)?_[^_]", name)]
+    assert private == []
 
 
 @pytest.mark.parametrize("module", ["vitrina.cli", "vitrina.pipeline", "vitrina.marts"])

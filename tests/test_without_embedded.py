@@ -62,3 +62,26 @@ def test_a_server_that_is_named_is_asked_and_nothing_embedded(what: str, tmp_pat
     )
     assert result.returncode == 0, result.stderr
     assert "127.0.0.1:1" in result.stdout
+
+
+MISSING = {
+    "generate": ("the embedded engine", "set VITRINA_SPARK_REMOTE to use a Spark cluster"),
+}
+
+
+@pytest.mark.parametrize("command", MISSING)
+def test_a_part_that_is_not_installed_is_one_line_with_what_to_do(
+    command: str, tmp_path: Path
+) -> None:
+    part, instead = MISSING[command]
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{BLOCKED}from vitrina.cli import main\nmain()", command],
+        env={"VITRINA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"error: {part} is not installed; run: pip install 'vitrina[embedded]', or {instead}\n"
+    )

@@ -1,7 +1,8 @@
-"""Waiting until another session has come to a point, and no longer than it takes."""
+"""Waiting until something is so, and no longer than it takes."""
 
 import time
-from typing import LiteralString
+from collections.abc import Callable
+from typing import LiteralString, TypeVar
 
 import psycopg
 
@@ -11,11 +12,23 @@ WAITS_FOR_READERS: LiteralString = (
     "AND pid <> pg_backend_pid() AND query LIKE '%backend_xmin%'"
 )
 
+Found = TypeVar("Found")
+
+
+def wait_for(look: Callable[[], Found], seconds: float = 30, pause: float = 0.02) -> Found:
+    """Call `look` until it returns something true, and return that.
+
+    Raises:
+        AssertionError: it still returns nothing after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"nothing after {seconds:g} s"
+        time.sleep(pause)
+    return found
+
 
 def wait_until(dsn: str, somebody: LiteralString) -> None:
-    """Wait until the query has a row, for half a minute at most."""
-    deadline = time.monotonic() + 30
+    """Wait until the query has a row."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        while not connection.execute(somebody).fetchall():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: connection.execute(somebody).fetchall())

@@ -1,12 +1,12 @@
 #!/bin/sh
 # The databases and roles: on a fresh server the image runs this, as the superuser.
 #
-#     vitrina_owner    owns the warehouse and makes its tables (python -m vitrina.migrate)
+#     vitrina_owner    owns the warehouse, and makes and upgrades its tables (vitrina migrate)
 #     vitrina_loader   writes: all that the DAG's tasks do
 #     vitrina_reader   reads, for five minutes at most
-#     airflow          owns Airflow's database, and comes near nothing else
+#     airflow          owns Airflow's database, and can use no other
 #
-# Run again, it changes nothing but the passwords, to those of the files in SECRETS.
+# Run again, it only sets the passwords to those of the files in SECRETS.
 set -eu
 SECRETS=${SECRETS:-/run/secrets}
 export SECRETS
@@ -18,7 +18,7 @@ for name in OWNER_ LOADER_ READER_ AIRFLOW_ ''; do
     }
 done
 
-# Run again, the server would note what is there already.
+# On a second run, the server would print a notice for all that is there already.
 export PGOPTIONS='--client_min_messages=warning'
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
     --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'END'

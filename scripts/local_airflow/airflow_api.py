@@ -1,38 +1,40 @@
-"""Airflow's REST API, as far as `make up` and its test speak to it."""
+"""Airflow's REST API, as far as `make up` and the tests use it."""
 
 import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-# Whatever proxy there is, it does not lead to this machine.
+# The server is on this machine or its network: no proxy leads there.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
 class AirflowApi:
-    """The API of one server, for one user."""
+    """The API of one server, for a user who has logged in."""
 
     url: str
     token: str
 
     @classmethod
-    def of(cls, url: str, user: str, passwords: Path) -> Self:
-        """Log in with the password that the file has for the user.
+    def log_in(cls, url: str, user: str, password: str) -> Self:
+        """Log in.
 
         Raises:
-            OSError: nobody answers, or the password is refused.
+            OSError: the server does not answer, or refuses the password.
         """
-        password = json.loads(passwords.read_text(encoding="utf-8"))[user]
         answer = _ask("POST", f"{url}/auth/token", {"username": user, "password": password})
         return cls(url, answer["access_token"])
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """What the API answers; None if there is nothing of that name."""
+        """Call the API and return its answer, or None if nothing has that name.
+
+        Raises:
+            OSError: the server does not answer, or refuses the call.
+        """
         try:
             return _ask(method, f"{self.url}/api/v2/{path}", body, self.token)
         except urllib.error.HTTPError as error:
@@ -46,24 +48,24 @@ class AirflowApi:
         return self.ask("PATCH", f"dags/{dag}?update_mask=is_paused", body) is not None
 
     def import_errors(self) -> list[str]:
-        """What went wrong in DAG files, one traceback a file."""
+        """The errors in DAG files, one traceback for each file."""
         errors = self.ask("GET", "importErrors")["import_errors"]
         return [error["stack_trace"] for error in errors]
 
     def running(self, dag: str) -> list[dict[str, Any]]:
-        """The runs of a DAG that are under way, or count as such."""
+        """The runs of a DAG that Airflow counts as running."""
         answer = self.ask("GET", f"dags/{dag}/dagRuns?state=running&limit=100")
         return [] if answer is None else list(answer["dag_runs"])
 
     def fail(self, run: dict[str, Any]) -> None:
-        """Mark a run, and its tasks that run, as failed."""
+        """Mark a run and its running tasks as failed."""
         name = quote(run["dag_run_id"], safe="")
         path = f"dags/{run['dag_id']}/dagRuns/{name}?update_mask=state"
         self.ask("PATCH", path, {"state": "failed"})
 
 
 def health(url: str) -> dict[str, str | None]:
-    """The state of each part, as far as the server knows; empty as long as nobody answers."""
+    """The state of each part as the server knows it; empty while the server does not answer."""
     try:
         answer = _ask("GET", f"{url}/api/v2/monitor/health")
     except OSError:

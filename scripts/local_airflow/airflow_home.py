@@ -1,6 +1,6 @@
 """Airflow's folder, `<VITRINA_HOME>/airflow`: what `make run` and `make up` share.
 
-It holds Airflow's settings with the secrets it made for itself, its database, its logs.
+It holds Airflow's settings with generated secrets, its database and its logs.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ def data_folder() -> Path:
 
 
 def airflow_environment(data: Path) -> dict[str, str]:
-    """The environment, with an Airflow of this folder's own, whatever others there are."""
+    """The environment for this folder's own Airflow, without settings of any other Airflow."""
     home = data / "airflow"
     environment = {
         name: value
         for name, value in os.environ.items()
-        # Connections are the user's: that of the mail server, for one.
+        # Connections stay: they are the user's, such as the one to a mail server.
         if not name.startswith("AIRFLOW") or name.startswith("AIRFLOW_CONN_")
     }
     environment.update(
@@ -38,14 +38,14 @@ def airflow_environment(data: Path) -> dict[str, str]:
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home / 'airflow.db'}",
         AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(home / "logs"),
-        # Of libraries to those who call them; nothing that who runs a batch can act on.
+        # Warnings of libraries are meant for programmers; a user can do nothing about them.
         PYTHONWARNINGS="ignore",
     )
     return environment
 
 
 def is_prepared(home: Path) -> bool:
-    """Whether the database is there, and of this Airflow's version."""
+    """Whether the database exists and has this Airflow's version."""
     ready = home / "version.txt"
     return (
         (home / "airflow.db").exists()
@@ -55,23 +55,23 @@ def is_prepared(home: Path) -> bool:
 
 
 def prepare_database(home: Path, environment: dict[str, str]) -> None:
-    """Give Airflow a database of its version; an interrupted attempt leaves none.
+    """Make or migrate Airflow's database; an interrupted attempt leaves the old state.
 
-    It is made or migrated under another name and renamed when it is whole.
+    The work is done under another name, and the file is renamed when it is complete.
     """
     if is_prepared(home):
         return
     print("Preparing Airflow's own database ...", flush=True)
     ready = home / "version.txt"
     if not ready.exists():
-        # Airflow writes it at its first start, and may have been stopped meanwhile.
+        # Airflow writes it at its first start, which may have been interrupted.
         (home / "airflow.cfg").unlink(missing_ok=True)
     database = home / "airflow.db"
     fresh = home / "airflow.new.db"
     for leftover in home.glob("airflow.new.db*"):
         leftover.unlink()
     if database.exists():
-        # Not a copy of the file: a run that was killed leaves part of it in another.
+        # Copying the file is not enough: a killed run leaves part of the data in a second file.
         with (
             contextlib.closing(sqlite3.connect(database)) as old,
             contextlib.closing(sqlite3.connect(fresh)) as copy,
@@ -88,7 +88,7 @@ def prepare_database(home: Path, environment: dict[str, str]) -> None:
         check=False,
     )
     if result.returncode:
-        sys.exit(f"{result.stdout}\nAirflow's database could not be made: see above.")
+        sys.exit(f"{result.stdout}\nAirflow's database could not be made; see above.")
     fresh.replace(database)
     ready.write_text(_version(), encoding="utf-8")
 
@@ -98,19 +98,19 @@ def _version() -> str:
 
 
 class InUseError(Exception):
-    """Another command has the folder for itself."""
+    """Another command uses the folder."""
 
 
 @contextlib.contextmanager
 def in_use(home: Path, *, alone: bool) -> Iterator[int]:
-    """Say that a run of its own uses the database, or keep such runs out of it.
+    """Lock the database: shared for a `make run`, `alone` to keep such runs out.
 
-    A scheduler takes up every run that it finds under way, those of `dags test` as well, so
-    that each task would run twice at a time. Yields the descriptor of the lock: a process that
-    inherits it keeps it.
+    A scheduler resumes every unfinished run that it finds, even one of `dags test`, so each task
+    would run twice at the same time. Yields the lock's file descriptor: a process that inherits
+    it holds the lock.
 
     Raises:
-        InUseError: others use it, and `alone` was wanted, or the reverse.
+        InUseError: another process holds a lock that excludes this one.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "use.lock").open("w") as lock:

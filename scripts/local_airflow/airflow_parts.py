@@ -1,8 +1,8 @@
-"""The processes that Airflow consists of, each started once and stopped with its children.
+"""Airflow's processes: each is started once and stopped together with its children.
 
-A part leads a session of its own, so a closed terminal or a Ctrl-C does not reach it. Its pid
-file is also its lock: the part and all its children hold it, and the kernel lets it go when the
-last of them dies, so an old pid is never taken for a living part.
+Each part leads its own session, so neither Ctrl-C nor closing the terminal reaches it. Its pid
+file is also its lock. The part and all its children hold the lock, and the kernel releases it when
+the last of them dies, so an old pid is never mistaken for a running part.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 from airflow_home import AIRFLOW, ROOT
 
-# A scheduler waits for its tasks, an API server for its browsers.
+# A scheduler waits for its tasks, and an API server for open connections.
 _STOP_SECONDS = 10
 _POLL_SECONDS = 0.05
 
@@ -44,24 +44,24 @@ class Part:
         return self.home / f"{self.name}.log"
 
     def session(self) -> int | None:
-        """The id of its session, which is that of its first process; None if none lives."""
+        """The id of its session, the pid of its first process; None if no process lives."""
         with suppress(FileNotFoundError), self.pid_file.open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                # A part that has just been born writes it first of all.
+                # A new part writes its pid before anything else.
                 while not (text := self.pid_file.read_text(encoding="ascii").strip()):
                     time.sleep(_POLL_SECONDS)
                 return int(text)
         return None
 
     def runs(self) -> bool:
-        """Whether it lives, and not only what it left behind."""
+        """Whether its first process lives, and not only children that it left behind."""
         session = self.session()
         return session is not None and session in _members(session)
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Start it unless it runs, in place of what a killed one left."""
+        """Start it unless it runs; first stop what a killed one left behind."""
         if self.runs():
             return
         stop([self])
@@ -69,7 +69,7 @@ class Part:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.pid_file.open("w") as lock, self.log.open("wb") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # The shell writes the pid before it becomes the part: none runs that is not known.
+            # The shell writes the pid before it becomes the part, so every running part is known.
             known = ("/bin/sh", "-c", 'echo $$ >"$0" && exec "$@"', self.pid_file)
             subprocess.Popen(
                 [*known, *AIRFLOW, *self.command],
@@ -84,13 +84,13 @@ class Part:
 
 
 def stop(parts: Sequence[Part]) -> bool:
-    """Stop parts and all that they started, at one time, and say whether there were any.
+    """Stop several parts at once with everything that they started; return whether any ran.
 
-    Tasks are ended by force, since one that works is deaf to anything less. The next scheduler
-    finds them and starts them again; each step can be.
+    Tasks are killed, because a working task reacts to nothing less. The next scheduler finds them
+    and runs them again, which is safe for every step.
 
     Raises:
-        TimeoutError: even force did not end one.
+        TimeoutError: a process survives even SIGKILL.
     """
     asked: set[int] = set()
     found, began = False, time.monotonic()
@@ -98,10 +98,10 @@ def stop(parts: Sequence[Part]) -> bool:
         found = True
         waited = time.monotonic() - began
         if waited > 2 * _STOP_SECONDS:
-            raise TimeoutError(f"of Airflow, the sessions {sessions} do not end")
+            raise TimeoutError(f"Airflow's sessions {sessions} do not end")
         for session in sessions:
             members = _members(session)
-            # Once its first process is dead, nobody is there to end the others in good order.
+            # Once its first process is dead, nothing ends the others in good order.
             in_order = session in members and waited < _STOP_SECONDS
             for pid, group in members.items():
                 if group != session or not in_order:
@@ -116,12 +116,12 @@ def stop(parts: Sequence[Part]) -> bool:
 
 
 def anything_runs(home: Path) -> bool:
-    """Whether any part, or what it started, lives."""
+    """Whether any part lives, or anything that it started."""
     return any(Part(home, (file.stem,)).session() is not None for file in home.glob("*.pid"))
 
 
 def _members(session: int) -> dict[int, int]:
-    """The processes of a session, each with its group; a task leads a group of its own."""
+    """The processes of a session, each with its process group; a task leads its own group."""
     found = {}
     for pid in psutil.pids():
         with suppress(ProcessLookupError, PermissionError, psutil.Error):

@@ -1,4 +1,4 @@
-"""Run the `sales` DAG with Airflow's own `dags test`, on SQLite, then show the results.
+"""Run the `sales` DAG with `airflow dags test` on SQLite, then show the results.
 
 `make run` calls it. ROWS, SEED and AS_OF in the environment choose the batch.
 """
@@ -21,27 +21,30 @@ from airflow_home import (
 )
 from airflow_parts import anything_runs
 
+from vitrina.generator.recipe import ROWS, SEED
+
 QUIET = {
-    # What the tasks say is read; what Airflow says only when something is wrong.
+    # Show what the tasks log, and only warnings of Airflow itself.
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-    # While a task waits to be retried, `dags test` says so every second.
+    # While a task waits for its retry, `dags test` logs a line every second.
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "vitrina=INFO, airflow.sdk.definitions.dag=ERROR",
-    # Nobody sees lateness under `dags test`, and with a deadline 3.3.2 breaks off a good run.
+    # `dags test` reports no late runs, and with a deadline Airflow 3.3.2 aborts a good run.
     "VITRINA_ALERT_LATE_AFTER": "",
 }
 
 
 def conf() -> dict[str, int | str]:
-    """The DAG's parameters, as far as they are given."""
+    """The DAG's parameters that the environment sets."""
     given: dict[str, int | str] = {}
-    for name in ("ROWS", "SEED"):
+    for name, parameter in (("ROWS", ROWS), ("SEED", SEED)):
         text = os.environ.get(name, "").strip()
-        if text and not text.replace("_", "").isdecimal():
+        if not text:
+            continue
+        if not text.replace("_", "").isdecimal():
             sys.exit(f"{name}={text}: it must be a whole number, such as {name}=1000000")
-        if text:
-            given[name.lower()] = int(text)
-    if given.get("rows") == 0:
-        sys.exit("ROWS=0: a batch has at least one sale")
+        if not parameter.minimum <= int(text) <= parameter.maximum:
+            sys.exit(f"{name}={text}: it must be from {parameter.minimum} to {parameter.maximum}")
+        given[name.lower()] = int(text)
     if as_of := os.environ.get("AS_OF", "").strip():
         try:
             given["as_of"] = date.fromisoformat(as_of).isoformat()
@@ -64,10 +67,10 @@ def main() -> None:
             test = [*AIRFLOW, "dags", "test", "sales", "--conf", json.dumps(parameters)]
             ended = subprocess.run(test, cwd=ROOT, env=environment, check=False, pass_fds=(lock,))
     except InUseError:
-        sys.exit("Airflow is up here: trigger `sales` in its pages, or run `make down` first.")
+        sys.exit("Airflow is up: trigger `sales` in its pages, or run `make down` first.")
     if code := ended.returncode:
         print(
-            "\nThe run failed: the cause is above. Nothing half-done is shown to readers.",
+            "\nThe run failed; see the cause above. No reader sees half of a batch.",
             file=sys.stderr,
         )
         sys.exit(code)
@@ -78,7 +81,7 @@ def main() -> None:
 
 
 def show(environment: dict[str, str], *command: str) -> None:
-    """Let a command of Vitrina speak; end with it if it fails."""
+    """Run a command of Vitrina; exit with its code if it fails."""
     vitrina = Path(sys.executable).with_name("vitrina")
     shown = subprocess.run([vitrina, *command], cwd=ROOT, env=environment, check=False)
     if shown.returncode:
@@ -89,4 +92,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. `make run` starts again; nothing is doubled.")
+        sys.exit("\nInterrupted. Run `make run` again; it duplicates nothing.")

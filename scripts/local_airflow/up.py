@@ -1,10 +1,10 @@
-"""Bring Airflow up for a developer, or take it down; `make up` and `make down` call it.
+"""Start Airflow for a developer, or stop it; `make up` and `make down` call this.
 
     up.py          API server, DAG processor, scheduler and triggerer, on SQLite
-    up.py down     stops them, and the embedded PostgreSQL that a killed task left
+    up.py down     stops them, and the embedded PostgreSQL that a killed task left running
 
-State is in `<VITRINA_HOME>/airflow`, shared with `make run`. PORT in the environment chooses
-the port on 127.0.0.1. Either command can be repeated, after a crash as well.
+Their state is in `<VITRINA_HOME>/airflow`, which `make run` uses too. PORT in the environment
+chooses the port on 127.0.0.1. Both commands can be repeated, even after a crash.
 """
 
 import json
@@ -40,7 +40,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Airflow:
-    """The Airflow of one folder of data."""
+    """The Airflow of one home folder."""
 
     data: Path
 
@@ -50,7 +50,7 @@ class Airflow:
 
     @property
     def passwords(self) -> Path:
-        """JSON: the user and the password, which is made once."""
+        """A JSON file with the user and the password, made once."""
         return self.home / "passwords.json"
 
     @property
@@ -82,32 +82,36 @@ class Airflow:
         return (self.api_server, self.dag_processor, self.scheduler, self.triggerer)
 
     def api(self) -> AirflowApi:
-        return AirflowApi.of(self.url, USER, self.passwords)
+        return AirflowApi.log_in(self.url, USER, self.password())
+
+    def password(self) -> str:
+        password: str = json.loads(self.passwords.read_text(encoding="utf-8"))[USER]
+        return password
 
     def environment(self) -> dict[str, str]:
-        """What its parts are told; secrets are in the settings that Airflow made, mode 600."""
+        """The environment of its parts; secrets are in the settings that Airflow made, mode 600."""
         return airflow_environment(self.data) | {
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": self.url.rpartition(":")[2],
-            # One is enough for one person, and all of the server is then one process.
+            # One is enough for one person, and the server is then a single process.
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            # So many processes wait for tasks, which follow one another here.
+            # The number of processes that wait for tasks; here tasks run one after another.
             "AIRFLOW__CORE__PARALLELISM": "2",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-            # Seconds after which tasks are found that a crash has left to nobody.
+            # After so many seconds the scheduler finds tasks that a crash has orphaned.
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         }
 
 
 def up(airflow: Airflow, port: int) -> None:
-    """Start what does not run, wait until all of it is healthy, and unpause the DAG."""
+    """Start every part that does not run, wait until all are healthy, and unpause the DAG."""
     if not is_prepared(airflow.home) or not airflow.api_server.runs():
-        stop_all(airflow)  # the rest is of another version, or knows another port
+        stop_all(airflow)  # the other parts have another version, or another port
         check_free(port)
         airflow.port_file.write_text(str(port), encoding="ascii")
     environment = airflow.environment()
@@ -129,27 +133,29 @@ def up(airflow: Airflow, port: int) -> None:
 
 
 def wait(parts: Sequence[Part], ready: Callable[[], bool], deadline: float) -> None:
-    """Wait until something is so; end the command if a part ends, or when it takes too long."""
+    """Wait until `ready`; exit if a part ends or the deadline passes."""
     while not ready():
         for part in parts:
             if not part.runs():
-                said = part.log.read_text(encoding="utf-8", errors="replace").splitlines()
-                sys.exit("\n".join([*said[-20:], f"\nAirflow's {part.name} ended; see {part.log}"]))
+                lines = part.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                sys.exit(
+                    "\n".join([*lines[-20:], f"\nAirflow's {part.name} ended; see {part.log}"])
+                )
         if time.monotonic() > deadline:
             logs = ", ".join(str(part.log) for part in parts)
-            sys.exit(f"Airflow is not ready after {_START_SECONDS} s; what it said: {logs}")
+            sys.exit(f"Airflow is not ready after {_START_SECONDS} s; see its logs: {logs}")
         time.sleep(_POLL_SECONDS)
 
 
 def unpause(api: AirflowApi) -> bool:
-    """Unpause the DAG; False as long as its file has not been read."""
+    """Unpause the DAG; False until its file has been read."""
     if errors := api.import_errors():
         sys.exit("\n".join([*errors, f"The DAG `{DAG}` cannot be read; Airflow is up without it."]))
     return api.unpause(DAG)
 
 
 def fail_killed_tests(api: AirflowApi) -> None:
-    """Fail the runs of `make run` that were killed: a scheduler would take up all at once."""
+    """Fail the runs of `make run` that were killed: the scheduler would resume all of them."""
     for run in api.running(DAG):
         if run["triggered_by"] == "test":
             api.fail(run)
@@ -157,17 +163,17 @@ def fail_killed_tests(api: AirflowApi) -> None:
 
 def check_free(port: int) -> None:
     with socket.socket() as probe:
-        # As servers do: a port is free again as soon as its server has ended.
+        # As servers do it: a port is free as soon as its server has ended.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
             probe.listen()
         except OSError as error:
-            sys.exit(f"PORT={port}: {error.strerror}; try another, such as make up PORT=8081")
+            sys.exit(f"PORT={port}: {error.strerror}; choose another, such as make up PORT=8081")
 
 
 def make_password(file: Path) -> None:
-    """Make the user's password unless there is one; Airflow would print its own into a log."""
+    """Make the user's password unless there is one; Airflow would write its own to a log."""
     if file.exists():
         return
     fresh = file.with_suffix(".new")
@@ -177,16 +183,16 @@ def make_password(file: Path) -> None:
 
 
 def stop_all(airflow: Airflow) -> bool:
-    """Stop every part, and say whether there was any."""
-    # The server last: the others speak to it to their end.
+    """Stop every part; return whether any ran."""
+    # The API server last: the others call it until they end.
     others = stop([part for part in airflow.parts if part != airflow.api_server])
     return stop([airflow.api_server]) or others
 
 
 def down(airflow: Airflow) -> bool:
-    """Stop every part and the embedded PostgreSQL, and say whether there was any part.
+    """Stop every part and the embedded PostgreSQL; return whether any part ran.
 
-    A killed task leaves the server behind. Somebody else who uses it keeps it.
+    A killed task leaves the server running. It stays if another process uses it.
     """
     found = stop_all(airflow)
     folder = airflow.data / "postgres"
@@ -199,7 +205,7 @@ def down(airflow: Airflow) -> bool:
 def wanted_port() -> int:
     text = os.environ.get("PORT", "").strip() or "8080"
     if not text.isdecimal() or not 0 < int(text) < 2**16:
-        sys.exit(f"PORT={text}: it must be the number of a port, such as PORT=8080")
+        sys.exit(f"PORT={text}: it must be a port number, such as PORT=8080")
     return int(text)
 
 
@@ -209,7 +215,7 @@ def main() -> None:
         if sys.argv[1:] == ["down"]:
             print("Airflow is down." if down(airflow) else "Airflow was not up.")
             return
-        load_settings()  # what is misspelt is said here, not by each task
+        load_settings()  # a misspelt setting is reported here, not by each task
         up(airflow, wanted_port())
     print(f"""
 Airflow is up and healthy: {airflow.url}
@@ -223,8 +229,8 @@ if __name__ == "__main__":
     try:
         main()
     except InUseError:
-        sys.exit("A `make run`, `make up` or `make down` is under way here; wait until it ends.")
+        sys.exit("Another `make run`, `make up` or `make down` is running; wait until it ends.")
     except (TimeoutError, VitrinaError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. `make up` goes on where it is needed; `make down` stops all.")
+        sys.exit("\nInterrupted. `make up` continues; `make down` stops everything.")

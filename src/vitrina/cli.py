@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,8 +24,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vitrina import __version__
+from vitrina.contract import TIME_ZONE
+from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
-from vitrina.generator.recipe import Recipe
+from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import STEPS, Run, Step
 from vitrina.settings import Settings, load_settings
 
@@ -36,13 +38,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="vitrina",
-    help="A store's sales, turned every week into figures that people can trust.",
+    help="A fully automated weekly pipeline that turns an online store's sales into figures "
+    "you can trust.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-# A pipe has no width to keep to.
+# Lines are cut to the width of a terminal, and not at all for a pipe.
 out = Console() if sys.stdout.isatty() else Console(width=1000)
 err = Console(stderr=True)
 
@@ -56,17 +59,17 @@ AsOf = Annotated[
     str | None,
     typer.Option(
         metavar="YYYY-MM-DD",
-        help="The batch: sales of the 365 days before this date. Today in Moscow, unless given.",
+        help="The batch: the sales of the 365 days before this date. Today in Moscow, by default.",
     ),
 ]
-Rows = Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many sales to generate.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another seed, other sales.")]
+Rows = Annotated[int, typer.Option(min=ROWS.minimum, max=ROWS.maximum, help=f"{ROWS.description}.")]
+Seed = Annotated[int, typer.Option(min=SEED.minimum, max=SEED.maximum, help=f"{SEED.description}.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def main() -> None:
-    """The entry point: the user's own mistakes are one line and exit code 1."""
-    # At its end Python would look through all that was imported for what it could free.
+    """The entry point. A mistake of the user's is one line on stderr and exit code 1."""
+    # Spares a search through all imported modules for garbage when Python ends.
     atexit.register(gc.freeze)
     try:
         # A command that ends early hands back its exit code instead of raising.
@@ -75,7 +78,7 @@ def main() -> None:
         message = str(error)
     except typer.TyperException as error:
         if not error.format_message():
-            # Without arguments the help has been printed, which says it all.
+            # There were no arguments, and the help has been printed.
             raise SystemExit(error.exit_code) from None
         message = f"{error.format_message().rstrip('.')}; see: {_program()} --help"
     except (KeyboardInterrupt, typer.Abort):
@@ -98,58 +101,49 @@ def _root(
 
 @app.command(epilog="Example: vitrina run --rows 100000 --as-of 2026-11-24")
 def run(
-    as_of: AsOf = None, rows: Rows = 1_000_000, seed: Seed = 42, as_json: AsJson = False
+    as_of: AsOf = None,
+    rows: Rows = ROWS.default,
+    seed: Seed = SEED.default,
+    as_json: AsJson = False,
 ) -> None:
-    """Run all six steps of a batch, from generated sales to the published marts."""
-    with _run(as_of, rows, seed) as under_way:
+    """Run every step of a batch, from generated sales to the published marts."""
+    with Run(load_settings(), _date(as_of), Recipe(rows, seed)) as under_way:
         for step in STEPS:
             _do(under_way, step)
         _print_summary(under_way.lake, under_way.postgres, as_json)
 
 
-@app.command(epilog="Example: vitrina generate --rows 100000 --seed 7 --as-of 2026-11-24")
-def generate(
-    as_of: AsOf = None, rows: Rows = 1_000_000, seed: Seed = 42, as_json: AsJson = False
-) -> None:
-    """Generate a feed of sales, with defects planted and counted in truth.json."""
-    _one_step("generate", as_of, as_json, rows, seed)
+def _command(step: Step) -> Callable[..., None]:
+    """The function of a step's command, whose parameters are the command's options."""
+
+    def with_recipe(
+        as_of: AsOf = None,
+        rows: Rows = ROWS.default,
+        seed: Seed = SEED.default,
+        as_json: AsJson = False,
+    ) -> None:
+        _one_step(step, as_of, Recipe(rows, seed), as_json)
+
+    def without_recipe(as_of: AsOf = None, as_json: AsJson = False) -> None:
+        _one_step(step, as_of, Recipe(), as_json)
+
+    return with_recipe if step.takes_recipe else without_recipe
 
 
-@app.command(epilog="Example: vitrina validate --as-of 2026-11-24")
-def validate(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Type every field of the feed; reject bad rows with every reason, see report.json."""
-    _one_step("validate", as_of, as_json)
-
-
-@app.command(epilog="Example: vitrina clean --as-of 2026-11-24")
-def clean(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Keep one row per sale; copies collapse, conflicts are kept with the rejects."""
-    _one_step("clean", as_of, as_json)
-
-
-@app.command(epilog="Example: vitrina load --as-of 2026-11-24")
-def load(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Replace the sales in PostgreSQL by the batch's, in one transaction."""
-    _one_step("load", as_of, as_json)
-
-
-@app.command(epilog="Example: vitrina analyze --as-of 2026-11-24")
-def analyze(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Compute the marts and swap them in once they reconcile with the sales."""
-    _one_step("analyze", as_of, as_json)
-
-
-@app.command(epilog="Example: vitrina publish --as-of 2026-11-24")
-def publish(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Publish the marts to ClickHouse under the batch's date."""
-    _one_step("publish", as_of, as_json)
+for _step in STEPS:
+    _recipe = " --rows 100000 --seed 7" if _step.takes_recipe else ""
+    app.command(
+        _step.name,
+        help=_step.help,
+        epilog=f"Example: vitrina {_step.name}{_recipe} --as-of 2026-11-24",
+    )(_command(_step))
 
 
 @app.command(epilog="Example: vitrina summary --as-of 2026-11-24")
 def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """What became of a batch: rows through each step, rejects, reconciliation, seconds.
+    """Show what became of a batch: rows through each step, rejects, reconciliation, seconds.
 
-    Of the batch that PostgreSQL holds, unless another is asked for.
+    By default it is the batch that PostgreSQL holds.
     """
     from vitrina.stores.lake import Lake
     from vitrina.stores.opening import open_postgres
@@ -165,7 +159,7 @@ def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: vitrina status --json")
 def status(as_json: AsJson = False) -> None:
-    """The ledger: every batch loaded, and the reconciliation of each import."""
+    """Show the ledger: every batch loaded, and whether each import reconciles."""
     from vitrina.stores.opening import open_postgres
     from vitrina.summary import ledger_json, render_ledger
 
@@ -179,6 +173,21 @@ def status(as_json: AsJson = False) -> None:
         out.print(render_ledger(entries))
 
 
+@app.command(epilog="Example: vitrina migrate")
+def migrate(as_json: AsJson = False) -> None:
+    """Create the tables of both stores, or upgrade those of an older Vitrina."""
+    from vitrina.migrate import migrate
+
+    with _busy("migrating"):
+        migrated = migrate(load_settings())
+    if as_json:
+        _print_json([vars(store) for store in migrated])
+        return
+    for store in migrated:
+        before = "no tables" if store.before is None else f"version {store.before}"
+        out.print(f"{store.store}: {before} before, version {store.now} now")
+
+
 @app.command(epilog="Example: vitrina dashboard --lang ru --out sales.html")
 def dashboard(
     lang: Annotated[
@@ -189,21 +198,21 @@ def dashboard(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Where to write it; dashboard.html (dashboard.ru.html) in VITRINA_HOME, "
-            "unless given.",
+            help="Where to write it. By default dashboard.html (dashboard.ru.html) in "
+            "VITRINA_HOME.",
             show_default=False,
         ),
     ] = None,
     serve: Annotated[
         bool,
-        typer.Option("--serve", help="Serve it on 127.0.0.1 instead, anew when a batch lands."),
+        typer.Option("--serve", help="Serve it on 127.0.0.1 instead; it follows each new batch."),
     ] = False,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to serve at; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="The port to serve it at; 0 takes a free one.")
     ] = 8765,
     as_json: AsJson = False,
 ) -> None:
-    """Write the dashboard of the newest import: one HTML file that needs no network."""
+    """Write the dashboard of the newest import, one HTML file that needs no network."""
     from vitrina.contract import SALES
     from vitrina.dashboard.texts import Language
 
@@ -231,11 +240,11 @@ def dashboard(
 
 @app.command(epilog='Example: vitrina sql postgres "SELECT * FROM sales_by_region"')
 def sql(
-    store: Annotated[Store, typer.Argument(help="Which store to ask.")],
+    store: Annotated[Store, typer.Argument(help="The store to query.")],
     query: Annotated[str, typer.Argument(help="One statement; it cannot change anything.")],
     as_json: AsJson = False,
 ) -> None:
-    """Query a store, so that no client has to be installed for a look."""
+    """Query a store without installing a client for it."""
     from vitrina.stores.opening import open_clickhouse, open_postgres
 
     settings = load_settings()
@@ -267,29 +276,20 @@ def _serve(settings: Settings, language: "Language", port: int, as_json: bool) -
         else:
             out.print(server.url, markup=False, highlight=False)
         sys.stdout.flush()
-        err.print("The page renews itself when a batch lands. Ctrl-C ends this.")
+        err.print("The page renews itself when a batch lands. Ctrl-C stops the server.")
         with suppress(KeyboardInterrupt):
             Event().wait()
 
 
-def _one_step(
-    name: str, as_of: str | None, as_json: bool, rows: int = 1_000_000, seed: int = 42
-) -> None:
-    step = next(step for step in STEPS if step.name == name)
-    with _run(as_of, rows, seed) as under_way:
+def _one_step(step: Step, as_of: str | None, recipe: Recipe, as_json: bool) -> None:
+    with Run(load_settings(), _date(as_of), recipe) as under_way:
         counts = _do(under_way, step)
     if as_json:
-        _print_json({"as_of": str(under_way.batch.as_of), "step": name, **counts})
+        day = under_way.batch.as_of
+        _print_json({"as_of": day, "step": step.name, **counts.document()})
 
 
-@contextmanager
-def _run(as_of: str | None, rows: int = 1_000_000, seed: int = 42) -> Iterator[Run]:
-    settings = load_settings()
-    with Run(settings, _date(as_of), Recipe(rows=rows, seed=seed)) as under_way:
-        yield under_way
-
-
-def _do(under_way: Run, step: Step) -> dict[str, Any]:
+def _do(under_way: Run, step: Step) -> Counts:
     started = time.perf_counter()
     with _busy(f"{step.name}: {step.summary}"):
         counts = under_way.step(step)
@@ -303,13 +303,13 @@ def _print_summary(lake: "Lake", store: "Postgres", as_json: bool) -> None:
     with _busy("reading the summary"):
         found = summarize(lake, store.control_totals(lake.as_of))
     if as_json:
-        _print_json(found)
+        _print_json(found.document())
     else:
         out.print(render(found, _program()))
 
 
 def _program() -> str:
-    """This program, as the reader can call it from where they are."""
+    """The command that starts this program from the current folder."""
     found, here = shutil.which("vitrina"), Path(sys.argv[0]).absolute()
     if found is not None and Path(found).absolute() == here:
         return "vitrina"
@@ -331,7 +331,7 @@ def _busy(what: str) -> Iterator[None]:
 
 def _date(text: str | None) -> date:
     if text is None:
-        return datetime.now(ZoneInfo("Europe/Moscow")).date()
+        return datetime.now(ZoneInfo(TIME_ZONE)).date()
     try:
         return date.fromisoformat(text)
     except ValueError:

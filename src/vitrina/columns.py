@@ -1,7 +1,7 @@
 """What a column can be, in the words of every engine.
 
-A contract and the marts declare their columns with these types; Spark, Arrow, PostgreSQL
-and ClickHouse each get their own spelling from here, so that the four cannot drift apart.
+The contract, the marts and the ledger declare their columns with these types. Spark, Arrow,
+PostgreSQL and ClickHouse each get their own spelling from here, so the four cannot drift apart.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,37 @@ class Text:
     """A short label with few distinct values: a region, a class, a reason."""
 
 
-ColumnType = Integer | Decimal | Date | Text
+@dataclass(frozen=True)
+class FreeText:
+    """Text of any kind, such as a file's name."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A sum of decimals that has to hold whatever the contract says one day.
+
+    PostgreSQL keeps it without a limit; elsewhere it has `precision` digits, `scale` of them
+    after the point.
+    """
+
+    precision: int
+    scale: int
+
+
+@dataclass(frozen=True)
+class Timestamp:
+    """A moment in UTC, exact to the millisecond at least."""
+
+
+@dataclass(frozen=True)
+class Boolean:
+    pass
+
+
+FieldType = Integer | Decimal | Date | Text
+"""What a field of a sale can be."""
+
+ColumnType = FieldType | FreeText | Amount | Timestamp | Boolean
 
 
 @dataclass(frozen=True)
@@ -57,12 +87,16 @@ def spark_type(type_: ColumnType) -> str:
     match type_:
         case Integer(bits):
             return "int" if bits == 32 else "bigint"
-        case Decimal(precision, scale):
+        case Decimal(precision, scale) | Amount(precision, scale):
             return f"decimal({precision},{scale})"
         case Date():
             return "date"
-        case Text():
+        case Text() | FreeText():
             return "string"
+        case Timestamp():
+            return "timestamp"
+        case Boolean():
+            return "boolean"
 
 
 def arrow_schema(columns: Iterable[Column]) -> "pa.Schema":
@@ -71,7 +105,7 @@ def arrow_schema(columns: Iterable[Column]) -> "pa.Schema":
     >>> arrow_schema([Column("share", Decimal(7, 6), "Share of the amount, of 1")])
     share: decimal128(7, 6)
     """
-    # Late: a DAG file that only names the marts should not have to wait for Arrow.
+    # Imported late, since a DAG file that only names the marts needs no Arrow.
     import pyarrow as pa
 
     return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
@@ -83,12 +117,16 @@ def _arrow_type(type_: ColumnType) -> "pa.DataType":
     match type_:
         case Integer(bits):
             return pa.int32() if bits == 32 else pa.int64()
-        case Decimal(precision, scale):
+        case Decimal(precision, scale) | Amount(precision, scale):
             return pa.decimal128(precision, scale)
         case Date():
             return pa.date32()
-        case Text():
+        case Text() | FreeText():
             return pa.string()
+        case Timestamp():
+            return pa.timestamp("ms", "UTC")
+        case Boolean():
+            return pa.bool_()
 
 
 def postgres_type(type_: ColumnType) -> str:
@@ -102,10 +140,18 @@ def postgres_type(type_: ColumnType) -> str:
             return "integer" if bits == 32 else "bigint"
         case Decimal(precision, scale):
             return f"numeric({precision},{scale})"
-        case Date():
-            return "date"
-        case Text():
-            return "text"
+        case Date() | Text() | FreeText() | Amount() | Timestamp() | Boolean():
+            return _POSTGRES[type(type_)]
+
+
+_POSTGRES: dict[type, str] = {
+    Date: "date",
+    Text: "text",
+    FreeText: "text",
+    Amount: "numeric",
+    Timestamp: "timestamp with time zone",
+    Boolean: "boolean",
+}
 
 
 def clickhouse_type(column: Column) -> str:
@@ -124,9 +170,13 @@ def _clickhouse_name(type_: ColumnType) -> str:
     match type_:
         case Integer(bits):
             return f"Int{bits}"
-        case Decimal(precision, scale):
+        case Decimal(precision, scale) | Amount(precision, scale):
             return f"Decimal({precision}, {scale})"
         case Date():
             return "Date32"
-        case Text():
+        case Text() | FreeText():
             return "String"
+        case Timestamp():
+            return "DateTime64(3, 'UTC')"
+        case Boolean():
+            return "Bool"

@@ -1,15 +1,15 @@
-"""What a sale is: the one declaration that every step is handed.
+"""What a sale is, declared once and handed to every step.
 
 The Spark schema, the tables in PostgreSQL and ClickHouse, the validation rules and the
-table in `docs/contract.md` all follow from a `Contract`. A store with other regions, limits
-or fields brings another value of it; no step has to change.
+table in `docs/contract.md` all follow from a `Contract`. For a store with other regions, limits
+or fields, write another `Contract`; no step has to change.
 """
 
 import datetime
 from dataclasses import dataclass
 from decimal import Decimal as Money
 
-from vitrina.columns import Column, Date, Decimal, Integer, Text
+from vitrina.columns import Column, Date, Decimal, FieldType, Integer, Text
 from vitrina.errors import SettingsError
 
 TIME_ZONE = "Europe/Moscow"
@@ -18,12 +18,13 @@ TIME_ZONE = "Europe/Moscow"
 
 @dataclass(frozen=True)
 class Field(Column):
-    """A column of the feed, with the rules its value must keep.
+    """A column of the feed, with the rules that its value must keep.
 
     `minimum` and `maximum` are inclusive and belong to integers and decimals; `allowed`
-    belongs to texts, and its order is the order in which people list the values.
+    belongs to labels, and its order is the order in which people list the values.
     """
 
+    type: FieldType
     minimum: int | Money | None = None
     maximum: int | Money | None = None
     allowed: tuple[str, ...] = ()
@@ -33,9 +34,9 @@ class Field(Column):
 class Contract:
     """The fields of a sale, in their order, and how many days one batch covers.
 
-    The seven fields that the marts are computed from must be there under their names; a
-    store may change their limits and the allowed regions, and add fields of its own, which
-    are validated, cleaned and loaded with the rest.
+    It must have the seven fields that the marts are computed from, under their names. A store
+    may change their limits and the allowed regions, and add fields of its own, which are
+    validated, cleaned and loaded with the rest.
 
     Raises:
         SettingsError: a needed field is missing, has the wrong kind of type, or `days` is

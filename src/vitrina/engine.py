@@ -7,7 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vitrina.errors import SettingsError, StoreUnavailable
+from vitrina.errors import (
+    EngineError,
+    NotInstalled,
+    SettingsError,
+    StoreUnavailable,
+    VitrinaError,
+)
 from vitrina.settings import Settings, configure_embedded_engine
 
 if TYPE_CHECKING:
@@ -16,8 +22,13 @@ if TYPE_CHECKING:
 _DEFAULT_PORT = 15002
 _REACH_SECONDS = 10
 
-# Imports of engines stay inside the functions: a forked child that inherits a started
-# engine hangs, and a command that needs none should not wait for one.
+# Engines are imported inside the functions: a forked child that inherits a started engine
+# hangs, and a command that needs none should not wait for one.
+
+# gRPC's status when a server has stopped or is stopping.
+_GONE = ("UNAVAILABLE", "CANCELLED", "ABORTED", "DEADLINE_EXCEEDED")
+# How the error begins that a restarted server gives to a session it does not know.
+_UNKNOWN_SESSION = "INVALID_HANDLE"
 
 
 @contextmanager
@@ -26,7 +37,8 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
 
     Raises:
         StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
-        SettingsError: the Spark there is older than its client here.
+        SettingsError: the Spark there is older than its client here, or no Spark is named and
+            the embedded engine is not installed.
     """
     if settings.spark_remote is not None:
         import pyspark
@@ -37,9 +49,14 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
             yield session
         return
     configure_embedded_engine(settings)
-    from pysail.spark import SparkConnectServer
+    try:
+        from pysail.spark import SparkConnectServer
+    except ImportError as error:
+        raise NotInstalled(
+            "the embedded engine", "embedded", "set VITRINA_SPARK_REMOTE to use a Spark cluster"
+        ) from error
 
-    # The name keeps the server alive: collected, it would leave the client retrying for ever.
+    # The variable keeps the server alive. If it were collected, the client would retry for ever.
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     try:
@@ -50,8 +67,85 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
         server.stop()
 
 
+@contextmanager
+def spark_failures(settings: Settings, again: str) -> Iterator[None]:
+    """Turn what Spark raises into our errors, in one line that ends with `again`, what to do.
+
+    An error that the client raises by itself, without asking Spark (`PySparkTypeError` and its
+    like), is a bug of ours: it passes unchanged and keeps its traceback. Whatever comes from
+    Spark is translated, even a plan that it cannot analyze, since a file that has gone or may
+    not be read looks the same.
+
+    Raises:
+        StoreUnavailable: Spark has gone, was restarted or is going down.
+        EngineError: Spark could not compute or write what it was asked for.
+    """
+    try:
+        yield
+    except VitrinaError:
+        raise
+    except Exception as error:
+        # If PySpark is not loaded, the error is not from Spark. Loading it takes a second.
+        if "pyspark" not in sys.modules or not _is_sparks(error):
+            raise
+        name = _name(settings)
+        if reason := _gone(error):
+            raise StoreUnavailable(f"{name} no longer answers ({reason}); {again}") from error
+        lines = str(error).strip().splitlines() or [""]
+        text = f"{type(error).__name__}: {lines[0]}".rstrip(".: ")
+        raise EngineError(f"{name} failed: {text}; {again}") from error
+
+
+def _is_sparks(error: Exception) -> bool:
+    """Whether the error comes from Spark, rather than from a wrong call of its client."""
+    import grpc
+    from pyspark import errors
+
+    # `PySparkRuntimeError` is not among them: the client raises it when a session has failed.
+    mistakes = (
+        errors.PickleException,
+        errors.PySparkAssertionError,
+        errors.PySparkAttributeError,
+        errors.PySparkImportError,
+        errors.PySparkIndexError,
+        errors.PySparkKeyError,
+        errors.PySparkNotImplementedError,
+        errors.PySparkPicklingError,
+        errors.PySparkTypeError,
+        errors.PySparkValueError,
+        errors.SessionNotSameException,
+    )
+    return isinstance(error, errors.PySparkException | grpc.RpcError) and not isinstance(
+        error, mistakes
+    )
+
+
+def _gone(error: Exception) -> str | None:
+    """Why Spark does not answer; None if it does."""
+    from pyspark.errors import PySparkException
+    from pyspark.errors.exceptions.connect import SparkConnectGrpcException
+
+    if isinstance(error, PySparkException):
+        condition = error.getCondition() or ""
+        if condition.startswith(_UNKNOWN_SESSION):
+            return condition
+        if not isinstance(error, SparkConnectGrpcException):
+            return None
+        status = error.getGrpcStatusCode()
+    else:
+        # What gRPC raises is the call itself, which knows its status.
+        status = error.code()  # type: ignore[attr-defined]
+    return status.name if status.name in _GONE else None
+
+
+def _name(settings: Settings) -> str:
+    if settings.spark_remote is None:
+        return "the embedded engine"
+    return f"Spark at {_shown(settings.spark_remote)}"
+
+
 def _reach(remote: str) -> None:
-    """Find out whether anybody listens, since the client itself would ask for ten minutes."""
+    """Find out whether anything listens, since the client itself would try for ten minutes."""
     address = urlsplit(remote)
     try:
         port = address.port or _DEFAULT_PORT
@@ -61,10 +155,9 @@ def _reach(remote: str) -> None:
 
 
 def require_version(server: str, client: str, remote: str) -> None:
-    """Refuse a Spark older than its client, which may be asked for what it does not know.
+    """Refuse a Spark older than its client, which may ask it for what it does not know.
 
-    A newer one will do, and its Python may be any: no step has functions that run there. A
-    deployment of ours holds it to more: `require_python_of_workers`.
+    A newer one will do, whatever its Python: no step has functions that run there.
 
     Raises:
         SettingsError: it is older, by its major or minor version.
@@ -74,28 +167,6 @@ def require_version(server: str, client: str, remote: str) -> None:
             f"VITRINA_SPARK_REMOTE: Spark at {remote} is {server}, older than its client here, "
             f"{client}; point to a newer one, or install the client of its version"
         )
-
-
-def require_python_of_workers(session: "SparkSession", remote: str) -> None:
-    """Have every core of the cluster run a function of this process's Python.
-
-    Raises:
-        SettingsError: a worker has no Python, or one of another minor version.
-    """
-    from pyspark.errors import PySparkException
-
-    try:
-        # As many tasks as there are cores, unless told otherwise; a lambda goes there by value.
-        session.range(10_000).mapInArrow(lambda batches: batches, "id long").count()
-    except PySparkException as error:
-        here = "{}.{}".format(*sys.version_info)
-        lines = str(error).strip().splitlines()
-        reason = next((line for line in lines if "PYTHON_VERSION_MISMATCH" in line), lines[0])
-        raise SettingsError(
-            f"VITRINA_SPARK_REMOTE: workers of Spark at {_shown(remote)} do not run functions of "
-            f"the Python here, {here}: {reason.rpartition('Error: ')[2].rstrip('.')}; build both "
-            f"images from one Python, or set PYSPARK_PYTHON there to a Python {here}"
-        ) from error
 
 
 def _minor(version: str) -> tuple[int, ...]:
@@ -125,5 +196,5 @@ def _session(remote: str) -> Iterator["SparkSession"]:
             raise StoreUnavailable(f"Spark at {_shown(remote)} refuses: {error}") from error
         yield session
     finally:
-        # Before its server: the other way round the client retries for ten minutes.
+        # It stops before its server; otherwise the client would retry for ten minutes.
         session.stop()

@@ -1,13 +1,15 @@
-"""Everything that can go wrong and is not a bug of Vitrina.
+"""Everything that can go wrong without being a bug of Vitrina.
 
     VitrinaError
     ├── SettingsError            a setting, parameter or contract is unusable
+    │   └── NotInstalled         an optional part of Vitrina is needed and not installed
     ├── BatchError               a step was asked for before the one it builds on
     ├── FeedError                the feed cannot be read or is too bad to load
     ├── CorruptFile              a file of the lake is not the one that was written
-    ├── ReconciliationError      two engines disagree about a figure
+    ├── ReconciliationError      two engines, or two steps, disagree about a figure
+    ├── EngineError              Spark could not compute or write what it was asked for
     └── StoreError               a store refused what was asked
-        └── StoreUnavailable     a store cannot be reached or is busy: worth another try
+        └── StoreUnavailable     a store, or Spark, cannot be reached or is busy: try again
 
 The command line prints these as one line and exits with 1; Airflow retries only those
 that are `transient`. Any other exception is a bug and keeps its traceback.
@@ -27,6 +29,19 @@ class SettingsError(VitrinaError):
     pass
 
 
+class NotInstalled(SettingsError):
+    """`part` is what is missing, `extra` the extra of the package that brings it.
+
+    `instead` says what else would do: a variable to set, for one.
+    """
+
+    def __init__(self, part: str, extra: str, instead: str = "") -> None:
+        super().__init__(
+            f"{part} is not installed; run: pip install 'vitrina[{extra}]'"
+            + (f", or {instead}" if instead else "")
+        )
+
+
 class BatchError(VitrinaError):
     pass
 
@@ -40,10 +55,10 @@ class CorruptFile(VitrinaError):
 
 
 class ReconciliationError(VitrinaError):
-    """One figure of one mart differs between two engines.
+    """One figure of a table differs between two engines or two steps.
 
-    `expected` is what the store upstream holds, `actual` what the store downstream shows;
-    None stands for a row that is missing there.
+    `expected` is what was there first, `actual` what was made from it; None stands for a row
+    that is missing.
     """
 
     def __init__(
@@ -65,6 +80,10 @@ class ReconciliationError(VitrinaError):
             f"{mart}.{measure}{row} does not reconcile: {_figure(*expected)}, "
             f"{_figure(*actual)}; {left}"
         )
+
+
+class EngineError(VitrinaError):
+    pass
 
 
 class StoreError(VitrinaError):

@@ -1,8 +1,20 @@
-"""The ledger: what is known of a batch besides its sales, the same in every store."""
+"""The ledger: what is known of a batch besides its sales, the same in every store.
 
+Its tables are declared here, once: both stores create, fill and read theirs from `tables`. Of a
+column that only PostgreSQL has, ClickHouse knows nothing: an import that it lists is published.
+A new column also takes a line in `stores/versions.py`, for the tables that are there already.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
+
+from vitrina.columns import Amount, Boolean, Column, Date, FreeText, Integer, Text, Timestamp
+from vitrina.columns import Decimal as DecimalType
+from vitrina.contract import SALES, Contract
+from vitrina.marts import marts
 
 
 @dataclass(frozen=True)
@@ -39,3 +51,115 @@ class LedgerEntry:
     published_at: datetime | None = None
     is_current: bool = False
     """Whether `sale` holds it now; with `analyzed_at`, so do the marts."""
+
+
+@dataclass(frozen=True)
+class LedgerTable:
+    """One table of the ledger: one row per batch and `key`.
+
+    `columns` are those of both stores, without what names the batch there: `as_of` in
+    PostgreSQL, `import_date` in ClickHouse. `of_postgres` are PostgreSQL's alone.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    of_postgres: tuple[Column, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of both stores, by name."""
+        return tuple(column.name for column in self.columns)
+
+
+AS_OF = Column("as_of", Date(), "Names the batch: the day after its last")
+
+BATCH, REJECTS_BY_REASON, CONTROL_TOTALS = "batch", "rejects_by_reason", "control_totals"
+
+NAMES = (BATCH, REJECTS_BY_REASON, CONTROL_TOTALS)
+"""The ledger's tables, each after those that it refers to."""
+
+
+def tables(contract: Contract) -> tuple[LedgerTable, ...]:
+    """The ledger's tables, in the order of `NAMES`."""
+    count, moment = Integer(64), Timestamp()
+    amount = Column("total_sales_amount", _amount(contract), "Money received")
+    return (
+        LedgerTable(
+            BATCH,
+            (),
+            (
+                Column("source", FreeText(), "generated, or the name of the feed's files"),
+                Column("seed", count, "Of a generated feed", nullable=True),
+                Column("rows_in", count, "clean + rejected + collapsed"),
+                Column("clean", count, "Sales loaded"),
+                Column("rejected", count, "Rows rejected, conflicting duplicates too"),
+                Column("repaired", count, "Rows that were read after a repair"),
+                Column("collapsed", count, "Exact copies dropped"),
+                amount,
+                Column("started_at", moment, "When its feed was begun"),
+                Column("loaded_at", moment, "When readers of sale first saw it"),
+            ),
+            (
+                Column("analyzed_at", moment, "When the marts came to be of it", nullable=True),
+                Column("published_at", moment, "When it was last published", nullable=True),
+                Column("is_current", Boolean(), "Whether sale holds it now"),
+            ),
+        ),
+        LedgerTable(
+            REJECTS_BY_REASON,
+            ("reason",),
+            (
+                Column("reason", Text(), "Why rows were rejected"),
+                Column("rejected_rows", count, "A row with several reasons counts in each"),
+            ),
+        ),
+        LedgerTable(
+            CONTROL_TOTALS,
+            ("table_name", "engine"),
+            (
+                Column("engine", Text(), "spark, postgresql or clickhouse"),
+                Column("table_name", Text(), "The table summed up"),
+                Column("total_sales", count, "Number of sales"),
+                Column("total_quantity", count, "Units sold", nullable=True),
+                amount,
+            ),
+        ),
+    )
+
+
+def rows(
+    entry: LedgerEntry, rejects: Mapping[str, int], totals: Iterable[ControlTotals]
+) -> dict[str, list[dict[str, Any]]]:
+    """What the columns of both stores hold of one batch, row by row, for each table."""
+    return {
+        BATCH: [{name: getattr(entry, name) for name in _OF_BATCH}],
+        REJECTS_BY_REASON: [
+            {"reason": reason, "rejected_rows": count} for reason, count in rejects.items()
+        ],
+        CONTROL_TOTALS: [row_of_totals(each) for each in totals],
+    }
+
+
+def row_of_totals(totals: ControlTotals) -> dict[str, Any]:
+    """What `control_totals` holds of one table in one engine."""
+    return {
+        "engine": totals.engine,
+        "table_name": totals.table,
+        "total_sales": totals.total_sales,
+        "total_quantity": totals.total_quantity,
+        "total_sales_amount": totals.total_sales_amount,
+    }
+
+
+def _amount(contract: Contract) -> Amount:
+    """As wide as the marts have it."""
+    of_marts = next(
+        column.type for column in marts(contract)[0].columns if column.name == "total_sales_amount"
+    )
+    assert isinstance(of_marts, DecimalType)  # noqa: S101 - declared so
+    return Amount(of_marts.precision, of_marts.scale)
+
+
+# No contract changes the names.
+_OF_BATCH = tables(SALES)[0].names

@@ -1,4 +1,4 @@
-"""The marts: what each table holds, one row per what, and in which order it is read."""
+"""The marts: what each table holds, what one row stands for, in which order it is read."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from vitrina.contract import Contract
 SHARE_SCALE = 6
 
 ABC_PERCENT = {"A": 80, "B": 95}
-"""Up to which percent of a region's amount a class goes; C is the rest: the usual bounds."""
+"""The percent of a region's amount at which a class ends; C is the rest. The usual bounds."""
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,48 @@
-"""Make servers ready for the steps: `python -m vitrina.migrate`, before them and at each upgrade.
+"""`vitrina migrate`: make both stores' tables ready for this version of Vitrina.
 
-For servers as `deploy/` has them: a Spark cluster whose Python is the driver's, and a PostgreSQL
-with a role that owns the tables, which the settings name, and one that loads. Elsewhere the steps
-make what is absent, and this does no harm.
+Servers need it before the first step and after each upgrade where one role owns the tables in
+PostgreSQL and another loads them, as in `deploy/`. Elsewhere the steps do the same by themselves.
 """
 
-import sys
+from dataclasses import dataclass
 
 from vitrina.contract import SALES
-from vitrina.engine import require_python_of_workers, spark_session
-from vitrina.errors import VitrinaError
-from vitrina.settings import Settings, load_settings
+from vitrina.settings import Settings
+from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.postgres.store import Postgres
+from vitrina.stores.versions import newest
 
 
-def migrate(settings: Settings) -> None:
-    """Check the Python of Spark's workers; create every table that is absent, in both stores.
+@dataclass(frozen=True)
+class Migrated:
+    """The version of a store's tables before, None where it had none, and now."""
+
+    store: str
+    before: int | None
+    now: int
+
+
+def migrate(settings: Settings) -> list[Migrated]:
+    """Create every table that is absent, and upgrade those of an older version, in both stores.
 
     Raises:
-        SettingsError: Spark is older than its client, or its workers have another Python.
-        StoreError: a table is there with other columns, or the user may not create it.
-        StoreUnavailable: a store cannot be reached.
+        StoreError: a table is there with other columns, the user may not change it, or a newer
+            Vitrina has changed it.
+        StoreUnavailable: a store cannot be reached, or is in use for too long.
     """
-    if settings.spark_remote is not None:
-        with spark_session(settings) as session:
-            require_python_of_workers(session, settings.spark_remote)
     with open_postgres(settings) as postgres:
-        postgres.create_tables(SALES)
+        done = [_migrate("PostgreSQL", postgres)]
     if settings.postgres_dsn is not None:
         from vitrina.stores.postgres.roles import give_sale_to_loader
 
         give_sale_to_loader(settings.postgres_dsn.get_secret_value())
     with open_clickhouse(settings) as clickhouse:
-        clickhouse.create_tables(SALES)
+        done.append(_migrate("ClickHouse", clickhouse))
+    return done
 
 
-if __name__ == "__main__":
-    try:
-        migrate(load_settings())
-    except VitrinaError as error:
-        sys.exit(str(error))
+def _migrate(name: str, store: Postgres | ClickHouse) -> Migrated:
+    before = store.version()
+    store.create_tables(SALES)
+    return Migrated(name, before, newest())

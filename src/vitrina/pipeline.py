@@ -1,4 +1,8 @@
-"""The pipeline: six steps, in order, for one batch. `cli.py` and `dags/sales.py` read this list."""
+"""The pipeline: its steps, in order, each declared once, and the run of a batch through them.
+
+The command and the Airflow task of a step, its lineage, its metrics and its row in the summary
+all follow from its entry in `STEPS`. A further step is one more entry and one file in `steps/`.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,10 +11,24 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
+from vitrina import ledger
 from vitrina.contract import SALES, Batch, Contract
+from vitrina.counts import (
+    Analyzed,
+    Cleaned,
+    Counts,
+    Generated,
+    Loaded,
+    Published,
+    Result,
+    Validated,
+    read_result,
+)
+from vitrina.engine import spark_failures, spark_session
 from vitrina.generator.recipe import Recipe
+from vitrina.marts import marts
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.settings import Settings
@@ -22,63 +40,161 @@ if TYPE_CHECKING:
     from vitrina.stores.lake import Lake
     from vitrina.stores.postgres.store import Postgres
 
-Counts = dict[str, Any]
-
-# The steps are imported when they run: reading this list must cost a DAG parser, or a
-# command that runs no step, neither Spark nor a store.
+# Steps and stores are imported when they run: a DAG parser that reads this list, or a command
+# that runs no step, should load neither Spark nor a store's driver.
 
 
-def _generate(run: "Run") -> Counts:
+class Place(NamedTuple):
+    """What a step reads or leaves: a dataset of the lake, `<step>/<dataset>`, or a table."""
+
+    store: Literal["lake", "postgresql", "clickhouse"]
+    name: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the pipeline. Everything that differs between the steps stands here."""
+
+    name: str
+    task: str
+    """The id of its task in Airflow."""
+    summary: str
+    """What it does, in a few words."""
+    help: str
+    """What it does, in a sentence or two, for the command and the task."""
+    reads: tuple[Place, ...]
+    leaves: tuple[Place, ...]
+    """Dates that a step only marks in the ledger are left out: they would make circles."""
+    work: Callable[["Run"], Counts]
+    counts: type[Counts]
+    """The type of what `work` returns."""
+    takes_recipe: bool = False
+    """Whether it takes the number of rows and the seed."""
+
+
+def _generate(run: "Run") -> Generated:
     from vitrina.steps import generate
 
     return generate.run(run.spark, run.lake, run.batch, run.recipe)
 
 
-def _validate(run: "Run") -> Counts:
+def _validate(run: "Run") -> Validated:
     from vitrina.steps import validate
 
     return validate.run(run.spark, run.lake, run.batch, run.settings.max_rejected_share)
 
 
-def _clean(run: "Run") -> Counts:
+def _clean(run: "Run") -> Cleaned:
     from vitrina.steps import clean
 
     return clean.run(run.spark, run.lake, run.batch)
 
 
-def _load(run: "Run") -> Counts:
+def _load(run: "Run") -> Loaded:
     from vitrina.steps import load
 
     return load.run(run.lake, run.postgres, run.batch)
 
 
-def _analyze(run: "Run") -> Counts:
+def _analyze(run: "Run") -> Analyzed:
     from vitrina.steps import analyze
 
     return analyze.run(run.spark, run.lake, run.postgres, run.batch)
 
 
-def _publish(run: "Run") -> Counts:
+def _publish(run: "Run") -> Published:
     from vitrina.steps import publish
 
     return publish.run(run.lake, run.postgres, run.clickhouse, run.batch)
 
 
-@dataclass(frozen=True)
-class Step:
-    name: str
-    summary: str
-    work: Callable[["Run"], Counts]
-
+_FEED = Place("lake", "generate/feed")
+_TYPED = Place("lake", "validate/typed")
+_REJECTS = Place("lake", "validate/rejects")
+_CLEAN = Place("lake", "clean/clean")
+_CONFLICTS = Place("lake", "clean/conflicts")
+_SALE = Place("postgresql", "sale")
+_LEDGER = tuple(Place("postgresql", name) for name in ledger.NAMES)
+# Every contract has marts of the same names.
+_MARTS = tuple(Place("postgresql", mart.name) for mart in marts(SALES))
+_PUBLISHED = tuple(Place("clickhouse", place.name) for place in (*_MARTS, *_LEDGER))
 
 STEPS = (
-    Step("generate", "Generate a feed of sales, with defects planted and counted", _generate),
-    Step("validate", "Type every field; reject bad rows with every reason", _validate),
-    Step("clean", "Keep one row per sale", _clean),
-    Step("load", "Replace the sales in PostgreSQL", _load),
-    Step("analyze", "Compute the marts and reconcile them with the sales", _analyze),
-    Step("publish", "Publish the marts to ClickHouse under the batch's date", _publish),
+    Step(
+        name="generate",
+        task="generate_data",
+        summary="Generate a feed of sales, with defects planted and counted",
+        help="Generate a feed of sales for the 365 days before the batch's date, with defects "
+        "planted and counted in truth.json.",
+        reads=(),
+        leaves=(_FEED,),
+        work=_generate,
+        counts=Generated,
+        takes_recipe=True,
+    ),
+    Step(
+        name="validate",
+        task="validate_data",
+        summary="Type every field; reject bad rows with every reason",
+        help="Type every field of the feed; reject bad rows with every reason, see report.json. "
+        "Too many of them stop the batch.",
+        reads=(_FEED,),
+        leaves=(_TYPED, _REJECTS),
+        work=_validate,
+        counts=Validated,
+    ),
+    Step(
+        name="clean",
+        task="clean_data",
+        summary="Keep one row per sale",
+        help="Keep one row per sale; copies collapse, conflicts are kept with the rejects.",
+        reads=(_TYPED,),
+        leaves=(_CLEAN, _CONFLICTS),
+        work=_clean,
+        counts=Cleaned,
+    ),
+    Step(
+        name="load",
+        task="load_to_postgresql",
+        summary="Replace the sales in PostgreSQL",
+        help="Replace the sales in PostgreSQL in one transaction, once they sum to what Spark "
+        "counted.",
+        reads=(_CLEAN,),
+        leaves=(_SALE, *_LEDGER),
+        work=_load,
+        counts=Loaded,
+    ),
+    Step(
+        name="analyze",
+        task="run_analytics",
+        summary="Compute the marts and reconcile them with the sales",
+        help="Compute the marts in Spark; swap them in once SQL over the sales gives the same "
+        "totals.",
+        reads=(_CLEAN, _SALE),
+        leaves=_MARTS,
+        work=_analyze,
+        counts=Analyzed,
+    ),
+    Step(
+        name="publish",
+        task="publish_to_clickhouse",
+        summary="Publish the marts to ClickHouse under the batch's date",
+        help="Publish the marts to ClickHouse under the batch's date, reconciled before and after.",
+        reads=(*_MARTS, *_LEDGER),
+        leaves=_PUBLISHED,
+        work=_publish,
+        counts=Published,
+    ),
 )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is open already. A run opens the others itself, and closes only those."""
+
+    spark: "SparkSession | None" = None
+    postgres: "Postgres | None" = None
+    clickhouse: "ClickHouse | None" = None
 
 
 class Run:
@@ -88,14 +204,15 @@ class Run:
         self,
         settings: Settings,
         as_of: date,
-        recipe: Recipe,
+        recipe: Recipe | None = None,
         contract: Contract = SALES,
+        opened: Opened = Opened(),
     ) -> None:
-
         self.settings = settings
         self.batch = Batch(as_of, contract)
-        self.recipe = recipe
-        self._open = ExitStack()
+        self.recipe = recipe or Recipe()
+        self._opened = opened
+        self._to_close = ExitStack()
         self._lineage = Lineage(settings, self.batch)
 
     def __enter__(self) -> Self:
@@ -107,7 +224,7 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._open.__exit__(kind, error, traceback)
+        self._to_close.__exit__(kind, error, traceback)
 
     def step(self, step: Step) -> Counts:
         """Run one step. What later steps left of this batch in the lake is forgotten first.
@@ -117,7 +234,8 @@ class Run:
         """
         names = [each.name for each in STEPS]
         self.lake.forget(names[names.index(step.name) + 1 :])
-        with self._lineage.run(step.name):
+        again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
+        with self._lineage.run(step), spark_failures(self.settings, again):
             started = time.perf_counter()
             counts = step.work(self)
             seconds = time.perf_counter() - started
@@ -132,18 +250,28 @@ class Run:
 
     @cached_property
     def spark(self) -> "SparkSession":
-        from vitrina.engine import spark_session
-
-        return self._open.enter_context(spark_session(self.settings))
+        return self._opened.spark or self._to_close.enter_context(spark_session(self.settings))
 
     @cached_property
     def postgres(self) -> "Postgres":
         from vitrina.stores.opening import open_postgres
 
-        return self._open.enter_context(open_postgres(self.settings))
+        return self._opened.postgres or self._to_close.enter_context(open_postgres(self.settings))
 
     @cached_property
     def clickhouse(self) -> "ClickHouse":
         from vitrina.stores.opening import open_clickhouse
 
-        return self._open.enter_context(open_clickhouse(self.settings))
+        return self._opened.clickhouse or self._to_close.enter_context(
+            open_clickhouse(self.settings)
+        )
+
+
+def results(lake: "Lake") -> dict[str, Result[Counts]]:
+    """What every step left of a batch, by its name, in order.
+
+    Raises:
+        BatchError: a step has not ended for this batch.
+        CorruptFile: what it left cannot be read.
+    """
+    return {step.name: read_result(lake.result(step.name), step.counts) for step in STEPS}

@@ -36,7 +36,7 @@ class Repair(StrEnum):
 
 
 CONFLICTING_DUPLICATE = "conflicting_duplicate"
-"""The reason of a row whose `sale_id` another row has, with other contents."""
+"""The reason to reject a row whose `sale_id` is that of another row with other contents."""
 
 RULES: dict[type, tuple[Rule, ...]] = {
     Integer: (Rule.missing, Rule.not_an_integer, Rule.below_minimum, Rule.above_maximum),

@@ -1,6 +1,6 @@
-"""Where things are and how much may go wrong: read once from the environment, passed down.
+"""Where things are and how much may go wrong, read once from the environment and passed on.
 
-`docs/settings.md` lists every variable. This module alone reads and writes `os.environ`.
+`docs/settings.md` lists every variable. Only this module reads and writes `os.environ`.
 """
 
 import difflib
@@ -23,9 +23,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vitrina.errors import SettingsError
+from vitrina.rules import MAX_REJECTED_SHARE
 
 _PREFIX = "VITRINA_"
-# Without what Spark takes for a pattern, and what it and Arrow read each in its own way.
+# Leaves out what Spark takes for a pattern, and what Spark and Arrow read differently.
 _URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
 # The user of an address that has no password.
 _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, env_ignore_empty=True)
 
     home: Path = Field(
-        default=Path("data"), description="Folder of the lake and of the embedded stores"
+        default=Path("data"), description="Folder that holds the lake and the embedded stores"
     )
     lake: str | None = Field(
         default=None, description="Folder or URL of the lake; `<home>/lake` unless set"
@@ -49,7 +50,9 @@ class Settings(BaseSettings):
         description="Spark Connect address, `sc://host:15002`; the embedded engine unless set",
     )
     spark_memory: int = Field(
-        default=1024, ge=256, description="Memory of the embedded engine in MiB; beyond, it spills"
+        default=1024,
+        ge=256,
+        description="Memory of the embedded engine in MiB; what needs more goes to disk",
     )
     # Above the addresses, whose validator puts the passwords in.
     postgres_password_file: FilePath | None = Field(
@@ -67,27 +70,27 @@ class Settings(BaseSettings):
     clickhouse_cluster: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_.-]+$",
-        description="Cluster of one shard that holds the marts; one server unless set",
+        description="ClickHouse cluster, of one shard, that holds the marts; one server unless set",
     )
     max_rejected_share: Decimal = Field(
-        default=Decimal("0.05"),
+        default=MAX_REJECTED_SHARE,
         ge=0,
         le=1,
         description="Share of rejected rows above which a batch is not loaded",
     )
     alert_webhook: Secret[HttpUrl] | None = Field(
         default=None,
-        description="URL that alerts of the DAG are posted to as JSON; nobody is told unless set",
+        description="URL that the DAG's alerts are posted to as JSON; none are posted unless set",
     )
     alert_email: str | None = Field(
         default=None,
         pattern=rf"^{_MAILBOX}(\s*,\s*{_MAILBOX})*$",
-        description="Where alerts of the DAG are mailed to, through Airflow's `smtp_default`",
+        description="Addresses that the DAG's alerts are mailed to, by Airflow's `smtp_default`",
     )
     alert_late_after: int | None = Field(
         default=None,
         ge=1,
-        description="Hours after which a queued run has to have ended; lateness unseen unless set",
+        description="Hours after which a queued run counts as late; no run is late unless set",
     )
     statsd: str | None = Field(
         default=None,
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
         default=None, description="Collector of OpenLineage events; none are sent unless set"
     )
     openlineage_key: SecretStr | None = Field(
-        default=None, description="API key for that collector, if it wants one"
+        default=None, description="API key for that collector, if it needs one"
     )
 
     @field_validator("postgres_dsn", "clickhouse_dsn")
@@ -149,7 +152,7 @@ class Settings(BaseSettings):
                 # Not shown: it may hold a key.
                 raise SettingsError(
                     "VITRINA_LAKE: a URL is s3://bucket/prefix, of letters, digits and . _ - =; "
-                    "keys and the server's address belong into other variables, see docs/lake.md"
+                    "keys and the server's address go into other variables, see docs/lake.md"
                 )
             return self.lake.rstrip("/")
         path = str(Path(self.lake or self.folder / "lake").expanduser().absolute())
@@ -183,12 +186,21 @@ def load_settings() -> Settings:
 
 
 def configure_embedded_engine(settings: Settings) -> None:
-    """Hand Sail its limits, which it takes from the environment alone, before its import.
+    """Give Sail its limits before it is imported. It takes them only from the environment.
 
-    Its memory pool is unbounded unless it is told otherwise, and then never spills.
+    By default its memory pool has no bound, and then it never spills.
+
+    Raises:
+        SettingsError: the folder to spill into cannot be made.
     """
     spill = settings.folder / "tmp"
-    spill.mkdir(parents=True, exist_ok=True)
+    try:
+        spill.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{spill} cannot be made: {error.strerror}; set VITRINA_HOME to a folder that can "
+            "be written"
+        ) from error
     os.environ.update(
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(settings.spark_memory * 2**20),
@@ -196,6 +208,6 @@ def configure_embedded_engine(settings: Settings) -> None:
     )
     os.environ.setdefault("RUST_LOG", "error")
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
-        # Sail has to be told twice; Arrow takes the address as it is.
+        # Sail needs this as well; Arrow takes the address as it is.
         if os.environ.get(name, "").startswith("http://"):
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")

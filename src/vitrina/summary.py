@@ -1,8 +1,8 @@
 """What became of a batch: rows through each step, rejects, reconciliation, seconds."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from decimal import Decimal
+from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,34 +10,48 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vitrina.counts import Counts, Result, rejects_by_reason
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS
-from vitrina.pipeline import STEPS
+from vitrina.pipeline import results
 from vitrina.stores.lake import Lake
 
-Summary = dict[str, Any]
+
+@dataclass(frozen=True)
+class Summary:
+    """A batch whose steps have all ended: what each left, by its name, and the control totals."""
+
+    as_of: date
+    results: dict[str, Result[Counts]]
+    totals: Sequence[ControlTotals]
+    lake: str
+
+    @property
+    def rejects(self) -> dict[str, int]:
+        """Rejected rows by reason."""
+        return rejects_by_reason(*[result.counts for result in self.results.values()])
+
+    def document(self) -> dict[str, Any]:
+        """The summary as JSON has it."""
+        return {
+            "as_of": self.as_of,
+            "steps": {
+                name: {"seconds": result.seconds, "counts": result.counts.document()}
+                for name, result in self.results.items()
+            },
+            "rejects": self.rejects,
+            "reconciliation": [asdict(each) for each in self.totals],
+            "lake": self.lake,
+        }
 
 
 def summarize(lake: Lake, totals: Sequence[ControlTotals]) -> Summary:
-    """The batch's summary, as JSON would have it.
+    """The batch's summary.
 
     Raises:
         BatchError: a step has not ended for this batch.
     """
-    results = {step.name: lake.result(step.name) for step in STEPS}
-    rejects = dict(results["validate"]["counts"]["reasons"])
-    if conflicting := results["clean"]["counts"]["conflicting"]:
-        rejects["conflicting_duplicate"] = conflicting
-    return {
-        "as_of": str(lake.as_of),
-        "steps": {
-            name: {"seconds": result["seconds"], "counts": result["counts"]}
-            for name, result in results.items()
-        },
-        "rejects": rejects,
-        "reconciliation": [asdict(each) for each in totals],
-        "lake": lake.root,
-    }
+    return Summary(lake.as_of, results(lake), totals, lake.root)
 
 
 def render(summary: Summary, program: str) -> RenderableType:
@@ -45,8 +59,8 @@ def render(summary: Summary, program: str) -> RenderableType:
     return Group(
         _steps(summary),
         _rejects(summary),
-        reconciliation(summary["as_of"], [ControlTotals(**t) for t in summary["reconciliation"]]),
-        Text(f"\nThe lake: {summary['lake']}\nLook for yourself:"),
+        reconciliation(str(summary.as_of), summary.totals),
+        Text(f"\nThe lake: {summary.lake}\nLook for yourself:"),
         *[
             Text(f"  {program} {command}", "bold")
             for command in (
@@ -92,53 +106,29 @@ def _figures(totals: ControlTotals) -> list[Any]:
 
 
 def _steps(summary: Summary) -> Table:
-    table = _table(f"Batch {summary['as_of']}", "step")
+    table = _table(f"Batch {summary.as_of}", "step")
     table.add_column("rows", justify="right", overflow="fold")
     table.add_column("what became of them", overflow="fold")
     table.add_column("seconds", justify="right")
-    steps = summary["steps"]
-    for name, rows, note in _flow({name: step["counts"] for name, step in steps.items()}):
-        table.add_row(name, f"{rows:,}", note, f"{steps[name]['seconds']:.1f}")
+    for name, result in summary.results.items():
+        counts = result.counts
+        table.add_row(name, f"{counts.rows_left:,}", counts.note, f"{result.seconds:.1f}")
     table.add_section()
-    table.add_row("", "", "", f"{sum(step['seconds'] for step in steps.values()):.1f}")
+    seconds = sum(result.seconds for result in summary.results.values())
+    table.add_row("", "", "", f"{seconds:.1f}")
     return table
-
-
-def _flow(counts: dict[str, dict[str, Any]]) -> list[tuple[str, int, str]]:
-    """Each step's name, the rows it left, and how they came about."""
-    made, validated, clean = counts["generate"], counts["validate"], counts["clean"]
-    return [
-        ("generate", made["feed_rows"], f"seed {made['seed']}"),
-        (
-            "validate",
-            validated["valid"],
-            f"{validated['rejected']:,} rejected, {validated['repaired']:,} repaired",
-        ),
-        (
-            "clean",
-            clean["clean"],
-            f"{clean['collapsed']:,} copies collapsed, {clean['conflicting']:,} in conflict",
-        ),
-        (
-            "load",
-            counts["load"]["total_sales"],
-            f"sales in PostgreSQL, {Decimal(counts['load']['total_sales_amount']):,} in all",
-        ),
-        ("analyze", sum(counts["analyze"].values()), "rows of marts in PostgreSQL"),
-        ("publish", sum(counts["publish"].values()), "rows of marts in ClickHouse"),
-    ]
 
 
 def _rejects(summary: Summary) -> Table:
     table = _table("Rejects by reason", "reason")
     table.add_column("rows", justify="right")
-    for reason, rows in sorted(summary["rejects"].items(), key=lambda item: (-item[1], item[0])):
+    for reason, rows in sorted(summary.rejects.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(reason, f"{rows:,}")
     return table
 
 
 def _table(title: str, *columns: str) -> Table:
-    """A table that folds what is too wide for the terminal: a figure cut off is no figure."""
+    """A table that folds what is too wide for the terminal, so that no figure is cut off."""
     table = Table(
         title=f"\n{title}",
         title_justify="left",
@@ -158,7 +148,7 @@ Ledger = Sequence[tuple[LedgerEntry, Sequence[ControlTotals]]]
 
 
 def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
-    """The batches with their control totals, newest first, as JSON would have them."""
+    """The batches with their control totals, newest first, as JSON has them."""
     return [
         {**asdict(entry), "reconciliation": [asdict(each) for each in totals]}
         for entry, totals in ledger
@@ -166,9 +156,9 @@ def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def render_ledger(ledger: Ledger) -> RenderableType:
-    """The batches, and for each import whether all engines agree.
+    """The batches, and whether all engines agree about each import.
 
-    The figures themselves follow for the newest batch, and for those that do not reconcile.
+    The figures follow for the newest batch, and for each one that does not reconcile.
     """
     table = _table("Batches", "as of")
     for name in ("sales", "amount", "rejected"):

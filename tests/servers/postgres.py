@@ -81,11 +81,13 @@ def postgres_server(
     home.make_home()
     programs = embedded._binaries(home)  # noqa: SLF001
     initdb = declared()["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split()
-    data, socket, password = home.home / "data", home.home / "run", home.home / "password"
+    data, password = home.home / "data", home.home / "password"
+    # A socket's path has room for 107 bytes, and a test's folder may take more.
+    socket = Path(tempfile.mkdtemp(prefix="vitrina-test-", dir="/tmp"))
     try:
-        for path in (data, socket):
-            path.mkdir(mode=0o700)
-            home.give(path)
+        data.mkdir(mode=0o700)
+        home.give(data)
+        home.give(socket)
         password.touch(mode=0o600)
         password.write_text(passwords["POSTGRES_PASSWORD"], encoding="utf-8")
         home.give(password)
@@ -119,6 +121,7 @@ def postgres_server(
             stop(server, signal.SIGINT)
     finally:
         shutil.rmtree(home.home)
+        shutil.rmtree(socket)
 
 
 def _wait(process: "subprocess.Popen[bytes]", server: PostgresServer) -> None:

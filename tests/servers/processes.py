@@ -1,4 +1,4 @@
-"""Programs of the topology: started in a folder of their own, waited for, and all stopped."""
+"""Start the programs of the topology, wait for them, and stop them all."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from typing import Any, Self
 import psutil  # type: ignore[import-untyped]
 
 START_SECONDS = 300
-# Longer than any of them takes over stopping what it has started itself.
+# Longer than any of them takes to stop what it has started.
 STOP_SECONDS = 90
 
 _NO_SESSION = 0
@@ -23,7 +23,7 @@ _NO_SESSION = 0
 
 @dataclass
 class Processes:
-    """What runs, with a log each in `folder`; stopped in the opposite order at the end."""
+    """Running programs, each with a log in `folder`; stopped in reverse order at the end."""
 
     folder: Path
     _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Processes:
         for process in reversed(self._running.values()):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0, deadline - time.monotonic()))
-        # What they have started too, whether they have left or not.
+        # Also kill what they have started, even if they have ended themselves.
         while members := [pid for pid in psutil.pids() if _session(pid) in sessions]:
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
@@ -51,7 +51,7 @@ class Processes:
             time.sleep(0.05)
 
     def _sessions(self) -> set[int]:
-        """The sessions of all that runs: of each program, and of a scheduler under its watchdog."""
+        """The sessions of all programs and of their children, which may lead their own."""
         sessions = {process.pid for process in self._running.values()}
         for process in self._running.values():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -72,7 +72,7 @@ class Processes:
             )
 
     def run(self, name: str, command: Sequence[Any], environment: Mapping[str, str]) -> None:
-        """Start a program that ends by itself, and wait for it.
+        """Start a program and wait until it ends.
 
         Raises:
             RuntimeError: it failed; with the end of its log.
@@ -82,15 +82,15 @@ class Processes:
             raise RuntimeError(f"{name} failed:\n{self.log(name)}")
 
     def wait(self, name: str, is_well: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Wait until a program is well.
+        """Wait until a program is healthy.
 
         Raises:
-            RuntimeError: it has ended, or was not well in time; with the end of its log.
+            RuntimeError: it has ended, or is not healthy in time; with the end of its log.
         """
         deadline = time.monotonic() + seconds
         while not is_well():
             if self._running[name].poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} does not get well:\n{self.log(name)}")
+                raise RuntimeError(f"{name} does not become healthy:\n{self.log(name)}")
             time.sleep(0.2)
 
     def pid(self, name: str) -> int:
@@ -106,7 +106,7 @@ class Processes:
 
 
 def answers(url: str) -> bool:
-    """Whether something answers there with success."""
+    """Whether the address answers with status 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
             return bool(answer.status == 200)
@@ -115,7 +115,7 @@ def answers(url: str) -> bool:
 
 
 def stop(process: "subprocess.Popen[bytes]", sign: signal.Signals = signal.SIGTERM) -> None:
-    """Ask a program to leave; kill it where it does not."""
+    """Ask a program to end; kill it if it does not."""
     process.send_signal(sign)
     try:
         process.wait(STOP_SECONDS)
@@ -125,7 +125,7 @@ def stop(process: "subprocess.Popen[bytes]", sign: signal.Signals = signal.SIGTE
 
 
 def _session(pid: int) -> int:
-    """The session of a process that lives."""
+    """The session of a living process."""
     try:
         is_dead = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         return _NO_SESSION if is_dead else os.getsid(pid)

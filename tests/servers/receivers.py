@@ -1,4 +1,4 @@
-"""Receivers on loopback that keep what they are told: HTTP, StatsD over UDP, SMTP."""
+"""Servers on the loopback that keep what they receive: HTTP, StatsD over UDP, SMTP."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Received:
-    """Where a receiver listens, and what has come in, oldest first."""
+    """The port of a receiver, and what it has received, oldest first."""
 
     port: int
     bodies: list[Any] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Received:
 
 @contextmanager
 def http_receiver(status: int = 200) -> Iterator[Received]:
-    """Takes JSON by POST at any path, and answers with `status`."""
+    """Accept JSON by POST at any path, and answer with `status`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -46,7 +46,7 @@ def http_receiver(status: int = 200) -> Iterator[Received]:
 
 @contextmanager
 def smtp_receiver() -> Iterator[Received]:
-    """Takes mail from anybody, as far as `smtplib` needs to be answered; bodies are raw text."""
+    """Accept any mail, answering as much as `smtplib` needs; bodies are raw text."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -82,7 +82,7 @@ def smtp_receiver() -> Iterator[Received]:
 
 @contextmanager
 def udp_receiver() -> Iterator[socket.socket]:
-    """A socket for datagrams; what is sent there waits in it."""
+    """A socket that keeps the datagrams sent to it until they are read."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(5)
@@ -91,7 +91,7 @@ def udp_receiver() -> Iterator[socket.socket]:
 
 @contextmanager
 def silence() -> Iterator[int]:
-    """The port of a server that takes connections and never says a word."""
+    """The port of a server that accepts connections and never answers."""
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()

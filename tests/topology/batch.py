@@ -1,4 +1,4 @@
-"""A batch, and what servers have made of it."""
+"""A batch, and a comparison of what servers and the embedded stores hold of it."""
 
 from vitrina.contract import SALES
 from vitrina.marts import marts
@@ -19,7 +19,7 @@ SUCCEEDED = {
 
 
 def assert_same_cells(warehouse: str, imports: str, embedded: Settings) -> None:
-    """Compare every cell of `sale` and of the marts, in both stores, with the embedded run's."""
+    """Compare every cell of `sale` and of the marts in both stores with the embedded run."""
     with postgres(warehouse) as served, open_postgres(embedded) as own:
         for mart in marts(SALES):
             assert own.read_mart(mart).num_rows

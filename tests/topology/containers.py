@@ -19,9 +19,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from airflow_api import AirflowApi
 from spark_server import free_port
 
-from tests.topology.airflow_api import RUNS, AirflowApi
+from tests.airflow_runs import RUNS, outcomes, tasks, unpause_and_run
 from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY
 from tests.topology.engines import is_there
@@ -51,7 +52,7 @@ class Containers:
     @property
     def airflow(self) -> AirflowApi:
         address = f"http://127.0.0.1:{self.ports['AIRFLOW_PORT']}"
-        return AirflowApi(address, self.secrets["AIRFLOW_ADMIN_PASSWORD"])
+        return AirflowApi.log_in(address, "admin", self.secrets["AIRFLOW_ADMIN_PASSWORD"])
 
     def postgres(self, role: str, password: str) -> str:
         return f"postgresql://{role}:{password}@127.0.0.1:{self.ports['POSTGRES_PORT']}/vitrina"
@@ -117,7 +118,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
 @pytest.fixture(scope="module")
 def finished(containers: Containers) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
-    return containers.airflow.run(BATCH)
+    return unpause_and_run(containers.airflow, BATCH)
 
 
 def documented(title: str) -> list[str]:
@@ -137,9 +138,9 @@ def test_every_part_is_well(containers: Containers) -> None:
 
 
 def test_the_first_batch_has_run_by_itself(containers: Containers) -> None:
-    (run,) = containers.airflow.call("GET", RUNS)["dag_runs"]
+    (run,) = containers.airflow.ask("GET", RUNS)["dag_runs"]
     assert (run["state"], run["conf"]) == ("success", {"rows": 2000})
-    assert not containers.airflow.call("GET", "/api/v2/dags/sales")["is_paused"]
+    assert not containers.airflow.ask("GET", "dags/sales")["is_paused"]
     status = containers.shell("docker compose exec -T airflow-scheduler vitrina status")
     assert "Reconciliation" in status
 
@@ -153,7 +154,9 @@ def test_both_pages_answer_to_the_logins_that_are_printed(containers: Containers
         assert found is not None, line
         address, user, password = found.groups()
         if page == "Airflow":
-            assert AirflowApi(address, password).call("GET", "/api/v2/dags")["total_entries"] == 1
+            assert (
+                AirflowApi.log_in(address, user, password).ask("GET", "dags")["total_entries"] == 1
+            )
             continue
         login = base64.b64encode(f"{user}:{password}".encode()).decode()
         request = urllib.request.Request(  # noqa: S310
@@ -189,7 +192,7 @@ def test_up_once_more_keeps_the_secrets_and_asks_for_no_batch(containers: Contai
     containers.shell("docker compose up --detach --wait")
     assert containers.secrets == before
     assert "A batch has run already." in containers.shell("docker compose logs first-batch")
-    assert len(containers.airflow.call("GET", RUNS)["dag_runs"]) == 1
+    assert len(containers.airflow.ask("GET", RUNS)["dag_runs"]) == 1
 
 
 def test_nothing_is_published_but_on_the_loopback(containers: Containers) -> None:
@@ -216,8 +219,8 @@ def test_who_runs_tasks_has_no_way_out_and_no_rights(containers: Containers) -> 
 def test_a_batch_runs_and_its_cells_are_the_embedded_ones(
     containers: Containers, finished: dict[str, Any], embedded: Settings
 ) -> None:
-    outcomes = containers.airflow.outcomes(finished)
-    assert outcomes == SUCCEEDED, containers.shell("docker compose logs airflow-scheduler")
+    found = outcomes(containers.airflow, finished)
+    assert found == SUCCEEDED, containers.shell("docker compose logs airflow-scheduler")
     assert_same_cells(containers.warehouse, containers.imports, embedded)
     assert "2026-11-17" in containers.shell(
         "docker compose exec -T airflow-scheduler vitrina status"
@@ -248,7 +251,7 @@ def test_each_store_is_restored_from_its_backup_by_the_documented_commands(
     containers.shell(unpack)
     assert containers.shell(listing) == lake
     assert_same_cells(containers.warehouse, containers.imports, embedded)
-    run = containers.airflow.call("GET", f"/api/v2/dags/sales/dagRuns/{finished['dag_run_id']}")
+    run = containers.airflow.ask("GET", f"{RUNS}/{finished['dag_run_id']}")
     assert run["state"] == "success"
 
 
@@ -259,10 +262,10 @@ def test_celery_s_worker_runs_the_tasks_where_it_is_asked_for(
     (containers.folder / ".env").write_text(executor, "utf-8")
     containers.shell("docker compose up --detach --wait")
     airflow = containers.airflow
-    run = airflow.run(BATCH)
-    assert airflow.outcomes(run) == SUCCEEDED
+    run = unpause_and_run(airflow, BATCH)
+    assert outcomes(airflow, run) == SUCCEEDED
     worker = containers.shell("docker compose ps --format '{{.ID}}' airflow-worker").strip()
-    assert {task["hostname"] for task in airflow.tasks(run)} == {worker}
+    assert {task["hostname"] for task in tasks(airflow, run)} == {worker}
     assert_same_cells(containers.warehouse, containers.imports, embedded)
 
 
@@ -280,7 +283,7 @@ def test_new_passwords_are_taken_by_the_documented_commands(
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(containers.postgres("postgres", old["POSTGRES_PASSWORD"]))
     psycopg.connect(containers.postgres("postgres", new["POSTGRES_PASSWORD"])).close()
-    run = containers.airflow.run(BATCH | {"as_of": "2026-11-24"})
+    run = unpause_and_run(containers.airflow, BATCH | {"as_of": "2026-11-24"})
     assert run["state"] == "success"
 
 
@@ -303,7 +306,7 @@ def test_a_deployment_of_version_0_1_0_is_upgraded_by_the_documented_step(
     containers.shell(step.replace("git pull\n", "").replace("docker compose build\n", ""))
     assert containers.secrets == secrets
     assert (containers.folder / ".env").read_text("utf-8") == "SCHEDULER_PATIENCE=300\n"
-    run = containers.airflow.call("GET", f"{RUNS}/{finished['dag_run_id']}")
+    run = containers.airflow.ask("GET", f"{RUNS}/{finished['dag_run_id']}")
     assert run["state"] == "success"
     with psycopg.connect(containers.warehouse) as connection:
         assert connection.execute("SELECT count(*) > 0 FROM sale").fetchone() == (True,)

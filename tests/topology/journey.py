@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 import spark_server
+from airflow_api import AirflowApi
 from cryptography.fernet import Fernet, InvalidToken
 
-from tests.topology.airflow_api import ENDED, RUN_SECONDS, RUNS, wait_for
+from tests.airflow_runs import ENDED, RUN_SECONDS, RUNS, ended, outcomes, start, unpause_and_run
 from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY
 from tests.topology.system import AIRFLOW, System, is_well, system
+from tests.waiting import wait_for
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
@@ -44,15 +46,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 @pytest.fixture(scope="module")
 def finished(whole: System) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
-    return whole.airflow.run(BATCH)
+    return unpause_and_run(whole.airflow, BATCH)
 
 
 def test_the_first_batch_has_run_by_itself(whole: System) -> None:
-    (run,) = whole.airflow.call("GET", RUNS)["dag_runs"]
+    (run,) = whole.airflow.ask("GET", RUNS)["dag_runs"]
     assert (run["state"], run["conf"]) == ("success", {"rows": 2000})
     due = datetime.fromisoformat(run["logical_date"]).astimezone(ZoneInfo("Europe/Moscow"))
     assert (due.weekday(), due.hour, due.minute) == (1, 12, 45)
-    dag = whole.airflow.call("GET", "/api/v2/dags/sales")
+    dag = whole.airflow.ask("GET", "dags/sales")
     assert not dag["is_paused"]
     assert datetime.fromisoformat(dag["next_dagrun_logical_date"]) == due + timedelta(days=7)
     with postgres(whole.postgres("reader")) as warehouse:
@@ -62,7 +64,7 @@ def test_the_first_batch_has_run_by_itself(whole: System) -> None:
 
 def test_every_task_succeeds_at_the_first_try(whole: System, finished: dict[str, Any]) -> None:
     logs = "\n".join(whole.processes.log(name) for name in ("airflow-scheduler", "spark-connect"))
-    assert whole.airflow.outcomes(finished) == SUCCEEDED, logs
+    assert outcomes(whole.airflow, finished) == SUCCEEDED, logs
 
 
 def test_the_marts_are_the_embedded_ones_cell_by_cell(
@@ -90,9 +92,9 @@ def cells(whole: System) -> list[Any]:
 
 
 def clear(whole: System, run: dict[str, Any], task: str) -> None:
-    whole.airflow.call(
+    whole.airflow.ask(
         "POST",
-        "/api/v2/dags/sales/clearTaskInstances",
+        "dags/sales/clearTaskInstances",
         {
             "dry_run": False,
             "dag_run_id": run["dag_run_id"],
@@ -108,8 +110,8 @@ def test_a_step_that_is_cleared_runs_again_and_the_marts_are_the_same(
 ) -> None:
     before = cells(whole)
     clear(whole, finished, "run_analytics")
-    assert whole.airflow.ended(finished)["state"] == "success"
-    assert whole.airflow.outcomes(finished) == SUCCEEDED | {
+    assert ended(whole.airflow, finished)["state"] == "success"
+    assert outcomes(whole.airflow, finished) == SUCCEEDED | {
         "run_analytics": ("success", 2),
         "publish_to_clickhouse": ("success", 2),
     }
@@ -126,35 +128,35 @@ def test_a_damaged_file_fails_the_run_which_is_told_and_mended_as_the_alert_says
     with feed.open("ab") as file:
         file.write(b"1,2,3\n")
     clear(whole, finished, "validate_data")
-    assert whole.airflow.ended(finished)["state"] == "failed"
-    [alert] = wait_for(lambda: whole.alerts.bodies[told:])
+    assert ended(whole.airflow, finished)["state"] == "failed"
+    [alert] = wait_for(lambda: whole.alerts.bodies[told:], RUN_SECONDS)
     assert (alert["event"], alert["task"]) == ("failed", "validate_data")
     assert alert["batch"] == BATCH["as_of"]
     assert "has changed since" in alert["error"]
     assert "generate" in alert["error"]
     assert cells(whole) == before
     clear(whole, finished, "generate_data")
-    assert whole.airflow.ended(finished)["state"] == "success"
+    assert ended(whole.airflow, finished)["state"] == "success"
     assert cells(whole) == before
 
 
 def test_a_run_that_is_late_is_told_of_and_goes_on(whole: System, finished: dict[str, Any]) -> None:
-    run = whole.airflow.call("POST", RUNS, {"logical_date": None, "conf": BATCH})
+    run = start(whole.airflow, BATCH)
     with psycopg.connect(whole.airflow_database, autocommit=True) as connection:
         # An hour has passed.
         hasten = (
             "UPDATE deadline SET deadline_time = now() FROM dag_run "
             "WHERE dag_run.id = deadline.dagrun_id AND dag_run.run_id = %s RETURNING 1"
         )
-        wait_for(lambda: connection.execute(hasten, [run["dag_run_id"]]).fetchall())
+        wait_for(lambda: connection.execute(hasten, [run["dag_run_id"]]).fetchall(), RUN_SECONDS)
 
     def told() -> list[Any]:
         late = [each for each in whole.alerts.bodies if each["event"] == "late"]
         return [each for each in late if each["run"] == run["dag_run_id"]]
 
-    [alert] = wait_for(told)
+    [alert] = wait_for(told, RUN_SECONDS)
     assert alert["batch"] == BATCH["as_of"]
-    assert whole.airflow.ended(run)["state"] == "success"
+    assert ended(whole.airflow, run)["state"] == "success"
 
 
 def airflow(whole: System, documented: str) -> None:
@@ -175,7 +177,7 @@ def test_past_tuesdays_are_backfilled_by_the_documented_commands(
     whole: System, finished: dict[str, Any]
 ) -> None:
     def dates() -> dict[datetime, str]:
-        found = whole.airflow.call("GET", RUNS)["dag_runs"]
+        found = whole.airflow.ask("GET", RUNS)["dag_runs"]
         due = [run for run in found if run["logical_date"]]
         return {datetime.fromisoformat(run["logical_date"]): run["state"] for run in due}
 
@@ -195,7 +197,7 @@ def test_past_tuesdays_are_backfilled_by_the_documented_commands(
 def test_a_task_s_log_is_shown(whole: System, finished: dict[str, Any]) -> None:
     run = finished["dag_run_id"]
     path = f"{RUNS}/{run}/taskInstances/load_to_postgresql/logs/1"
-    log = str(whole.airflow.call("GET", path))
+    log = str(whole.airflow.ask("GET", path))
     assert "load 2026-11-17" in log
     assert not [secret for secret in whole.secrets.values() if secret in log]
 
@@ -234,9 +236,7 @@ def test_nobody_without_the_password_gets_in(whole: System) -> None:
     from urllib.error import HTTPError
 
     with pytest.raises(HTTPError, match="401"):
-        whole.airflow.call(
-            "POST", "/auth/token", {"username": "admin", "password": "admin"}, token=""
-        )
+        AirflowApi.log_in(whole.airflow.url, "admin", "admin")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(whole.postgres("loader").replace("@", "x@"))
 

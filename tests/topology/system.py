@@ -18,12 +18,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import spark_server
+from airflow_api import AirflowApi
 
 from tests.servers.clickhouse import clickhouse_server
 from tests.servers.postgres import postgres_server
 from tests.servers.processes import Processes, answers
 from tests.servers.receivers import Received, http_receiver
-from tests.topology.airflow_api import AirflowApi
 from tests.topology.compose import DEPLOY, SECRETS, Compose, make_secrets, read_secrets
 
 ROOT = DEPLOY.parent
@@ -58,7 +58,7 @@ class System:
     secrets: dict[str, str]
     processes: Processes
     folder: Path
-    # Of the scheduler's health check: in a container it has the loopback for itself.
+    # For the scheduler's health check, on 127.0.0.1, which a container has for itself.
     health_port: int
     alerts: Received
 
@@ -80,10 +80,14 @@ class System:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.health_port),
         }
 
+    @property
+    def airflow_url(self) -> str:
+        return f"http://{self.compose.address('airflow-api-server')}:8080"
+
     @cached_property
     def airflow(self) -> AirflowApi:
-        address = f"http://{self.compose.address('airflow-api-server')}:8080"
-        return AirflowApi(address, self.secrets["AIRFLOW_ADMIN_PASSWORD"])
+        """Airflow's API for the administrator, once the server answers."""
+        return AirflowApi.log_in(self.airflow_url, "admin", self.secrets["AIRFLOW_ADMIN_PASSWORD"])
 
     def postgres(self, role: str) -> str:
         """The address of the warehouse for `owner`, `loader` or `reader`."""
@@ -180,7 +184,7 @@ def on_free_network(variables: Mapping[str, str]) -> Compose:
         except OSError:
             continue
         return compose
-    raise RuntimeError(f"Something listens at every address: {taken} is taken. Stop it first.")
+    raise RuntimeError(f"Every address is in use, such as {taken}. Stop what listens there.")
 
 
 def start_spark(system: System) -> None:
@@ -229,7 +233,7 @@ def start_airflow(system: System) -> None:
     """What compose starts once the stores and Spark are well, in its order."""
     for service, wait in (
         ("migrate", None),
-        ("airflow-api-server", lambda: answers(f"{system.airflow.address}/api/v2/version")),
+        ("airflow-api-server", lambda: answers(f"{system.airflow_url}/api/v2/version")),
         ("airflow-scheduler", lambda: answers(f"http://127.0.0.1:{system.health_port}/health")),
         ("airflow-dag-processor", lambda: has_sales(system)),
         ("airflow-triggerer", lambda: is_well(system, "airflow-triggerer")),
@@ -260,6 +264,4 @@ def is_well(system: System, service: str) -> bool:
 
 
 def has_sales(system: System) -> bool:
-    return [dag["dag_id"] for dag in system.airflow.call("GET", "/api/v2/dags")["dags"]] == [
-        "sales"
-    ]
+    return [dag["dag_id"] for dag in system.airflow.ask("GET", "dags")["dags"]] == ["sales"]

@@ -1,7 +1,7 @@
-"""The defects that the generated feed carries: what each spoils, and what validation says to it.
+"""The defects that the generated feed carries: what each spoils, and what validation makes of it.
 
-Each is built so that exactly one rule of `docs/rules.md` stands against the row. A contract
-under which a kind would be valid (a quantity of 0 where 0 is allowed) does without it.
+Each breaks exactly one rule of `docs/rules.md`. A kind that would be valid under a contract (a
+quantity of 0 where 0 is allowed) is left out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,14 +11,16 @@ from datetime import date, timedelta
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from vitrina import rules
 from vitrina.columns import Date, Decimal, Integer, Text
 from vitrina.contract import Batch, Contract, Field
+from vitrina.rules import Repair, Rule
 
 NUMBERS_MISREAD = ("n/a", "?", "1e3", "12,50")
 UNKNOWN_PLACES = ("Atlantis", "Lukomorye", "-")
 _NEARBY_DAYS = 30
 _BEYOND = 90
-# More is no integer of any type, and so not one that is too large.
+# A greater number fits no integer type, so validation would not find it too large.
 _GREATEST = 2**63 - 1
 
 
@@ -26,14 +28,24 @@ _GREATEST = 2**63 - 1
 class Defect:
     """One kind of defect in one field: the text that stands there instead.
 
-    `label` is what becomes of the row: the reason it is rejected for, or the repair.
-    `text` may refer to the fields by name, as clean text, and to `_variant`, a random bigint.
+    `rule` is the rule that the text breaks, or the repair that it needs. `text` may refer to
+    the fields by name, as clean text, and to `_variant`, a random bigint. `kind` tells defects
+    apart that break the same rule.
     """
 
-    name: str
-    label: str
     field: str
+    rule: Rule | Repair
     text: Column
+    kind: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.field}_{self.kind or self.rule}"
+
+    @property
+    def label(self) -> str:
+        """What becomes of the row: the reason it is rejected for, or the repair."""
+        return rules.name(self.field, self.rule)
 
 
 Kind = list[Defect]
@@ -48,49 +60,52 @@ def invalid(batch: Batch) -> list[Kind]:
     future = [batch.as_of + timedelta(days) for days in range(_NEARBY_DAYS)]
     past = [batch.first_day - timedelta(days) for days in range(1, _NEARBY_DAYS + 1)]
     kinds = [
-        [_defect(field, "missing", F.lit(None).cast("string")) for field in contract.fields],
-        [_defect(field, _not_a(field), _one_of(NUMBERS_MISREAD)) for field in numbers],
-        [_defect(field, "malformed", _in_another_form(field)) for field in dates],
-        [_defect(field, "impossible", _one_of(_impossible_days(batch))) for field in dates],
-        [_defect(field, "in_the_future", _one_of(_iso(future))) for field in dates],
-        [_defect(field, "before_the_window", _one_of(_iso(past))) for field in dates],
-        [_defect(field, "unknown", _one_of(_unknown(field))) for field in texts if _unknown(field)],
+        [Defect(field.name, Rule.missing, F.lit(None).cast("string")) for field in contract.fields],
+        [Defect(field.name, _not_a(field), _one_of(NUMBERS_MISREAD)) for field in numbers],
+        [Defect(field.name, Rule.malformed, _in_another_form(field)) for field in dates],
+        [Defect(field.name, Rule.impossible, _one_of(_impossible_days(batch))) for field in dates],
+        [Defect(field.name, Rule.in_the_future, _one_of(_iso(future))) for field in dates],
+        [Defect(field.name, Rule.before_the_window, _one_of(_iso(past))) for field in dates],
+        [
+            Defect(field.name, Rule.unknown, _one_of(_unknown(field)))
+            for field in texts
+            if _unknown(field)
+        ],
     ]
     quantity, amount = contract["quantity"], contract["sale_amount"]
     for field, zero in ((quantity, "0"), (amount, _zero(amount))):
         if field.minimum is not None and field.minimum >= 0:
             negative = F.concat(F.lit("-"), F.col(field.name))
-            kinds.append([_defect(field, "below_minimum", negative, "negative")])
+            kinds.append([Defect(field.name, Rule.below_minimum, negative, "negative")])
         if field.minimum is not None and field.minimum > 0:
-            kinds.append([_defect(field, "below_minimum", F.lit(zero), "zero")])
+            kinds.append([Defect(field.name, Rule.below_minimum, F.lit(zero), "zero")])
     if quantity.maximum is not None and quantity.maximum <= _GREATEST - _BEYOND:
         beyond = F.lit(int(quantity.maximum) + 1).cast("bigint") + F.pmod(
             "_variant", F.lit(_BEYOND)
         )
-        kinds.append([_defect(quantity, "above_maximum", beyond.cast("string"), "too_large")])
+        kinds.append(
+            [Defect(quantity.name, Rule.above_maximum, beyond.cast("string"), "too_large")]
+        )
     surplus = F.concat(F.col(amount.name), F.lit("5" if "." in _zero(amount) else ".5"))
-    kinds.append([_defect(amount, "too_many_decimals", surplus)])
+    kinds.append([Defect(amount.name, Rule.too_many_decimals, surplus)])
     return [kind for kind in kinds if kind]
 
 
 def repairable(batch: Batch) -> list[Kind]:
     """The kinds that validation repairs."""
     contract = batch.contract
-    kinds = [[_defect(field, "spaces", _spaced(field)) for field in contract.fields]]
+    kinds = [[Defect(field.name, Repair.spaces, _spaced(field)) for field in contract.fields]]
     with_case = [field for field in _of_type(contract, Text) if _has_case(field)]
     if with_case:
-        kinds.append([_defect(field, "case", _in_the_wrong_case(field)) for field in with_case])
+        kinds.append(
+            [Defect(field.name, Repair.case, _in_the_wrong_case(field)) for field in with_case]
+        )
     return kinds
 
 
 def element(texts: Sequence[str], index: Column) -> Column:
     """The text at an index, counted from 0."""
     return F.get(F.array(*map(F.lit, texts)), index.cast("int"))
-
-
-def _defect(field: Field, rule: str, text: Column, kind: str = "") -> Defect:
-    """A defect that goes by the name of the rule it breaks unless it is given its own."""
-    return Defect(f"{field.name}_{kind or rule}", f"{field.name}_{rule}", field.name, text)
 
 
 def _of_type(contract: Contract, *types: type) -> list[Field]:
@@ -101,8 +116,8 @@ def _one_of(texts: Sequence[str]) -> Column:
     return element(texts, F.pmod("_variant", F.lit(len(texts))))
 
 
-def _not_a(field: Field) -> str:
-    return "not_an_integer" if isinstance(field.type, Integer) else "not_a_number"
+def _not_a(field: Field) -> Rule:
+    return Rule.not_an_integer if isinstance(field.type, Integer) else Rule.not_a_number
 
 
 def _in_another_form(field: Field) -> Column:

@@ -40,7 +40,7 @@ def alias_table(weights: Sequence[int]) -> list[Bucket]:
     buckets = []
     while small:
         value, other = small.pop(), large[-1]
-        # An index without a share is no value, not even below a threshold of 0.
+        # An index without a share must not be drawn, so it is never a `value`.
         buckets.append(Bucket(left[value], value if left[value] else other, other))
         left[other] -= _FULL - left[value]
         if left[other] < _FULL:
@@ -49,13 +49,13 @@ def alias_table(weights: Sequence[int]) -> list[Bucket]:
 
 
 def keyed_hash(*parts: object) -> int:
-    """A 64-bit signed integer that these parts name, the same everywhere and for ever."""
+    """A 64-bit signed integer made from these parts, the same everywhere and for ever."""
     text = "/".join(map(str, parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
 def shuffled(count: int, *key: object) -> list[int]:
-    """The numbers 0 to `count - 1` in an order that the key decides."""
+    """The numbers 0 to `count - 1`, in an order that depends on the key alone."""
     return sorted(range(count), key=lambda number: keyed_hash(*key, number))
 
 
@@ -80,8 +80,8 @@ def choose(
             "fraction": high_bits(hashed),
         }
     )
-    # Every bucket is there, so an inner join would give the same; but Sail would take its
-    # result for small, and then hold the sales in memory rather than the table.
+    # An inner join would give the same, since every bucket is there. But Sail would expect a
+    # small result from it, and hold the sales in memory instead of the table.
     drawn = rows.sparkSession.createDataFrame(pa.table(lookup)).join(rows, "bucket", "right")
     below = F.col("fraction") < F.col("threshold")
     chosen = {
@@ -92,7 +92,7 @@ def choose(
 
 
 def row_hash(key: str, purpose: str, *columns: str) -> Column:
-    """A bigint, any of them as likely, independent of those for other keys and purposes."""
+    """A bigint, each as likely, independent of the hashes for other keys and purposes."""
     # The hash of an int is not that of the bigint it equals, hence the casts.
     numbers = [F.lit(keyed_hash(key, purpose)), *map(F.col, columns)]
     return F.xxhash64(*[number.cast("bigint") for number in numbers])

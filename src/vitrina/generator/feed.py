@@ -1,4 +1,4 @@
-"""The feed: rows of text, as a shop's export would have them, with known defects.
+"""The feed: rows of text, like a shop's export, with known defects.
 
 Whatever is random about a row is a hash of its number, and what a hash decides is decided
 by comparing integers. So the same `(seed, as_of, rows)` gives the same set of rows on any
@@ -22,10 +22,11 @@ from vitrina.errors import SettingsError
 from vitrina.generator import defects, retail
 from vitrina.generator.draw import choose, high_bits, row_hash, shuffled
 from vitrina.generator.recipe import Dirt, Recipe
+from vitrina.rules import CONFLICTING_DUPLICATE
 
 EXACT_COPY = "exact_copy"
 CONFLICTING_COPY = "conflicting_copy"
-_COPIES = {EXACT_COPY: "collapsed", CONFLICTING_COPY: "conflicting_duplicate"}
+_COPIES = {EXACT_COPY: "collapsed", CONFLICTING_COPY: CONFLICTING_DUPLICATE}
 
 # The fields that every contract has; those of a store's own are only filled in.
 _DRAWN = frozenset(
@@ -72,7 +73,7 @@ def number_rows(
 
 
 def defect_shares(batch: Batch, dirt: Dirt) -> list[tuple[str, Fraction]]:
-    """Each defect with its share of the rows: kinds share alike, and fields within a kind."""
+    """Each defect with its share of the rows: the same for each kind, and each field of a kind."""
     groups = [
         (dirt.duplicated, [[name] for name in _copies(batch.contract)]),
         (dirt.invalid, [[each.name for each in kind] for kind in defects.invalid(batch)]),
@@ -87,14 +88,14 @@ def defect_shares(batch: Batch, dirt: Dirt) -> list[tuple[str, Fraction]]:
 
 
 def count_defects(spark: SparkSession, batch: Batch, recipe: Recipe) -> dict[str, int]:
-    """How many rows of the feed have each defect; those that none has are counted too."""
+    """How many rows of the feed have each defect; 0 for a defect that no row has."""
     found = number_rows(spark, batch, recipe).where("defect IS NOT NULL").groupBy("defect").count()
     counted = {row["defect"]: row["count"] for row in found.collect()}
     return {name: counted.get(name, 0) for name, _ in defect_shares(batch, recipe.dirt)}
 
 
 def truth(batch: Batch, recipe: Recipe, planted: dict[str, int]) -> dict[str, Any]:
-    """What the feed holds and what the next steps must therefore find, from `count_defects`."""
+    """What the feed holds, and so what the next steps must find; from `count_defects`."""
     invalid = {each.name: each.label for kind in defects.invalid(batch) for each in kind}
     repairable = {each.name: each.label for kind in defects.repairable(batch) for each in kind}
     labels = {**_COPIES, **invalid, **repairable}
@@ -123,7 +124,7 @@ def _defect_of(row: str, batch: Batch, recipe: Recipe) -> Column:
     part = F.pmod(row_hash(_batch_key(batch, recipe), "defect", row), F.lit(_PARTS))
     shares = defect_shares(batch, recipe.dirt)
     ends = [int(end * _PARTS) for end in accumulate(share for _, share in shares)]
-    # Most rows have none, and need not be compared with every end.
+    # Most rows have no defect; this spares comparing them with every end.
     found = F.when(part >= ends[-1], F.lit(None).cast("string"))
     for (name, _), end in zip(shares, ends, strict=True):
         found = found.when(part < end, F.lit(name))
@@ -198,7 +199,7 @@ def _goods(rows: DataFrame, batch: Batch, recipe: Recipe) -> DataFrame:
         product_id=[first + number for number in shuffled(products, shop, "products")],
         list_price=[prices[number] for number in shuffled(products, shop, "prices")],
     )
-    # Discounts belong to the shop: batches that share a week agree on them.
+    # Discounts depend on the shop alone, so batches that share a week have the same.
     paid = [100 - percent for percent in retail.DISCOUNTS]
     lot = F.pmod(row_hash(shop, "discount", "product_id", "week"), F.lit(100 * len(paid)))
     percent = F.when(lot >= retail.PROMOTED_PERCENT * len(paid), F.lit(100))

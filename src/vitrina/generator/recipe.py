@@ -7,6 +7,20 @@ from vitrina.errors import SettingsError
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A whole number to choose for a batch, from `minimum` to `maximum`, both inclusive."""
+
+    default: int
+    minimum: int
+    maximum: int
+    description: str
+
+
+ROWS = Parameter(1_000_000, 1, 1_000_000_000, "How many sales to generate")
+SEED = Parameter(42, 0, 2**31 - 1, "Another seed, other sales")
+
+
+@dataclass(frozen=True)
 class Dirt:
     """Shares of the rows, from 0 to 1: unusable, repairable, repeated by an extra row.
 
@@ -32,10 +46,10 @@ class Recipe:
         SettingsError: there are no rows to make.
     """
 
-    rows: int = 1_000_000
-    seed: int = 42
+    rows: int = ROWS.default
+    seed: int = SEED.default
     dirt: Dirt = Dirt()
 
     def __post_init__(self) -> None:
-        if self.rows < 1:
-            raise SettingsError(f"rows is {self.rows}; a feed has at least 1")
+        if self.rows < ROWS.minimum:
+            raise SettingsError(f"rows is {self.rows}; a feed has at least {ROWS.minimum}")

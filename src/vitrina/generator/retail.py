@@ -1,8 +1,8 @@
-"""What a believable shop looks like, in whole numbers: weights, prices, days.
+"""What a believable shop looks like in whole numbers: weights, prices, days.
 
 Every value is made once, in Python, by integer or correctly rounded decimal arithmetic, so
-that it is the same on every platform. `docs/generator.md` lists the sources; what is called
-assumed here was found in none.
+that it is the same on every platform. `docs/generator.md` lists the sources; for what is
+called assumed here, none was found.
 """
 
 import calendar

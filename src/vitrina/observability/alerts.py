@@ -1,12 +1,13 @@
 """A run of the DAG: which batch it is, and who is told when it fails or is late.
 
 Airflow calls `tell_failed` in the DAG processor and `tell_late` in the triggerer. Each posts to
-`VITRINA_ALERT_WEBHOOK` and mails to `VITRINA_ALERT_EMAIL`, as far as they are set there. Not in
-the task: a callback of its own is lost with its process, when the system runs out of memory.
+`VITRINA_ALERT_WEBHOOK` and mails to `VITRINA_ALERT_EMAIL`, if they are set there. Neither is a
+callback of the task, which would be lost with the task's process when memory runs out.
 """
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,16 +19,17 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import get_current_context
 
+from vitrina.contract import TIME_ZONE
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import load_settings
 
-MOSCOW = "Europe/Moscow"
+log = logging.getLogger(__name__)
 
 _ERROR = "error"
-_NO_ERROR = "The task gave no reason: it was killed, ran out of memory or of time; its log may tell"
+_NO_ERROR = "The task gave no reason: it was killed, or ran out of memory or time; its log may tell"
 _EVENTS = {"failed": "failed", "late": "is late"}
 
-# The task has ended by then, and a mail server may take its time to greet.
+# No task waits for it, and a mail server may take long to greet.
 _MAIL_PATIENCE = 10.0
 
 
@@ -38,16 +40,25 @@ def batch_date(as_of: str | None, logical_date: datetime | None, run_after: date
     """
     if as_of is not None:
         return as_of
-    return (logical_date or run_after).astimezone(ZoneInfo(MOSCOW)).date().isoformat()
+    return (logical_date or run_after).astimezone(ZoneInfo(TIME_ZONE)).date().isoformat()
 
 
 def keep_error(error: Exception) -> None:
-    """Leave a task's error to `tell_failed`, which is handed none. In a task."""
-    get_current_context()["ti"].xcom_push(_ERROR, line_of(error))
+    """Keep a task's error for `tell_failed`, which Airflow hands none. Called in a task.
+
+    It raises nothing: the task is to fail with its own error, which decides whether it is
+    tried again.
+    """
+    try:
+        get_current_context()["ti"].xcom_push(_ERROR, line_of(error))
+    except Exception as failure:  # noqa: BLE001 - whatever Airflow raises
+        log.warning(
+            "the error cannot be kept for the alert: %s: %s", type(failure).__name__, failure
+        )
 
 
 @dataclass(frozen=True)
-class Alert:
+class Notice:
     """What has happened to a run, and what to do; the JSON that is posted has these keys."""
 
     event: Literal["failed", "late"]
@@ -71,14 +82,14 @@ class Alert:
 
 
 def tell_failed(context: Mapping[str, Any]) -> None:
-    """A run has failed: a task did, and no retry is left or none would help; or time is up."""
+    """Tell that a run has failed: a task did for good, or Airflow stopped the run."""
     task = context.get("ti")
     if context["reason"] != "task_failure":
         error = f"Airflow stopped the run: {context['reason'].replace('_', ' ')}"
     else:
         error = _error_of(task)
     _tell(
-        Alert(
+        Notice(
             event="failed",
             dag=context["dag"].dag_id,
             run=context["run_id"],
@@ -93,10 +104,10 @@ def tell_failed(context: Mapping[str, Any]) -> None:
 
 
 async def tell_late(context: Mapping[str, Any]) -> None:
-    """A run has not ended by its deadline. It goes on."""
+    """Tell that a run has not ended by its deadline. It goes on."""
     run = context["dag_run"]
     logical_date, run_after = run["logical_date"], run["run_after"]
-    alert = Alert(
+    notice = Notice(
         event="late",
         dag=run["dag_id"],
         run=run["dag_run_id"],
@@ -111,7 +122,7 @@ async def tell_late(context: Mapping[str, Any]) -> None:
         log=None,
     )
     # The triggerer has one loop for everything.
-    await asyncio.to_thread(_tell, alert)
+    await asyncio.to_thread(_tell, notice)
 
 
 def _error_of(task: Any) -> str:
@@ -119,7 +130,7 @@ def _error_of(task: Any) -> str:
     try:
         left = task.xcom_pull(task_ids=task.task_id, key=_ERROR)
     except Exception:  # noqa: BLE001 - better an alert without a reason than none
-        # Under `dags test` there is nobody to ask.
+        # Under `dags test` there is no server to ask.
         return "The log of the task tells why"
     return str(left or _NO_ERROR)
 
@@ -132,19 +143,19 @@ def _batch_of(context: Mapping[str, Any]) -> str | None:
     return batch_date(context["params"].get("as_of"), run.logical_date, run.run_after)
 
 
-def _tell(alert: Alert) -> None:
+def _tell(notice: Notice) -> None:
     settings = load_settings()
     if settings.alert_webhook is not None:
         url = str(settings.alert_webhook.get_secret_value())
-        deliver("alert by webhook", lambda: _post(url, alert))
+        deliver("alert by webhook", lambda: _post(url, notice))
     if settings.alert_email is not None:
         to = settings.alert_email
-        deliver("alert by e-mail", lambda: _mail(to, alert), _MAIL_PATIENCE)
+        deliver("alert by e-mail", lambda: _mail(to, notice), _MAIL_PATIENCE)
 
 
-def _post(url: str, alert: Alert) -> None:
+def _post(url: str, notice: Notice) -> None:
     # `text` is what chats show of a message that is posted to them.
-    body = json.dumps({"text": alert.text, **asdict(alert)}, ensure_ascii=False).encode()
+    body = json.dumps({"text": notice.text, **asdict(notice)}, ensure_ascii=False).encode()
     # The settings let http and https through alone.
     request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
     try:
@@ -155,12 +166,12 @@ def _post(url: str, alert: Alert) -> None:
         raise
 
 
-def _mail(to: str, alert: Alert) -> None:
+def _mail(to: str, notice: Notice) -> None:
     from airflow.providers.smtp.hooks.smtp import SmtpHook
 
     with SmtpHook() as server:
         server.send_email_smtp(
             to=to,
-            subject=alert.subject,
-            html_content=escape(alert.text).replace("\n", "<br>\n"),
+            subject=notice.subject,
+            html_content=escape(notice.text).replace("\n", "<br>\n"),
         )

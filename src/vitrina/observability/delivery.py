@@ -1,4 +1,4 @@
-"""The outside: whoever is told how a run goes. Telling must neither fail a run nor hold it up."""
+"""Telling others how a run goes. It must neither fail the run nor hold it up."""
 
 import logging
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from vitrina.errors import VitrinaError
 log = logging.getLogger(__name__)
 
 PATIENCE = 3.0
-"""Seconds that a run waits for somebody outside."""
+"""Seconds that a run waits for a receiver."""
 
 
 def deliver(what: str, send: Callable[[], object], seconds: float = PATIENCE) -> bool:
-    """Call `send`, and wait at most `seconds` for it; whether it has succeeded by then.
+    """Call `send`, wait at most `seconds` for it, and return whether it has succeeded.
 
-    What goes wrong is logged as a warning that names `what`. In a thread of its own: a name
-    that does not resolve and a server that sends a byte a minute heed no time limit.
+    A failure is logged as a warning that names `what`. `send` runs in a thread of its own, since
+    no time limit covers a name that does not resolve, or a server that sends a byte a minute.
     """
     errors: list[Exception] = []
 
     def attempt() -> None:
         try:
             send()
-        except Exception as error:  # noqa: BLE001 - whatever a client of theirs raises
+        except Exception as error:  # noqa: BLE001 - whatever their clients raise
             errors.append(error)
 
     thread = Thread(target=attempt, name=what, daemon=True)
@@ -38,9 +38,9 @@ def deliver(what: str, send: Callable[[], object], seconds: float = PATIENCE) ->
 
 
 def line_of(error: BaseException) -> str:
-    """What may be told of an error: the text of ours, which holds no secret, in one line.
+    """What may be told of an error, in one line: the text of ours, which holds no secret.
 
-    Of any other the kind alone, since its text may quote an address with a password.
+    Of any other error it is the type alone, since its text may quote a password.
     """
     if isinstance(error, VitrinaError):
         return " ".join(str(error).split())

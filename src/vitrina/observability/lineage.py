@@ -2,19 +2,19 @@
 
 Sent where `VITRINA_OPENLINEAGE_URL` names a collector. Each step is a job `sales.<step>` of
 the namespace `vitrina`, each attempt a run of it with the batch as its nominal time. Datasets
-have the names that OpenLineage's specification gives them; the batch is in none, since a
-step's output is the same dataset every week.
+have the names that OpenLineage's specification gives them. The batch is in none of these names,
+since a step leaves the same dataset every week.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from vitrina import __version__
-from vitrina.contract import Batch, Contract
-from vitrina.marts import marts
+from vitrina.contract import TIME_ZONE, Batch
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import Settings
 
@@ -22,54 +22,26 @@ if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import RunEvent
 
+    from vitrina.pipeline import Place, Step
+
 _NAMESPACE = "vitrina"
 _PRODUCER = f"urn:vitrina:{__version__}"
 
 
-class Dataset(NamedTuple):
+class DatasetName(NamedTuple):
+    """What OpenLineage calls a dataset."""
+
     namespace: str
     name: str
 
 
-class Flow(NamedTuple):
-    """What a step reads and what it leaves."""
-
-    reads: list[Dataset]
-    leaves: list[Dataset]
-
-
-def flows(settings: Settings, contract: Contract) -> dict[str, Flow]:
-    """The flow of each step, by its name.
-
-    Dates that a step only marks in PostgreSQL's ledger are no output: they would make circles.
-    """
-    tables = [mart.name for mart in marts(contract)]
-    feed, typed, rejects, clean, conflicts = (
-        _in_lake(settings, path)
-        for path in (
-            "generate/feed",
-            "validate/typed",
-            "validate/rejects",
-            "clean/clean",
-            "clean/conflicts",
-        )
-    )
-    sales = _in_postgres(settings, ["sale"])
-    ledger = _in_postgres(settings, ["batch", "batch_reject", "control_total"])
-    computed = _in_postgres(settings, tables)
-    published = _in_clickhouse(settings, [*tables, "batch", "control_totals", "rejects_by_reason"])
-    return {
-        "generate": Flow([], [feed]),
-        "validate": Flow([feed], [typed, rejects]),
-        "clean": Flow([typed], [clean, conflicts]),
-        "load": Flow([clean], [*sales, *ledger]),
-        "analyze": Flow([clean, *sales], computed),
-        "publish": Flow([*computed, *ledger], published),
-    }
+def dataset_names(settings: Settings, places: "Iterable[Place]") -> list[DatasetName]:
+    """The names of what a step reads or leaves, in the same order."""
+    return [_dataset_name(settings, place) for place in places]
 
 
 class Lineage:
-    """Tells of one batch. A collector that does not answer is not asked again."""
+    """Tells a collector about one batch. One that does not answer is not asked again."""
 
     def __init__(self, settings: Settings, batch: Batch) -> None:
         self._settings = settings
@@ -77,8 +49,8 @@ class Lineage:
         self._is_on = settings.openlineage_url is not None
 
     @contextmanager
-    def run(self, step: str) -> Iterator[None]:
-        """Tell that a step starts, and how it ended: COMPLETE, FAIL, or ABORT if stopped."""
+    def run(self, step: "Step") -> Iterator[None]:
+        """Tell that a step starts and how it ends: COMPLETE, FAIL, or ABORT if interrupted."""
         if not self._is_on:
             yield
             return
@@ -93,7 +65,9 @@ class Lineage:
             raise
         self._tell(step, run_id, "COMPLETE")
 
-    def _tell(self, step: str, run_id: str, state: str, error: BaseException | None = None) -> None:
+    def _tell(
+        self, step: "Step", run_id: str, state: str, error: BaseException | None = None
+    ) -> None:
         at = datetime.now(UTC)
 
         def send() -> None:
@@ -124,7 +98,7 @@ class Lineage:
         return OpenLineageClient(transport=HttpTransport(config))
 
     def _event(
-        self, step: str, run_id: str, state: str, at: datetime, error: BaseException | None
+        self, step: "Step", run_id: str, state: str, at: datetime, error: BaseException | None
     ) -> "RunEvent":
         from openlineage.client.event_v2 import (
             InputDataset,
@@ -136,49 +110,43 @@ class Lineage:
         )
         from openlineage.client.facet_v2 import RunFacet, error_message_run, nominal_time_run
 
-        # The day begins in Moscow.
-        day = nominal_time_run.NominalTimeRunFacet(f"{self._batch.as_of}T00:00:00+03:00")
-        facets: dict[str, RunFacet] = {"nominalTime": day}
+        as_of = self._batch.as_of
+        start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=ZoneInfo(TIME_ZONE))
+        facets: dict[str, RunFacet] = {
+            "nominalTime": nominal_time_run.NominalTimeRunFacet(start.isoformat())
+        }
         if error is not None:
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(
                 line_of(error), "python"
             )
-        flow = flows(self._settings, self._batch.contract)[step]
         return RunEvent(
             eventTime=at.isoformat(),
             producer=_PRODUCER,
             eventType=RunState[state],
             run=Run(run_id, facets),
-            job=Job(_NAMESPACE, f"sales.{step}"),
-            inputs=[InputDataset(*each) for each in flow.reads],
-            outputs=[OutputDataset(*each) for each in flow.leaves],
+            job=Job(_NAMESPACE, f"sales.{step.name}"),
+            inputs=[InputDataset(*each) for each in dataset_names(self._settings, step.reads)],
+            outputs=[OutputDataset(*each) for each in dataset_names(self._settings, step.leaves)],
         )
 
 
-def _in_lake(settings: Settings, path: str) -> Dataset:
-    parts = urlsplit(settings.lake_root)
-    if "://" in settings.lake_root:
-        return Dataset(f"{parts.scheme}://{parts.netloc}", f"{parts.path.strip('/')}/{path}")
-    return Dataset("file", f"{settings.lake_root}/{path}")
+def _dataset_name(settings: Settings, place: "Place") -> DatasetName:
+    # Late: they know the stores' drivers.
+    from vitrina.stores.addresses import clickhouse_address, postgres_address
+
+    match place.store:
+        case "lake":
+            return _in_lake(settings.lake_root, place.name)
+        case "postgresql":
+            address = postgres_address(settings)
+            return DatasetName(f"postgres://{address.server}", f"{address.prefix}{place.name}")
+        case "clickhouse":
+            address = clickhouse_address(settings)
+            return DatasetName(f"clickhouse://{address.server}", f"{address.prefix}{place.name}")
 
 
-def _in_postgres(settings: Settings, tables: list[str]) -> list[Dataset]:
-    from psycopg.conninfo import conninfo_to_dict
-
-    from vitrina.stores.postgres.tables import SCHEMA
-
-    namespace, database = f"postgres://localhost{settings.folder}/postgres", "vitrina"
-    if settings.postgres_dsn is not None:
-        named = conninfo_to_dict(settings.postgres_dsn.get_secret_value())
-        namespace = f"postgres://{named.get('host', 'localhost')}:{named.get('port', 5432)}"
-        database = str(named.get("dbname") or named.get("user") or database)
-    return [Dataset(namespace, f"{database}.{SCHEMA}.{table}") for table in tables]
-
-
-def _in_clickhouse(settings: Settings, tables: list[str]) -> list[Dataset]:
-    namespace, database = f"clickhouse://localhost{settings.folder}/clickhouse", "vitrina"
-    if settings.clickhouse_dsn is not None:
-        parts = urlsplit(settings.clickhouse_dsn.get_secret_value())
-        namespace = f"clickhouse://{parts.hostname}:{parts.port or 8123}"
-        database = unquote(parts.path.strip("/")) or database
-    return [Dataset(namespace, f"{database}.{table}") for table in tables]
+def _in_lake(root: str, path: str) -> DatasetName:
+    if "://" not in root:
+        return DatasetName("file", f"{root}/{path}")
+    parts = urlsplit(root)
+    return DatasetName(f"{parts.scheme}://{parts.netloc}", f"{parts.path.strip('/')}/{path}")

@@ -5,21 +5,19 @@ since engines differ in how they round a quotient of decimals. The marts' column
 declared in `vitrina.marts`.
 """
 
+from collections.abc import Callable
 from decimal import Decimal as Exact
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from vitrina.columns import Decimal, spark_type
 from vitrina.contract import Batch
-from vitrina.marts import SHARE_SCALE, Mart, marts
+from vitrina.counts import Analyzed
+from vitrina.marts import ABC_PERCENT, SHARE_SCALE, Mart, marts
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
 
-# Class A is the products that make up the first 80 % of a region's amount, B those up to
-# 95 %, C the rest: the usual bounds of an ABC analysis.
-_A_PERCENT, _B_PERCENT = 80, 95
 _WEEK = 7
 
 
@@ -49,13 +47,14 @@ def totals(sales: DataFrame, *key: str) -> DataFrame:
     )
 
 
-def region_product_mart(sales: DataFrame, mart: Mart, scale: int) -> DataFrame:
+def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per region and product: its place among the region's products.
 
     Products are ranked by amount, the largest first; of equal ones the smaller id is first.
     The running share follows that order, and the class follows from the running share of
-    those ranked above: a product belongs to A while they make up less than 80 %.
+    those ranked above: a product is in A while they make up less than A's `ABC_PERCENT`.
     """
+    scale = _scale(batch)
     summed = totals(sales, "region", "product_id")
     region = Window.partitionBy("region")
     ranked = region.orderBy(F.col("total_sales_amount").desc(), "product_id")
@@ -74,20 +73,18 @@ def region_product_mart(sales: DataFrame, mart: Mart, scale: int) -> DataFrame:
             _average(scale),
             rounded_quotient(cents, F.col("whole"), SHARE_SCALE).alias("share"),
             rounded_quotient(F.col("running"), F.col("whole"), SHARE_SCALE).alias("running_share"),
-            F.when(above < F.col("whole") * F.lit(_A_PERCENT), "A")
-            .when(above < F.col("whole") * F.lit(_B_PERCENT), "B")
-            .otherwise("C")
-            .alias("abc_class"),
+            _abc_class(above, F.col("whole")).alias("abc_class"),
         ),
         mart,
     )
 
 
-def ranked_mart(sales: DataFrame, mart: Mart, scale: int) -> DataFrame:
+def ranked_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per `mart.key`: its totals, its share of the whole amount, its rank.
 
     Ranked by amount, the largest first; of equal ones the smaller key is first.
     """
+    scale = _scale(batch)
     everything = Window.partitionBy(F.lit(1))
     ranked = everything.orderBy(F.col("total_sales_amount").desc(), *mart.key)
     cents = _whole(F.col("total_sales_amount"), scale)
@@ -100,13 +97,13 @@ def ranked_mart(sales: DataFrame, mart: Mart, scale: int) -> DataFrame:
     return _select(placed.select("*", _average(scale), share), mart)
 
 
-def day_mart(sales: DataFrame, mart: Mart, batch: Batch, scale: int) -> DataFrame:
+def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per day of the batch's window and region, days without sales included.
 
     The moving average is over seven calendar days, this one and the six before, and is
     there from the seventh day on; the change is against the same weekday a week before.
     """
-    spark = sales.sparkSession
+    spark, scale = sales.sparkSession, _scale(batch)
     days = spark.range(batch.contract.days).select(
         F.date_add(F.lit(batch.first_day), F.col("id").cast("int")).alias("sale_date")
     )
@@ -144,19 +141,30 @@ def day_mart(sales: DataFrame, mart: Mart, batch: Batch, scale: int) -> DataFram
 
 
 def mart_rows(sales: DataFrame, batch: Batch) -> dict[Mart, DataFrame]:
-    """Every mart of the batch, from its clean sales."""
-    amount = batch.contract["sale_amount"].type
-    assert isinstance(amount, Decimal)  # noqa: S101 - Contract has checked it
-    by_region_product, by_region, by_product, by_day = marts(batch.contract)
-    return {
-        by_region_product: region_product_mart(sales, by_region_product, amount.scale),
-        by_region: ranked_mart(sales, by_region, amount.scale),
-        by_product: ranked_mart(sales, by_product, amount.scale),
-        by_day: day_mart(sales, by_day, batch, amount.scale),
-    }
+    """Every mart of the batch, from its clean sales.
+
+    Raises:
+        NotImplementedError: a mart is declared that nothing here computes.
+    """
+    return {mart: _function(mart)(sales, mart, batch) for mart in marts(batch.contract)}
 
 
-def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> dict[str, Any]:
+def _function(mart: Mart) -> Callable[[DataFrame, Mart, Batch], DataFrame]:
+    if mart.name not in _COMPUTED_BY:
+        raise NotImplementedError(f"steps/analyze.py has no function for the mart {mart.name}")
+    return _COMPUTED_BY[mart.name]
+
+
+_COMPUTED_BY = {
+    "sales_by_region_product": region_product_mart,
+    "sales_by_region": ranked_mart,
+    "sales_by_product": ranked_mart,
+    "sales_by_day": day_mart,
+}
+"""The function of each mart, by its name."""
+
+
+def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> Analyzed:
     """Compute the marts and swap them in, once PostgreSQL has found the same totals.
 
     Raises:
@@ -167,8 +175,25 @@ def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> di
         sales = lake.read(spark, lake.dataset("clean", "clean"))
         tables = {mart.name: rows.toArrow() for mart, rows in mart_rows(sales, batch).items()}
         postgres.replace_marts(batch, tables)
-        left.counts = {name: table.num_rows for name, table in tables.items()}
-    return left.counts
+        counts = Analyzed({name: table.num_rows for name, table in tables.items()})
+        left.counts = counts.document()
+    return counts
+
+
+def _scale(batch: Batch) -> int:
+    """How many decimals money has."""
+    amount = batch.contract["sale_amount"].type
+    assert isinstance(amount, Decimal)  # noqa: S101 - Contract has checked it
+    return amount.scale
+
+
+def _abc_class(above: Column, whole: Column) -> Column:
+    """The class of a product, `above` being what those ranked above it sell, in hundredths."""
+    first, *others = ABC_PERCENT.items()
+    found = F.when(above < whole * F.lit(first[1]), first[0])
+    for name, percent in others:
+        found = found.when(above < whole * F.lit(percent), name)
+    return found.otherwise("C")
 
 
 def _whole(amount: Column, scale: int) -> Column:

@@ -2,19 +2,19 @@
 
 Exact copies of a row collapse into one. Of rows that share a `sale_id` and differ, the
 first in the order of all the contract's fields (`sale_id`, then the next, …, each
-ascending) survives; the others are kept, as rejects are, as `conflicting_duplicate`.
+ascending) survives; the others are kept, as rejects are, as conflicting duplicates.
 """
 
-from typing import Any
+from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from vitrina.contract import Batch, Contract
-from vitrina.errors import BatchError
+from vitrina.counts import Cleaned, Validated, read_result
+from vitrina.errors import ReconciliationError
+from vitrina.rules import CONFLICTING_DUPLICATE
 from vitrina.stores.lake import Lake
-
-CONFLICTING_DUPLICATE = "conflicting_duplicate"
 
 
 def number_repeated(valid: DataFrame, contract: Contract) -> DataFrame:
@@ -24,7 +24,7 @@ def number_repeated(valid: DataFrame, contract: Contract) -> DataFrame:
     content that survives for its `sale_id`, 2, 3, … on the rest. The order is by every
     field, so the survivor is the same on any engine and any number of partitions.
     """
-    # Few ids are repeated: finding them first spares the window all the other rows.
+    # Few ids are repeated. Finding them first keeps all other rows out of the window.
     repeated = valid.groupBy("sale_id").count().where("count > 1").select("sale_id")
     versions = Window.partitionBy("sale_id").orderBy(*contract.names)
     return (
@@ -50,19 +50,20 @@ def conflicts(numbered: DataFrame, contract: Contract) -> DataFrame:
     )
 
 
-def run(spark: SparkSession, lake: Lake, batch: Batch) -> dict[str, Any]:
+def run(spark: SparkSession, lake: Lake, batch: Batch) -> Cleaned:
     """Clean the batch; leaves `clean` and `conflicts`.
 
     Raises:
-        BatchError: validate has not ended for this batch, or rows went astray.
+        BatchError: validate has not ended for this batch.
+        ReconciliationError: the rows in are not clean + collapsed + conflicting.
     """
     contract = batch.contract
-    rows_in = lake.result("validate")["counts"]["valid"]
+    rows_in = read_result(lake.result("validate"), Validated).counts.valid
     with lake.step("clean") as left:
         typed = lake.read(spark, lake.dataset("validate", "typed"))
         valid = typed.where("reasons IS NULL").select(*contract.names)
         numbered = number_repeated(valid, contract)
-        # Written, since both what survives and what does not is made from it.
+        # Written, since both the survivors and the others are made from it.
         numbered = lake.read(spark, lake.write(left, "repeated", numbered, "parquet"))
         lake.write(left, "conflicts", conflicts(numbered, contract), "parquet")
         clean = one_row_per_sale(valid, numbered, contract)
@@ -77,19 +78,26 @@ def run(spark: SparkSession, lake: Lake, batch: Batch) -> dict[str, Any]:
             F.coalesce(F.sum(F.col("copies") - 1), F.lit(0)).alias("collapsed"),
             F.count_if(F.col("version") > 1).alias("conflicting"),
         ).collect()[0]
-        counts = {
-            "rows_in": rows_in,
-            "clean": sales.clean,
-            "collapsed": repeated.collapsed,
-            "conflicting": repeated.conflicting,
-            "total_quantity": sales.quantity or 0,
-            "total_sales_amount": str(sales.amount or 0),
-        }
-        if rows_in != sales.clean + repeated.collapsed + repeated.conflicting:
-            raise BatchError(
-                f"batch {batch.as_of}: of {rows_in:,} valid rows {sales.clean:,} are clean, "
-                f"{repeated.collapsed:,} collapsed, {repeated.conflicting:,} in conflict; "
-                "they do not add up, and nothing was loaded"
-            )
-        left.counts = counts
+        counts = Cleaned(
+            rows_in,
+            sales.clean,
+            repeated.collapsed,
+            repeated.conflicting,
+            sales.quantity or 0,
+            sales.amount or Decimal(0),
+        )
+        _require_every_row(counts, batch)
+        left.counts = counts.document()
     return counts
+
+
+def _require_every_row(counts: Cleaned, batch: Batch) -> None:
+    accounted_for = counts.clean + counts.collapsed + counts.conflicting
+    if counts.rows_in != accounted_for:
+        raise ReconciliationError(
+            "clean",
+            "rows_in",
+            expected=("validate", counts.rows_in),
+            actual=(f"clean ({counts.clean:,} clean, {counts.note})", accounted_for),
+            left=f"nothing was loaded; run: vitrina validate --as-of {batch.as_of}",
+        )

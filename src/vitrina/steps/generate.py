@@ -1,19 +1,18 @@
-"""Generate: a seed in, a feed of text out, as a shop's export would be, with known defects.
+"""Generate: a seed in, a feed of text out, like a shop's export, with known defects.
 
 `vitrina.generator` makes the rows; `docs/generator.md` describes them.
 """
 
-from typing import Any
-
 from pyspark.sql import SparkSession
 
 from vitrina.contract import Batch
+from vitrina.counts import Generated
 from vitrina.generator.feed import count_defects, make_feed, truth
 from vitrina.generator.recipe import Recipe
 from vitrina.stores.lake import Lake
 
 
-def run(spark: SparkSession, lake: Lake, batch: Batch, recipe: Recipe) -> dict[str, Any]:
+def run(spark: SparkSession, lake: Lake, batch: Batch, recipe: Recipe) -> Generated:
     """Generate the batch's feed; leaves `feed` and `truth.json`.
 
     Raises:
@@ -23,6 +22,6 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, recipe: Recipe) -> dict[s
         lake.write(left, "feed", make_feed(spark, batch, recipe).drop("defect"), "csv")
         planted = truth(batch, recipe, count_defects(spark, batch, recipe))
         lake.document("generate", "truth.json", planted)
-        totals = ("seed", "rows", "feed_rows", "rejected", "repaired", "collapsed", "conflicting")
-        left.counts = {"source": "generated", **{name: planted[name] for name in totals}}
-    return left.counts
+        counts = Generated.from_document({**planted, "source": "generated"})
+        left.counts = counts.document()
+    return counts

@@ -1,23 +1,27 @@
-"""Load: the clean sales in, and out comes PostgreSQL's `sale`, with the batch in the ledger."""
+"""Load: the clean sales in, PostgreSQL's `sale` out, with the batch in the ledger."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
 from vitrina.contract import Batch
+from vitrina.counts import (
+    Cleaned,
+    Generated,
+    Loaded,
+    Result,
+    Validated,
+    read_result,
+    rejects_by_reason,
+)
 from vitrina.errors import CorruptFile, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.stores.lake import Dataset, File, Lake
-from vitrina.stores.postgres.staging import MONTHLY_ABOVE
 from vitrina.stores.postgres.store import Postgres
-
-CONFLICTING_DUPLICATE = "conflicting_duplicate"
 
 # Two connections copy twice as fast as one; more than two gain nothing on a few cores.
 _CONNECTIONS = 2
@@ -25,24 +29,25 @@ _CONNECTIONS = 2
 _BATCH_ROWS = 65_536
 
 
-def ledger_entry(batch: Batch, results: Mapping[str, Any]) -> LedgerEntry:
-    """What the ledger says of a batch, from what its steps counted, by the steps' names.
+def ledger_entry(
+    batch: Batch, generated: Result[Generated], validated: Validated, cleaned: Cleaned
+) -> LedgerEntry:
+    """What the ledger says of a batch, from what its steps counted. It began with its feed.
 
     Raises:
-        ReconciliationError: rows in are not clean + rejected + collapsed.
+        ReconciliationError: the rows in are not clean + rejected + collapsed.
     """
-    generated, valid, clean = (results[n]["counts"] for n in ("generate", "validate", "clean"))
     entry = LedgerEntry(
         as_of=batch.as_of,
-        source=generated["source"],
-        seed=generated["seed"],
-        rows_in=valid["rows_in"],
-        clean=clean["clean"],
-        rejected=valid["rejected"] + clean["conflicting"],
-        repaired=valid["repaired"],
-        collapsed=clean["collapsed"],
-        total_sales_amount=Decimal(clean["total_sales_amount"]),
-        started_at=datetime.fromisoformat(results["generate"]["started"]),
+        source=generated.counts.source,
+        seed=generated.counts.seed,
+        rows_in=validated.rows_in,
+        clean=cleaned.clean,
+        rejected=validated.rejected + cleaned.conflicting,
+        repaired=validated.repaired,
+        collapsed=cleaned.collapsed,
+        total_sales_amount=cleaned.total_sales_amount,
+        started_at=generated.started,
         loaded_at=datetime.now(UTC),
     )
     accounted_for = entry.clean + entry.rejected + entry.collapsed
@@ -57,19 +62,11 @@ def ledger_entry(batch: Batch, results: Mapping[str, Any]) -> LedgerEntry:
     return entry
 
 
-def rejects_by_reason(results: Mapping[str, Any]) -> dict[str, int]:
-    """Rejected rows by reason, conflicting duplicates among them."""
-    reasons = dict(results["validate"]["counts"]["reasons"])
-    if conflicting := results["clean"]["counts"]["conflicting"]:
-        reasons[CONFLICTING_DUPLICATE] = conflicting
-    return reasons
-
-
 def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.RecordBatch]]:
     """The rows of a dataset as streams of record batches, to be read in parallel.
 
-    Together they yield each row once. Each takes the next row group that none has taken, so
-    that they end together, whether there are many files or one.
+    Together they yield each row once. Each takes the next row group that no other has taken,
+    so that all end at the same time, whether there are many files or one.
     """
     schema = arrow_schema(batch.contract.fields)
     row_groups: SimpleQueue[tuple[File, int]] = SimpleQueue()
@@ -100,11 +97,11 @@ def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.Recor
 
 
 def run(
-    lake: Lake, postgres: Postgres, batch: Batch, *, monthly_above: int = MONTHLY_ABOVE
-) -> dict[str, Any]:
+    lake: Lake, postgres: Postgres, batch: Batch, *, monthly_above: int | None = None
+) -> Loaded:
     """Load the batch; readers of `sale` see the old batch until they see the new one, whole.
 
-    More sales than `monthly_above`, by what clean counted, are kept by month.
+    More sales than `monthly_above` are kept by month; PostgreSQL's own limit unless given.
 
     Raises:
         BatchError: clean has not ended for this batch.
@@ -114,25 +111,23 @@ def run(
         StoreUnavailable: other writers or readers were not done in time.
     """
     with lake.step("load") as left:
-        results = {step: lake.result(step) for step in ("generate", "validate", "clean")}
-        clean = results["clean"]["counts"]
-        entry = ledger_entry(batch, results)
+        generated = read_result(lake.result("generate"), Generated)
+        validated = read_result(lake.result("validate"), Validated).counts
+        cleaned = read_result(lake.result("clean"), Cleaned).counts
+        entry = ledger_entry(batch, generated, validated, cleaned)
         dataset = lake.dataset("clean", "clean")
         expected = ControlTotals(
-            "spark", "sale", entry.clean, clean["total_quantity"], entry.total_sales_amount
+            "spark", "sale", entry.clean, cleaned.total_quantity, entry.total_sales_amount
         )
         postgres.create_tables(batch.contract)
         loaded = postgres.replace_sales(
             batch,
             entry,
-            rejects_by_reason(results),
+            rejects_by_reason(validated, cleaned),
             expected,
             shares(lake, dataset, batch),
             monthly_above=monthly_above,
         )
-        left.counts = {
-            "total_sales": loaded.total_sales,
-            "total_quantity": loaded.total_quantity,
-            "total_sales_amount": str(loaded.total_sales_amount),
-        }
-    return left.counts
+        counts = Loaded(loaded.total_sales, loaded.total_quantity, loaded.total_sales_amount)
+        left.counts = counts.document()
+    return counts

@@ -8,13 +8,13 @@ only while all of its tables are whole.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal as Money
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vitrina.columns import Date, Decimal, Text
 from vitrina.contract import Batch
+from vitrina.counts import Published
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
@@ -42,7 +42,7 @@ def sums(mart: Mart, rows: pa.Table) -> dict[str, Money]:
 
 
 def with_control_totals(sums: Mapping[str, Money], totals: ControlTotals) -> dict[str, Money]:
-    """The sums, in which the control totals that PostgreSQL computed itself take precedence."""
+    """The sums, overridden by the control totals that PostgreSQL computed itself."""
     computed = {
         "total_sales": Money(totals.total_sales),
         "total_sales_amount": totals.total_sales_amount,
@@ -71,12 +71,12 @@ def reconcile(
             )
 
 
-def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) -> dict[str, Any]:
+def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) -> Published:
     """Publish the marts, their control totals and the batch's rejects.
 
     A reader who takes the newest `import_date` of ClickHouse's `batch` sees a whole import. A
-    rerun replaces its own import, table by table, and no other; meanwhile `batch` does not
-    list it.
+    rerun replaces its own import and no other, table by table; `batch` does not list the
+    import meanwhile.
 
     Raises:
         BatchError: PostgreSQL holds another batch, or no marts of its present sales.
@@ -88,7 +88,7 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
         published = marts(batch.contract)
         imported_at = datetime.now(UTC)
         imported_at = imported_at.replace(microsecond=imported_at.microsecond // 1000 * 1000)
-        # Those of ClickHouse would be of an earlier publication.
+        # Totals of ClickHouse would be left from an earlier publication.
         totals = [each for each in postgres.control_totals(as_of) if each.engine != "clickhouse"]
         computed = {each.table: each for each in totals if each.engine == "postgresql"}
 
@@ -112,8 +112,9 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
         shown = [clickhouse.totals(mart, as_of) for mart in published]
         clickhouse.record_batch(entry, imported_at, [*totals, *shown], postgres.rejects(as_of))
         postgres.record_totals(as_of, shown)
-        left.counts = {mart.name: int(expected[mart][ROWS]) for mart in published}
-    return left.counts
+        counts = Published({mart.name: int(expected[mart][ROWS]) for mart in published})
+        left.counts = counts.document()
+    return counts
 
 
 _UNTOUCHED = "ClickHouse still shows what it showed before"

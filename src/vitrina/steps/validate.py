@@ -9,26 +9,28 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal as Exact
 from functools import reduce
 from operator import and_, or_
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from vitrina import rules
 from vitrina.columns import Date, Decimal, Integer, Text, spark_type
 from vitrina.contract import Batch, Contract, Field
+from vitrina.counts import Validated
 from vitrina.errors import FeedError
+from vitrina.rules import Repair, Rule
 from vitrina.stores.lake import Lake
 
 # Space, tab, line feed, carriage return, no-break space.
 WHITE_SPACE = " \t\n\r\u00a0"
 _EXAMPLES = 5
 
-# The name of a rule, after its field's, and when it applies.
-Rule = tuple[str, Column]
+# A rule or a repair, and when it applies to a row.
+Check = tuple[Rule | Repair, Column]
 
 
 def type_rows(feed: DataFrame, batch: Batch) -> DataFrame:
-    """Give each field its type, and each row the reasons against it.
+    """Give each field its type, and each row the reasons to reject it.
 
     Takes the contract's fields as text. Returns one row per row of the feed: the fields
     typed (null where the value is unusable), `raw_<field>` (text, on rejected rows only),
@@ -49,8 +51,8 @@ def type_rows(feed: DataFrame, batch: Batch) -> DataFrame:
         _all(_fits(field, batch) for field in fields).alias("fits"),
         _any(applies for field in fields for _, applies in _repairs(field)).alias("repaired"),
     )
-    # Nearly every row fits: only for the others are the reasons worked out, at a third of
-    # what it takes to ask every row for each of them.
+    # Nearly every row fits. Working out the reasons only for the others takes a third of the
+    # time that it takes for every row.
     return judged.select(
         *[field.name for field in fields],
         *[F.when(~F.col("fits"), F.col(_raw(f.name))).alias(_raw(f.name)) for f in fields],
@@ -60,7 +62,7 @@ def type_rows(feed: DataFrame, batch: Batch) -> DataFrame:
 
 
 def rejected_rows(typed: DataFrame, contract: Contract) -> DataFrame:
-    """The rows of `type_rows` that have reasons against them, as they stood in the feed."""
+    """The rows of `type_rows` that are rejected, as they stood in the feed."""
     return typed.where("reasons IS NOT NULL").select(
         *[F.col(_raw(name)).alias(name) for name in contract.names], "reasons"
     )
@@ -82,7 +84,7 @@ def examples(rejects: DataFrame, contract: Contract) -> DataFrame:
     )
 
 
-def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Exact) -> dict[str, Any]:
+def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Exact) -> Validated:
     """Validate the batch's feed; leaves `typed`, `rejects` and `report.json`.
 
     Raises:
@@ -101,18 +103,19 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Exact
             F.count("reasons").alias("rejected"),
             F.count("repairs").alias("repaired"),
         ).collect()[0]
-        counts = {
-            "rows_in": tally.rows_in,
-            "valid": tally.rows_in - tally.rejected,
-            "rejected": tally.rejected,
-            "repaired": tally.repaired,
-            "reasons": _most_first(count_each(rejects, "reasons")),
-            "repairs": _most_first(count_each(typed, "repairs")),
-        }
-        report = {**counts, "examples": _by_reason(examples(rejects, contract), contract)}
+        counts = Validated(
+            rows_in=tally.rows_in,
+            valid=tally.rows_in - tally.rejected,
+            rejected=tally.rejected,
+            repaired=tally.repaired,
+            reasons=_most_first(count_each(rejects, "reasons")),
+            repairs=_most_first(count_each(typed, "repairs")),
+        )
+        shown = _by_reason(examples(rejects, contract), contract)
+        report = {**counts.document(), "examples": shown}
         lake.document("validate", "report.json", report)
         _refuse_bad_feed(counts, max_rejected_share, f"{lake.root}/validate/report.json")
-        left.counts = counts
+        left.counts = counts.document()
     return counts
 
 
@@ -125,7 +128,7 @@ def _text(name: str) -> str:
 
 
 def _typed(field: Field) -> Column:
-    """The value of a field's text, or null where the text has not the form of its type."""
+    """The value of a field's text; null where the text does not have the form of its type."""
     text, type_ = F.col(_text(field.name)), spark_type(field.type)
     match field.type:
         case Integer():
@@ -144,9 +147,9 @@ def _typed(field: Field) -> Column:
             return value
 
 
-# Casts differ between engines in what they let pass (exponents, signs, white space, surplus
-# decimals that they round away), so the text's form is checked first. To the very end: a `$`
-# is on some engines already true before a last line separator.
+# Engines differ in what a cast accepts (exponents, signs, white space, surplus decimals, which
+# they round away), so the form of the text is checked first. The patterns end in `\z`, since on
+# some engines `$` also matches before a last line separator.
 _INTEGER = r"^-?[0-9]+\z"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
@@ -158,82 +161,82 @@ def _surplus(scale: int) -> str:
 
 
 def _fits(field: Field, batch: Batch) -> Column:
-    """Whether a field's value can be used: there are no reasons against it. Never null."""
+    """Whether a field's value can be used: there is no reason to reject it. Never null."""
     value = F.col(field.name)
     return _all([value.isNotNull(), *[~outside for _, outside in _outside(field, batch, value)]])
 
 
-def _outside(field: Field, batch: Batch, value: Column) -> list[Rule]:
-    """The rules of which values are allowed, each true outside them; null without a value."""
+def _outside(field: Field, batch: Batch, value: Column) -> list[Check]:
+    """The rules that limit a field's value, each true where it is broken; null without a value."""
     if isinstance(field.type, Date):
         return [
-            ("in_the_future", value >= F.lit(batch.as_of)),
-            ("before_the_window", value < F.lit(batch.first_day)),
+            (Rule.in_the_future, value >= F.lit(batch.as_of)),
+            (Rule.before_the_window, value < F.lit(batch.first_day)),
         ]
-    rules: list[Rule] = []
+    checks: list[Check] = []
     if field.minimum is not None:
-        rules.append(("below_minimum", value < F.lit(field.minimum)))
+        checks.append((Rule.below_minimum, value < F.lit(field.minimum)))
     if field.maximum is not None:
-        rules.append(("above_maximum", value > F.lit(field.maximum)))
-    return rules
+        checks.append((Rule.above_maximum, value > F.lit(field.maximum)))
+    return checks
 
 
-def _reasons(field: Field, batch: Batch) -> list[Rule]:
-    """Every reason that can stand against a field, and when it applies."""
+def _reasons(field: Field, batch: Batch) -> list[Check]:
+    """Every reason to reject a row for a field, and when it applies."""
     text, value = F.col(_text(field.name)), F.col(field.name)
     missing = text.isNull() | (text == "")
-    rules: list[Rule] = [("missing", missing)]
+    checks: list[Check] = [(Rule.missing, missing)]
     match field.type:
         case Integer():
             number = text.rlike(_INTEGER)
-            rules += [("not_an_integer", ~missing & ~number)]
-            rules += _beyond_type(number & value.isNull(), text)
+            checks += [(Rule.not_an_integer, ~missing & ~number)]
+            checks += _beyond_type(number & value.isNull(), text)
         case Decimal(_, scale):
             number, surplus = text.rlike(_NUMBER), text.rlike(_surplus(scale))
-            rules += [
-                ("not_a_number", ~missing & ~number),
-                ("too_many_decimals", number & surplus),
+            checks += [
+                (Rule.not_a_number, ~missing & ~number),
+                (Rule.too_many_decimals, number & surplus),
             ]
-            # The limits hold for such a number as well: its surplus digits are cut off.
+            # The limits hold for such a number too, without its surplus digits.
             cut = rf"(\.[0-9]{{{scale}}})[0-9]+\z" if scale else r"()\.[0-9]+\z"
             kept = F.regexp_replace(text, cut, "$1")
             value = F.coalesce(value, F.when(number, kept.try_cast(spark_type(field.type))))
-            rules += _beyond_type(number & value.isNull(), text)
+            checks += _beyond_type(number & value.isNull(), text)
         case Date():
-            rules += [
-                ("malformed", ~missing & ~text.rlike(_DATE)),
-                ("impossible", text.rlike(_DATE) & value.isNull()),
+            checks += [
+                (Rule.malformed, ~missing & ~text.rlike(_DATE)),
+                (Rule.impossible, text.rlike(_DATE) & value.isNull()),
             ]
         case Text():
-            rules += [("unknown", ~missing & value.isNull())]
-    return rules + _outside(field, batch, value)
+            checks += [(Rule.unknown, ~missing & value.isNull())]
+    return checks + _outside(field, batch, value)
 
 
-def _beyond_type(beyond: Column, text: Column) -> list[Rule]:
-    """A number with more digits than its type holds is outside its limits, on its side."""
+def _beyond_type(beyond: Column, text: Column) -> list[Check]:
+    """A number with more digits than its type holds is below the minimum or above the maximum."""
     return [
-        ("below_minimum", beyond & text.startswith("-")),
-        ("above_maximum", beyond & ~text.startswith("-")),
+        (Rule.below_minimum, beyond & text.startswith("-")),
+        (Rule.above_maximum, beyond & ~text.startswith("-")),
     ]
 
 
-def _repairs(field: Field) -> list[Rule]:
-    """What may have to be repaired to read a field, and when it is."""
+def _repairs(field: Field) -> list[Check]:
+    """What can be repaired in a field, and when it has to be."""
     raw, text = F.col(_raw(field.name)), F.col(_text(field.name))
-    repairs: list[Rule] = [("spaces", raw != text)]
+    repairs: list[Check] = [(Repair.spaces, raw != text)]
     if isinstance(field.type, Text):
-        repairs += [("case", text != F.col(field.name))]
+        repairs += [(Repair.case, text != F.col(field.name))]
     return repairs
 
 
-def _names(fields: tuple[Field, ...], rules: Callable[[Field], list[Rule]]) -> Column:
-    """The names of the rules that apply to a row, as an array."""
+def _names(fields: tuple[Field, ...], checks: Callable[[Field], list[Check]]) -> Column:
+    """The names of the reasons or repairs that apply to a row, as an array."""
     return F.array_compact(
         F.array(
             *[
-                F.when(applies, F.lit(f"{field.name}_{rule}"))
+                F.when(applies, F.lit(rules.name(field.name, what)))
                 for field in fields
-                for rule, applies in rules(field)
+                for what, applies in checks(field)
             ]
         )
     )
@@ -259,12 +262,12 @@ def _by_reason(found: DataFrame, contract: Contract) -> dict[str, list[dict[str,
     return by_reason
 
 
-def _refuse_bad_feed(counts: dict[str, Any], max_rejected_share: Exact, report: str) -> None:
-    rows_in, rejected = counts["rows_in"], counts["rejected"]
+def _refuse_bad_feed(counts: Validated, max_rejected_share: Exact, report: str) -> None:
+    rows_in, rejected = counts.rows_in, counts.rejected
     if rows_in == 0:
         raise FeedError("the feed has no rows; nothing was loaded")
     if rejected > max_rejected_share * rows_in:
-        dominant = ", ".join(f"{name} {n:,}" for name, n in list(counts["reasons"].items())[:3])
+        dominant = ", ".join(f"{reason} {n:,}" for reason, n in list(counts.reasons.items())[:3])
         raise FeedError(
             f"{rejected:,} of {rows_in:,} rows were rejected ({rejected / rows_in:.1%}), more than "
             f"the {max_rejected_share:%} that VITRINA_MAX_REJECTED_SHARE allows; "

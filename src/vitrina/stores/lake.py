@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyarrow import fs
 
 from vitrina.errors import BatchError, CorruptFile, SettingsError
+from vitrina.stores.disk import disk_failures
 from vitrina.stores.s3 import open_bucket, s3_failures
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _CSV = {
 }
 # On S3 each read is a request of its own, so they are large.
 _READ_SIZE = 8 << 20
+_TRY_SIZE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,16 @@ class Lake:
         """Write a dataset by Spark; readers see it once the step has ended."""
         folder = f"{outcome.folder}/{name}"
         writer = rows.write.mode("overwrite")
-        if format_ == "csv":
-            writer.options(**_CSV).csv(f"{self.root}/{folder}")
-        else:
-            # Twice as fast to write as zstd for a fifth more bytes.
-            writer.option("compression", "snappy").parquet(f"{self.root}/{folder}")
+        try:
+            if format_ == "csv":
+                writer.options(**_CSV).csv(f"{self.root}/{folder}")
+            else:
+                # Twice as fast to write as zstd for a fifth more bytes.
+                writer.option("compression", "snappy").parquet(f"{self.root}/{folder}")
+        except Exception:
+            if not self._on_s3:
+                self._try_out(folder)
+            raise
         names = [
             entry.path.removeprefix(f"{self._path}/")
             for entry in self._entries(folder, recursive=True)
@@ -165,15 +172,13 @@ class Lake:
 
     def read_document(self, step: str, name: str) -> Document | None:
         """A document that the step left, or None."""
-        try:
-            with (
-                self._failures(),
-                self._fs.open_input_stream(f"{self._path}/{step}/{name}") as stream,
-            ):
-                document: Document = json.loads(stream.read())
-        except FileNotFoundError:
-            return None
-        return document
+        with self._failures():
+            try:
+                with self._fs.open_input_stream(f"{self._path}/{step}/{name}") as stream:
+                    document: Document = json.loads(stream.read())
+            except FileNotFoundError:
+                return None
+            return document
 
     def forget(self, steps: Sequence[str]) -> None:
         """Delete what these steps left, since what they were made from is about to change."""
@@ -212,7 +217,7 @@ class Lake:
         left = self.result(step)["datasets"][name]
         files = tuple(File(**file) for file in left["files"])
         dataset = Dataset(left["format"], left["schema"], files)
-        with ThreadPoolExecutor() as pool:
+        with self._failures(), ThreadPoolExecutor() as pool:
             for file, found in zip(
                 dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
             ):
@@ -236,7 +241,7 @@ class Lake:
 
     @contextmanager
     def open(self, file: File) -> Iterator[Any]:
-        """A file's bytes, for Arrow to read at random.
+        """A file's bytes, which Arrow reads in any order.
 
         Raises:
             StoreError: the lake's store fails while the file is open.
@@ -248,7 +253,22 @@ class Lake:
             yield source
 
     def _failures(self) -> AbstractContextManager[None]:
-        return s3_failures(self.root) if self._on_s3 else nullcontext()
+        return s3_failures(self.root) if self._on_s3 else disk_failures(self.root)
+
+    def _try_out(self, folder: str) -> None:
+        """Write a file and delete it: on a disk that refuses Spark, to learn why it does.
+
+        Raises:
+            OSError: the disk refuses this file, too.
+        """
+        path = f"{self._path}/{folder}/.try"
+        self._fs.create_dir(f"{self._path}/{folder}", recursive=True)
+        try:
+            with self._fs.open_output_stream(path) as stream:
+                stream.write(bytes(_TRY_SIZE))
+        finally:
+            with suppress(OSError):
+                self._fs.delete_file(path)
 
     def _entries(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector = fs.FileSelector(

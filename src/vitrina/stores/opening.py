@@ -43,13 +43,15 @@ def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
         StoreError: the server refuses the user, or to create the database.
         StoreUnavailable: it cannot be reached, or another process has it open.
     """
-    from vitrina.stores.clickhouse.store import clickhouse, embedded_clickhouse
+    from vitrina.stores.clickhouse.store import clickhouse
 
     if settings.clickhouse_dsn is not None:
         address = settings.clickhouse_dsn.get_secret_value()
         with clickhouse(address, settings.clickhouse_cluster) as store:
             yield store
         return
+    from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+
     with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as store:
         yield store
 
@@ -61,7 +63,7 @@ def last_opened(settings: Settings) -> int | None:
     """
     if settings.clickhouse_dsn is not None:
         return None
-    from vitrina.stores.clickhouse.store import lock_of
+    from vitrina.stores.clickhouse.embedded import lock_of
 
     lock = lock_of(settings.folder / "clickhouse")
     return lock.stat().st_mtime_ns if lock.exists() else 0

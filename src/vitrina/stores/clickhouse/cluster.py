@@ -1,9 +1,9 @@
 """ClickHouse on several servers, each of which holds every import whole.
 
 The marts are small, so the cluster has one shard, and its servers are replicas of one another.
-What is created, altered or dropped is so on all of them (`ON CLUSTER`), and each statement ends
-when all have done it: so `batch`, which is replaced last, lists no import that one of them does
-not show yet.
+A table is created, altered or dropped on all of them (`ON CLUSTER`), and each statement ends when
+all have done it. So `batch`, which is replaced last, lists no import that one of them does not
+show yet.
 """
 
 from typing import TYPE_CHECKING
@@ -11,21 +11,12 @@ from typing import TYPE_CHECKING
 from vitrina.errors import StoreError
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
+    from vitrina.stores.clickhouse.session import Session
 
 REPLICATED = "ReplicatedMergeTree"
 
 # Wait for every replica, and fail where one has failed or did not answer in time.
 SETTINGS = {"alter_sync": 2, "distributed_ddl_output_mode": "throw"}
-
-
-def on_cluster(cluster: str | None) -> str:
-    """What follows a name where a statement is for all servers; nothing where there is one.
-
-    >>> on_cluster("marts")
-    ' ON CLUSTER `marts`'
-    """
-    return "" if cluster is None else f" ON CLUSTER `{cluster}`"
 
 
 def engine(cluster: str | None) -> str:
@@ -43,15 +34,15 @@ def staging_engine(cluster: str) -> str:
     return f"{REPLICATED}('/clickhouse/tables/{cluster}/{{uuid}}', '{{replica}}')"
 
 
-def require_one_shard(client: "Client", cluster: str) -> None:
+def require_one_shard(session: "Session", cluster: str) -> None:
     """Refuse a cluster on which each server would hold a part.
 
     Raises:
         StoreError: the server knows no cluster of this name, or it has several shards.
     """
-    found = client.query(
+    found = session.rows(
         "SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster"
-    ).result_rows
+    )
     shards = {str(name): int(count) for name, count in found}
     if cluster not in shards:
         known = ", ".join(sorted(shards)) or "none"

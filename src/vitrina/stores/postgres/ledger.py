@@ -1,15 +1,16 @@
-"""What the ledger's tables are told, always within the transaction of what they tell of."""
+"""The ledger's rows, written in the transaction of what they tell about."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
+from typing import Any
 
 from psycopg import sql
 
+from vitrina import ledger
 from vitrina.contract import Batch
 from vitrina.errors import BatchError
 from vitrina.ledger import ControlTotals, LedgerEntry
-from vitrina.marts import TOTALS
 from vitrina.stores.postgres.session import Session, columns
 
 ENTRY = tuple(field.name for field in fields(LedgerEntry))
@@ -23,43 +24,48 @@ def enter(
 ) -> None:
     """Make a batch the current one; forget what is known of an earlier load of it."""
     session.execute("UPDATE batch SET is_current = false WHERE is_current")
-    # Its rejects and totals go with it.
+    # The rejects and totals of the batch go with it.
     session.execute("DELETE FROM batch WHERE as_of = %s", entry.as_of)
     current = replace(entry, is_current=True)
-    session.execute(
-        sql.SQL("INSERT INTO batch ({}) VALUES ({})").format(
-            columns(ENTRY), sql.SQL(", ").join([sql.Placeholder()] * len(ENTRY))
-        ),
-        *(getattr(current, name) for name in ENTRY),
-    )
-    with session.connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO batch_reject (as_of, reason, rejected_rows) VALUES (%s, %s, %s)",
-            [(entry.as_of, reason, rows) for reason, rows in rejects.items()],
+    of_batch = {ledger.AS_OF.name: entry.as_of}
+    rows = ledger.rows(entry, rejects, totals) | {
+        ledger.BATCH: [{name: getattr(current, name) for name in ENTRY}]
+    }
+    for table in ledger.NAMES:
+        _insert(session, table, [of_batch | row for row in rows[table]])
+
+
+def insert_totals(session: Session, as_of: date, totals: Sequence[ControlTotals]) -> None:
+    """Record what tables sum to, in place of what is recorded of the same table and engine."""
+    for each in totals:
+        session.execute(
+            "DELETE FROM control_totals WHERE (as_of, table_name, engine) = (%s, %s, %s)",
+            as_of,
+            each.table,
+            each.engine,
         )
-    insert_totals(session, entry.as_of, totals)
+    of_batch = {ledger.AS_OF.name: as_of}
+    rows = [of_batch | ledger.row_of_totals(each) for each in totals]
+    _insert(session, ledger.CONTROL_TOTALS, rows)
 
 
-def insert_totals(session: Session, as_of: date, totals: Iterable[ControlTotals]) -> None:
-    with session.connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO control_total (as_of, engine, table_name, total_sales, "
-            "total_quantity, total_sales_amount) VALUES (%s, %s, %s, %s, %s, %s) "
-            "ON CONFLICT (as_of, engine, table_name) DO UPDATE SET "
-            "(total_sales, total_quantity, total_sales_amount) = "
-            "(excluded.total_sales, excluded.total_quantity, excluded.total_sales_amount)",
-            [
-                (as_of, each.engine, each.table, *(getattr(each, name) for name in TOTALS))
-                for each in totals
-            ],
+def _insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        session.execute(
+            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                sql.Identifier(table),
+                columns(row),
+                sql.SQL(", ").join([sql.Placeholder()] * len(row)),
+            ),
+            *row.values(),
         )
 
 
 def require_current(session: Session, batch: Batch) -> None:
-    """Refuse a batch that `sale` does not hold.
+    """Refuse a batch that is not the one in `sale`.
 
     Raises:
-        BatchError: names the one that it holds.
+        BatchError: names the batch that is.
     """
     held = session.execute("SELECT as_of FROM batch WHERE is_current")
     if held != [(batch.as_of,)]:

@@ -22,6 +22,7 @@ from vitrina.contract import Batch, Contract
 from vitrina.errors import BatchError, ReconciliationError, StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS, Mart, marts
+from vitrina.stores.postgres import versions
 from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
 from vitrina.stores.postgres.marts import (
     copy_mart,
@@ -40,7 +41,8 @@ from vitrina.stores.postgres.staging import (
     drop_leftovers,
 )
 from vitrina.stores.postgres.swap import swap_in, wait_for_older_snapshots
-from vitrina.stores.postgres.tables import SCHEMA, Table, TableColumn, tables
+from vitrina.stores.postgres.tables import SCHEMA, VERSION, Table, TableColumn, tables
+from vitrina.stores.versions import newest
 
 # Chosen by chance, so as not to meet the advisory locks of others.
 _CREATION_LOCK = 7_204_518_337_292
@@ -68,23 +70,46 @@ class Postgres:
         self._session = session
 
     def create_tables(self, contract: Contract) -> None:
-        """Create the schema and the tables that are absent; touch none that is there.
+        """Create the schema and the tables that are absent; upgrade those of an older version.
 
         Raises:
-            StoreError: a table is there with other columns.
+            StoreError: a table is there with other columns; or the tables are older and this
+                user may not change them, or newer than this Vitrina knows.
         """
         wanted = tables(contract)
-        with self._translated(), self._session.connection.transaction():
-            if not self._absent(wanted):
-                return
-            self._session.execute("SELECT pg_advisory_xact_lock(%s)", _CREATION_LOCK)
-            # Looked for first: a user may be allowed to use it and not to create it.
-            if not self._session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", SCHEMA):
-                self._session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
-            # Again: somebody else may have created some meanwhile.
-            for table in self._absent(wanted):
-                for statement in table.statements():
-                    self._session.execute(statement)
+        with self._translated():
+            version = versions.recorded(self._session)
+            if version is not None and version < newest():
+                # A load that is under way still writes to the older tables.
+                with self._session.alone("the tables are as they were"):
+                    self._upgrade()
+            with self._session.connection.transaction():
+                if not self._absent(wanted):
+                    return
+                self._session.execute("SELECT pg_advisory_xact_lock(%s)", _CREATION_LOCK)
+                # Looked for first: a user may be allowed to use it and not to create it.
+                if not self._session.execute(
+                    "SELECT 1 FROM pg_namespace WHERE nspname = %s", SCHEMA
+                ):
+                    self._session.execute(
+                        sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA))
+                    )
+                # Again: another process may have created some meanwhile.
+                for table in self._absent(wanted):
+                    if table == VERSION:
+                        versions.create(self._session, newest(), "Created")
+                        continue
+                    for statement in table.statements():
+                        self._session.execute(statement)
+
+    def version(self) -> int | None:
+        """The version of the tables; None where there are none.
+
+        Raises:
+            StoreError: they are newer than this Vitrina knows.
+        """
+        with self._translated():
+            return versions.recorded(self._session)
 
     def replace_sales(
         self,
@@ -94,15 +119,15 @@ class Postgres:
         expected: ControlTotals,
         shares: Sequence[Iterable[pa.RecordBatch]],
         *,
-        monthly_above: int = MONTHLY_ABOVE,
+        monthly_above: int | None = None,
     ) -> ControlTotals:
         """Let a batch take the place of the one that `sale` holds, and enter it in the ledger.
 
         A reader sees the old batch or the new one, whole. The rows are staged first, each of
         `shares` (record batches of the contract's columns) by a thread and a connection of
-        its own. More of them than `monthly_above` are kept by month, whatever the batch
-        before was. `entry.loaded_at` becomes the time of the swap. What was analyzed and
-        published of an earlier load of this batch no longer counts.
+        its own. More of them than `monthly_above` (`MONTHLY_ABOVE` unless given) are kept by
+        month, whatever the batch before was. `entry.loaded_at` becomes the time of the swap.
+        What was analyzed and published of an earlier load of this batch no longer counts.
 
         Raises:
             ReconciliationError: the staged rows do not sum to `expected`.
@@ -110,7 +135,8 @@ class Postgres:
             StoreUnavailable: another writer or a reader was not done within ten minutes.
         """
         left = "PostgreSQL shows what it showed before"
-        monthly = expected.total_sales > monthly_above
+        limit = MONTHLY_ABOVE if monthly_above is None else monthly_above
+        monthly = expected.total_sales > limit
         with self._translated(), self._session.alone(left):
             drop_leftovers(self._session)
             staging = create_staging(self._session, batch, monthly=monthly)
@@ -168,12 +194,12 @@ class Postgres:
             )
             # What was published was of the marts before.
             self._session.execute(
-                "DELETE FROM control_total WHERE as_of = %s AND engine <> 'spark'", batch.as_of
+                "DELETE FROM control_totals WHERE as_of = %s AND engine <> 'spark'", batch.as_of
             )
             insert_totals(self._session, batch.as_of, totals)
         return totals
 
-    def record_totals(self, as_of: date, totals: Iterable[ControlTotals]) -> None:
+    def record_totals(self, as_of: date, totals: Sequence[ControlTotals]) -> None:
         """Record what a batch's marts sum to where they were published, and that they were.
 
         Raises:
@@ -203,7 +229,7 @@ class Postgres:
         """Every batch that was ever loaded, newest first; none before the first load."""
         query = sql.SQL("SELECT {} FROM batch ORDER BY as_of DESC").format(columns(ENTRY))
         with self._translated():
-            if not self._session.exists("batch"):
+            if not versions.has_ledger(self._session):
                 return []
             with self._session.connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
                 return cursor.execute(query).fetchall()
@@ -211,11 +237,11 @@ class Postgres:
     def rejects(self, as_of: date) -> dict[str, int]:
         """How many rows of a batch each reason speaks against; one row may have several."""
         with self._translated():
-            if not self._session.exists("batch_reject"):
+            if not versions.has_ledger(self._session):
                 return {}
             return dict(
                 self._session.execute(
-                    "SELECT reason, rejected_rows FROM batch_reject WHERE as_of = %s "
+                    "SELECT reason, rejected_rows FROM rejects_by_reason WHERE as_of = %s "
                     "ORDER BY rejected_rows DESC, reason",
                     as_of,
                 )
@@ -224,11 +250,11 @@ class Postgres:
     def control_totals(self, as_of: date) -> list[ControlTotals]:
         """What each table of a batch sums to, in each engine that has reported it."""
         with self._translated():
-            if not self._session.exists("control_total"):
+            if not versions.has_ledger(self._session):
                 return []
             rows = self._session.execute(
                 "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount "
-                "FROM control_total WHERE as_of = %s ORDER BY table_name, engine",
+                "FROM control_totals WHERE as_of = %s ORDER BY table_name, engine",
                 as_of,
             )
             return [ControlTotals(*row) for row in rows]
@@ -252,6 +278,14 @@ class Postgres:
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self._session.address)
+
+    def _upgrade(self) -> None:
+        with self._session.connection.transaction():
+            self._session.execute("SELECT pg_advisory_xact_lock(%s)", _CREATION_LOCK)
+            # Again: another process may have upgraded them meanwhile.
+            version = versions.recorded(self._session)
+            if version is not None:
+                versions.upgrade(self._session, version)
 
     def _absent(self, wanted: Sequence[Table]) -> list[Table]:
         """The tables that are not there; those that are must be as wanted."""

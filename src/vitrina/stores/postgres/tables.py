@@ -1,14 +1,16 @@
-"""The tables in PostgreSQL: how each is created, and whether the one that is there will do."""
+"""The tables in PostgreSQL: how each is created, and whether one that is there will do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from vitrina.columns import postgres_type
+from vitrina import ledger
+from vitrina.columns import Column, FreeText, Integer, Timestamp, postgres_type
 from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.marts import marts
+from vitrina.stores import versions
 
 SCHEMA = "vitrina"
 
@@ -21,6 +23,20 @@ class TableColumn:
     description: str = ""
     nullable: bool = False
 
+    def declaration(self) -> sql.Composed:
+        """The column as CREATE TABLE and ADD COLUMN have it."""
+        return sql.SQL("{} {} {}").format(
+            sql.Identifier(self.name),
+            sql.SQL(self.type),
+            sql.SQL("" if self.nullable else "NOT NULL"),
+        )
+
+    def comment(self, table: str) -> sql.Composed:
+        """What describes the column where people look at the table."""
+        return sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+            sql.Identifier(table), sql.Identifier(self.name), self.description
+        )
+
 
 @dataclass(frozen=True)
 class Table:
@@ -30,33 +46,19 @@ class Table:
     is_partitioned: bool = False
 
     def statements(self) -> list[sql.Composed]:
-        """What creates the table, with its columns described, in the first schema searched."""
+        """What creates the table in the first schema searched, and describes its columns."""
         name = sql.Identifier(self.name)
-        columns = [
-            sql.SQL("{} {} {}").format(
-                sql.Identifier(column.name),
-                sql.SQL(column.type),
-                sql.SQL("" if column.nullable else "NOT NULL"),
-            )
-            for column in self.columns
-        ]
+        columns = [column.declaration() for column in self.columns]
         create = sql.SQL("CREATE TABLE {} ({}) {}").format(
             name,
             sql.SQL(", ").join([*columns, *self.constraints]),
-            # By any column: the one partition is the default, which takes every row.
+            # Any column would do: the one partition is the default, which takes every row.
             sql.SQL("PARTITION BY LIST (sale_date)" if self.is_partitioned else ""),
         )
-        comments = [
-            sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                name, sql.Identifier(column.name), column.description
-            )
-            for column in self.columns
-            if column.description
-        ]
-        return [create, *comments]
+        return [create, *(column.comment(self.name) for column in self.columns)]
 
     def check(self, kind: str, found: Mapping[str, TableColumn]) -> None:
-        """Hold the table that is there, of `pg_class.relkind` `kind`, against this one.
+        """Compare the table that is there with this one; `kind` is its `pg_class.relkind`.
 
         Raises:
             StoreError: it is something else, or a column is missing, surplus or different.
@@ -92,78 +94,50 @@ def _spelt(column: TableColumn | None) -> str:
 
 def tables(contract: Contract) -> list[Table]:
     """Every table, each after those that it refers to."""
-    sale = Table(
-        "sale",
-        tuple(
-            TableColumn(field.name, postgres_type(field.type), field.description, field.nullable)
-            for field in contract.fields
-        ),
-        is_partitioned=True,
-    )
     of_marts = [
-        Table(
-            mart.name,
-            tuple(
-                TableColumn(
-                    column.name, postgres_type(column.type), column.description, column.nullable
-                )
-                for column in mart.columns
-            ),
-            (_primary_key(mart.key),),
-        )
+        Table(mart.name, _stored(mart.columns), (_primary_key(mart.key),))
         for mart in marts(contract)
     ]
-    return [sale, *of_marts, *_LEDGER]
+    return [
+        VERSION,
+        Table("sale", _stored(contract.fields), is_partitioned=True),
+        *of_marts,
+        *map(_of_ledger, ledger.tables(contract)),
+    ]
+
+
+def stored(column: Column) -> TableColumn:
+    return TableColumn(column.name, postgres_type(column.type), column.description, column.nullable)
+
+
+def _stored(columns: Iterable[Column]) -> tuple[TableColumn, ...]:
+    return tuple(map(stored, columns))
+
+
+def _of_ledger(table: ledger.LedgerTable) -> Table:
+    columns = (ledger.AS_OF, *table.columns, *table.of_postgres)
+    in_key = {ledger.AS_OF.name, *table.key}
+    key = _primary_key([column.name for column in columns if column.name in in_key])
+    rule = _ONE_IS_CURRENT if table.name == ledger.BATCH else _GOES_WITH_ITS_BATCH
+    return Table(table.name, _stored(columns), (key, rule))
 
 
 def _primary_key(key: Sequence[str]) -> sql.Composed:
     return sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))
 
 
-_MOMENT = "timestamp with time zone"
-# What is known of a batch goes with its row.
-_OF_BATCH = sql.SQL("FOREIGN KEY (as_of) REFERENCES batch ON DELETE CASCADE")
+_ONE_IS_CURRENT = sql.SQL("EXCLUDE (is_current WITH =) WHERE (is_current)")
+_GOES_WITH_ITS_BATCH = sql.SQL("FOREIGN KEY (as_of) REFERENCES batch ON DELETE CASCADE")
 
-_LEDGER = (
-    Table(
-        "batch",
+VERSION = Table(
+    versions.TABLE,
+    _stored(
         (
-            TableColumn("as_of", "date", "Names the batch: the day after its last"),
-            TableColumn("source", "text", "generated, or the name of the feed's files"),
-            TableColumn("seed", "bigint", "Of a generated feed", nullable=True),
-            TableColumn("rows_in", "bigint", "clean + rejected + collapsed"),
-            TableColumn("clean", "bigint", "Sales loaded"),
-            TableColumn("rejected", "bigint", "Rows rejected, conflicting duplicates too"),
-            TableColumn("repaired", "bigint", "Rows that were read after a repair"),
-            TableColumn("collapsed", "bigint", "Exact copies dropped"),
-            TableColumn("total_sales_amount", "numeric", "Money received"),
-            TableColumn("started_at", _MOMENT, "When its feed was begun"),
-            TableColumn("loaded_at", _MOMENT, "When readers of sale first saw it"),
-            TableColumn("analyzed_at", _MOMENT, "When the marts came to be of it", nullable=True),
-            TableColumn("published_at", _MOMENT, "When it was last published", nullable=True),
-            TableColumn("is_current", "boolean", "Whether sale holds it now"),
-        ),
-        (_primary_key(["as_of"]), sql.SQL("EXCLUDE (is_current WITH =) WHERE (is_current)")),
+            Column("version", Integer(32), "Of the tables, from this row on"),
+            Column("description", FreeText(), "What has changed"),
+            Column("applied_at", Timestamp(), "When it changed"),
+        )
     ),
-    Table(
-        "batch_reject",
-        (
-            TableColumn("as_of", "date", "The batch"),
-            TableColumn("reason", "text", "Why rows were rejected"),
-            TableColumn("rejected_rows", "bigint", "A row with several reasons counts in each"),
-        ),
-        (_primary_key(["as_of", "reason"]), _OF_BATCH),
-    ),
-    Table(
-        "control_total",
-        (
-            TableColumn("as_of", "date", "The batch"),
-            TableColumn("engine", "text", "spark, postgresql or clickhouse"),
-            TableColumn("table_name", "text", "The table summed up"),
-            TableColumn("total_sales", "bigint", "Number of sales"),
-            TableColumn("total_quantity", "bigint", "Units sold", nullable=True),
-            TableColumn("total_sales_amount", "numeric", "Money received"),
-        ),
-        (_primary_key(["as_of", "engine", "table_name"]), _OF_BATCH),
-    ),
+    (_primary_key(["version"]),),
 )
+"""The table that says which version the others have."""

@@ -1,0 +1,231 @@
+"""What each step counted: a type per step, written to `step.json` and read back from it.
+
+Every type gives `rows_left`, `rows_rejected`, `rejects_by_reason` and a `note` on itself, which
+the metrics and the summary show without knowing the step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Generic, Self, TypeVar
+
+from vitrina.errors import CorruptFile
+from vitrina.rules import CONFLICTING_DUPLICATE
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a step counted. The document has a key for each field; money is text there."""
+
+    @property
+    def rows_left(self) -> int:
+        """The rows that the step left."""
+        raise NotImplementedError
+
+    @property
+    def rows_rejected(self) -> int | None:
+        """The rows that the step rejected; None for a step that rejects none."""
+        return None
+
+    @property
+    def rejects_by_reason(self) -> Mapping[str, int]:
+        """Rows rejected for each reason; a row may have several."""
+        return {}
+
+    @property
+    def note(self) -> str:
+        """How the rows came about, in a few words."""
+        raise NotImplementedError
+
+    def document(self) -> Document:
+        """The counts as JSON has them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: str(value) if isinstance(value, Decimal) else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Read what `document` gave.
+
+        Raises:
+            KeyError: a count is missing.
+            InvalidOperation: an amount of money is not a number.
+        """
+        return cls(
+            **{
+                field.name: Decimal(document[field.name])
+                if field.type is Decimal
+                else document[field.name]
+                for field in fields(cls)
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Generated(Counts):
+    """A feed, and what the next steps must find in it. `rows` leaves repeated rows uncounted."""
+
+    source: str
+    """`generated`, or the name of the feed's files."""
+    seed: int | None
+    rows: int
+    feed_rows: int
+    rejected: int
+    repaired: int
+    collapsed: int
+    conflicting: int
+
+    @property
+    def rows_left(self) -> int:
+        return self.feed_rows
+
+    @property
+    def note(self) -> str:
+        return f"seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Validated(Counts):
+    """Rows in = valid + rejected. `reasons` and `repairs` begin with the most frequent."""
+
+    rows_in: int
+    valid: int
+    rejected: int
+    repaired: int
+    reasons: Mapping[str, int]
+    repairs: Mapping[str, int]
+
+    @property
+    def rows_left(self) -> int:
+        return self.valid
+
+    @property
+    def rows_rejected(self) -> int:
+        return self.rejected
+
+    @property
+    def rejects_by_reason(self) -> Mapping[str, int]:
+        return self.reasons
+
+    @property
+    def note(self) -> str:
+        return f"{self.rejected:,} rejected, {self.repaired:,} repaired"
+
+
+@dataclass(frozen=True)
+class Cleaned(Counts):
+    """Rows in = clean + collapsed + conflicting. The totals are of the clean sales."""
+
+    rows_in: int
+    clean: int
+    collapsed: int
+    conflicting: int
+    total_quantity: int
+    total_sales_amount: Decimal
+
+    @property
+    def rows_left(self) -> int:
+        return self.clean
+
+    @property
+    def rows_rejected(self) -> int:
+        return self.conflicting
+
+    @property
+    def rejects_by_reason(self) -> Mapping[str, int]:
+        return {CONFLICTING_DUPLICATE: self.conflicting} if self.conflicting else {}
+
+    @property
+    def note(self) -> str:
+        return f"{self.collapsed:,} copies collapsed, {self.conflicting:,} in conflict"
+
+
+@dataclass(frozen=True)
+class Loaded(Counts):
+    """The totals of the sales in PostgreSQL, as PostgreSQL sums them."""
+
+    total_sales: int
+    total_quantity: int | None
+    total_sales_amount: Decimal
+
+    @property
+    def rows_left(self) -> int:
+        return self.total_sales
+
+    @property
+    def note(self) -> str:
+        return f"sales in PostgreSQL, {self.total_sales_amount:,} in all"
+
+
+@dataclass(frozen=True)
+class _OfMarts(Counts):
+    """Rows of each mart, by its name. The document is that mapping itself."""
+
+    marts: Mapping[str, int]
+
+    @property
+    def rows_left(self) -> int:
+        return sum(self.marts.values())
+
+    def document(self) -> Document:
+        return dict(self.marts)
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        return cls(document)
+
+
+@dataclass(frozen=True)
+class Analyzed(_OfMarts):
+    @property
+    def note(self) -> str:
+        return "rows of marts in PostgreSQL"
+
+
+@dataclass(frozen=True)
+class Published(_OfMarts):
+    @property
+    def note(self) -> str:
+        return "rows of marts in ClickHouse"
+
+
+AnyCounts = TypeVar("AnyCounts", bound=Counts)
+
+
+@dataclass(frozen=True)
+class Result(Generic[AnyCounts]):
+    """What is known of a step that has ended."""
+
+    started: datetime
+    seconds: float
+    counts: AnyCounts
+
+
+def read_result(document: Document, counts: type[AnyCounts]) -> Result[AnyCounts]:
+    """Read a `step.json`, whose counts are of this type.
+
+    Raises:
+        CorruptFile: a key is missing or has a value of another kind.
+    """
+    try:
+        return Result(
+            datetime.fromisoformat(document["started"]),
+            document["seconds"],
+            counts.from_document(document["counts"]),
+        )
+    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        step = document.get("step", "the step")
+        raise CorruptFile(
+            f"step.json of {step} cannot be read ({type(error).__name__}: {error}); "
+            f"run {step} again"
+        ) from error
+
+
+def rejects_by_reason(*counted: Counts) -> dict[str, int]:
+    """Rows that these steps rejected, by reason."""
+    return {reason: rows for counts in counted for reason, rows in counts.rejects_by_reason.items()}

@@ -1,0 +1,75 @@
+"""Marts: staged with the date of their import, and summed up."""
+
+from array import array
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal as Money
+
+import pyarrow as pa
+
+from vitrina.columns import Column, Date, Decimal, Text
+from vitrina.ledger import ControlTotals
+from vitrina.marts import Mart
+from vitrina.stores.clickhouse.session import Session
+
+ROWS = "rows"
+"""The measure that counts a mart's rows."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def with_import(mart: Mart, import_date: date, imported_at: datetime, rows: pa.Table) -> pa.Table:
+    """The rows with their import's date and moment beside them."""
+    days = (import_date - _EPOCH.date()).days
+    milliseconds = (imported_at - _EPOCH) // timedelta(milliseconds=1)
+    rows = rows.select(mart.names)
+    rows = rows.append_column("import_date", _repeated(pa.date32(), "i", days, len(rows)))
+    return rows.append_column(
+        "imported_at", _repeated(pa.timestamp("ms", "UTC"), "q", milliseconds, len(rows))
+    )
+
+
+def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[str, Money]:
+    """How many `rows` of a mart's import a table has, and the exact sum of each column.
+
+    Dates count as days since 1970, missing values as 0; texts have no sum.
+    """
+    summed = [column for column in mart.columns if not isinstance(column.type, Text)]
+    names = {f"column_{number}": column.name for number, column in enumerate(summed)}
+    measures = ", ".join(["count()", *map(_sum, names, summed)])
+    [row] = session.rows(
+        # Every name in it is a parameter.
+        f"SELECT {measures} FROM "  # noqa: S608
+        "{database:Identifier}.{table:Identifier} WHERE import_date = {day:Date32}",
+        table=table,
+        day=import_date,
+        **names,
+    )
+    return {
+        name: Money(value or 0) for name, value in zip((ROWS, *names.values()), row, strict=True)
+    }
+
+
+def totals(mart: Mart, sums: dict[str, Money]) -> ControlTotals:
+    """The control totals among the sums of an import."""
+    quantity = sums.get("total_quantity")
+    return ControlTotals(
+        engine="clickhouse",
+        table=mart.name,
+        total_sales=int(sums["total_sales"]),
+        total_quantity=None if quantity is None else int(quantity),
+        total_sales_amount=sums["total_sales_amount"],
+    )
+
+
+def _sum(parameter: str, column: Column) -> str:
+    """The exact sum of a column: in 76 digits, since the engine's own sum may overflow."""
+    scale = column.type.scale if isinstance(column.type, Decimal) else 0
+    number = f"{{{parameter}:Identifier}}"
+    if isinstance(column.type, Date):
+        number = f"toInt32({number})"
+    return f"sum(toDecimal256({number}, {scale}))"
+
+
+def _repeated(type_: pa.DataType, code: str, value: int, count: int) -> pa.Array:
+    """One value `count` times. From its bytes: from a Python value, Arrow imports pandas."""
+    return pa.Array.from_buffers(type_, count, [None, pa.py_buffer(array(code, [value]) * count)])

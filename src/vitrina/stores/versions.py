@@ -1,0 +1,84 @@
+"""What has changed in the stores' tables since version 1, which is that of Vitrina 0.1.0.
+
+Each store notes the version of its tables in `schema_version`. `vitrina migrate`, or any step whose
+user may, brings older tables to the newest version: the changes are applied in order, and each is
+noted once it is done. Tables of 0.1.0 are told by the ledger without a `schema_version`.
+
+A change in PostgreSQL is a transaction. In ClickHouse it may be interrupted, or run twice at once,
+so each of its parts does nothing where it has been done.
+"""
+
+from dataclasses import dataclass
+
+from vitrina.columns import Column
+from vitrina.errors import StoreError
+
+TABLE = "schema_version"
+
+
+@dataclass(frozen=True)
+class Rename:
+    """A table gets another name."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Add:
+    """A table gets another column. Rows that are there hold NULL in it, or 0 if it has no NULL."""
+
+    table: str
+    column: Column
+
+
+@dataclass(frozen=True)
+class Change:
+    """What leads from one version to the next, in each of the stores."""
+
+    description: str
+    postgres: tuple[Rename | Add, ...] = ()
+    clickhouse: tuple[Add, ...] = ()
+
+
+CHANGES: tuple[Change, ...] = (
+    Change(
+        "The ledger's tables have the names that they have in ClickHouse",
+        postgres=(
+            Rename("batch_reject", "rejects_by_reason"),
+            Rename("control_total", "control_totals"),
+        ),
+    ),
+)
+"""In order; the first leads to version 2."""
+
+
+def newest() -> int:
+    """The version that this Vitrina works with."""
+    return 1 + len(CHANGES)
+
+
+def pending(version: int) -> list[tuple[int, Change]]:
+    """The changes that tables of this version still need, each with the version it leads to."""
+    return [(number, change) for number, change in enumerate(CHANGES, 2) if number > version]
+
+
+def require_known(store: str, version: int) -> None:
+    """Refuse tables that a newer Vitrina has changed.
+
+    Raises:
+        StoreError: names both versions.
+    """
+    if version > newest():
+        raise StoreError(
+            f"{store}: the tables have version {version}, and this Vitrina knows version "
+            f"{newest()}; install the newer Vitrina that made them"
+        )
+
+
+def outdated(store: str, version: int, reason: str = "") -> StoreError:
+    """What to raise where tables of an older version have to be used, and cannot be changed."""
+    return StoreError(
+        f"{store}: the tables have version {version}, and this Vitrina needs version {newest()}; "
+        f"run: vitrina migrate, as the user who owns them{reason and f' ({reason})'}"
+    )

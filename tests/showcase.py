@@ -1,0 +1,104 @@
+"""What the pages show and what measures speed, run at its own size; `make bench-check` calls it.
+
+The benchmarks run small: they must work, and their figures say nothing.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.homes import home_folder
+from tests.pages import PAGES, READMES, ROOT, blocks, commands
+
+BENCHMARKS = ROOT / "benchmarks"
+VITRINA = Path(sys.executable).with_name("vitrina")
+# The arguments of each benchmark for a run of seconds; `pipeline.py` runs `by_hand.py`.
+SMALL = {"pipeline.py": ("--rounds", "1", "5000"), "panels.py": ("1",)}
+# The batch of the README's picture: `make run` takes a million rows unless told otherwise.
+AS_OF = re.compile(r"(?m)^Batch (\d{4}-\d\d-\d\d)$")
+ROWS = "1000000"
+
+
+def run(home: Path, *command: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a home folder as in a terminal of 100 columns."""
+    return subprocess.run(
+        command,
+        cwd=home,
+        env=os.environ | {"VITRINA_HOME": str(home), "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def vitrina(home: Path, *arguments: str) -> str:
+    """What `vitrina` prints; the test fails if the program does."""
+    ended = run(home, VITRINA, *arguments)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def as_of() -> str:
+    found = AS_OF.search(READMES[0].read_text("utf-8"))
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, as_of: str) -> Iterator[Path]:
+    """A home folder with the batch that the README shows."""
+    with home_folder(tmp_path_factory.mktemp("shown")) as home:
+        vitrina(home, "run", "--rows", ROWS, "--as-of", as_of)
+        yield home
+
+
+def without_seconds(line: str) -> str:
+    """The line without the seconds at its end, which differ from run to run."""
+    return re.sub(r"\s+\d+\.\d$", "", " ".join(line.split()))
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_readme_shows_what_a_run_prints(home: Path, as_of: str, readme: Path) -> None:
+    printed = vitrina(home, "summary", "--as-of", as_of).splitlines()
+    rest = iter([without_seconds(line) for line in printed])
+    (shown,) = [text for _, text in blocks(readme, "text") if AS_OF.search(text)]
+    lines = [without_seconds(line) for line in shown.splitlines() if line.strip() not in ("", "…")]
+    assert len(lines) > 10
+    for line in lines:
+        # In this order, with others between them.
+        assert line in rest, line
+
+
+def shown_commands() -> list[str]:
+    """Every command of Vitrina that a page shows and that ends by itself, as it is written."""
+    shown = {
+        shlex.join(words): None
+        for page in PAGES
+        for words in commands(page)
+        if words[0] == "vitrina" and not {"--serve", "…"} & {*words}
+    }
+    return [*shown]
+
+
+@pytest.mark.parametrize("command", shown_commands())
+def test_a_command_that_a_page_shows_works(home: Path, command: str) -> None:
+    vitrina(home, *shlex.split(command)[1:])
+
+
+def test_every_benchmark_is_run_here() -> None:
+    assert {path.name for path in BENCHMARKS.glob("*.py")} == {*SMALL, "by_hand.py"}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_benchmark_prints_its_table(home: Path, name: str) -> None:
+    ended = run(home, sys.executable, BENCHMARKS / name, *SMALL[name])
+    assert "\n|---|" in ended.stdout, ended.stderr
+    # One that finds something slow says so by its exit code, and here everything may be.
+    assert "Traceback" not in ended.stderr, ended.stderr

@@ -1,0 +1,110 @@
+"""What a step counted, on its way to `step.json` and back."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from vitrina.counts import (
+    Analyzed,
+    Cleaned,
+    Counts,
+    Generated,
+    Loaded,
+    Published,
+    Validated,
+    read_result,
+    rejects_by_reason,
+)
+from vitrina.errors import CorruptFile
+from vitrina.pipeline import STEPS
+
+# As version 0.1.0 wrote them.
+WRITTEN: dict[str, dict[str, Any]] = {
+    "generate": {
+        "source": "generated",
+        "seed": 42,
+        "rows": 1000,
+        "feed_rows": 1002,
+        "rejected": 7,
+        "repaired": 2,
+        "collapsed": 1,
+        "conflicting": 1,
+    },
+    "validate": {
+        "rows_in": 1002,
+        "valid": 995,
+        "rejected": 7,
+        "repaired": 2,
+        "reasons": {"quantity_missing": 5, "region_unknown": 3},
+        "repairs": {"region_case": 2},
+    },
+    "clean": {
+        "rows_in": 995,
+        "clean": 993,
+        "collapsed": 1,
+        "conflicting": 1,
+        "total_quantity": 1700,
+        "total_sales_amount": "56115.40",
+    },
+    "load": {"total_sales": 993, "total_quantity": 1700, "total_sales_amount": "56115.40"},
+    "analyze": {"sales_by_region": 4, "sales_by_day": 1460},
+    "publish": {"sales_by_region": 4, "sales_by_day": 1460},
+}
+READ: dict[str, Counts] = {
+    "generate": Generated("generated", 42, 1000, 1002, 7, 2, 1, 1),
+    "validate": Validated(
+        1002, 995, 7, 2, {"quantity_missing": 5, "region_unknown": 3}, {"region_case": 2}
+    ),
+    "clean": Cleaned(995, 993, 1, 1, 1700, Decimal("56115.40")),
+    "load": Loaded(993, 1700, Decimal("56115.40")),
+    "analyze": Analyzed({"sales_by_region": 4, "sales_by_day": 1460}),
+    "publish": Published({"sales_by_region": 4, "sales_by_day": 1460}),
+}
+
+
+def document(step: str, counts: dict[str, Any]) -> dict[str, Any]:
+    return {"step": step, "started": "2026-11-24T09:45:00+00:00", "seconds": 0.5, "counts": counts}
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_counts_are_read_as_they_were_written(step: Any) -> None:
+    result = read_result(document(step.name, WRITTEN[step.name]), step.counts)
+    assert result.counts == READ[step.name]
+    assert (result.started.isoformat(), result.seconds) == ("2026-11-24T09:45:00+00:00", 0.5)
+    assert json.loads(json.dumps(result.counts.document())) == WRITTEN[step.name]
+
+
+def test_rows_and_rejects_are_what_metrics_and_the_summary_show() -> None:
+    assert {name: (each.rows_left, each.rows_rejected) for name, each in READ.items()} == {
+        "generate": (1002, None),
+        "validate": (995, 7),
+        "clean": (993, 1),
+        "load": (993, None),
+        "analyze": (1464, None),
+        "publish": (1464, None),
+    }
+    assert rejects_by_reason(*READ.values()) == {
+        "quantity_missing": 5,
+        "region_unknown": 3,
+        "conflicting_duplicate": 1,
+    }
+    assert rejects_by_reason(Cleaned(1, 1, 0, 0, 1, Decimal(1))) == {}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {},
+        document("clean", {}),
+        document("clean", {**WRITTEN["clean"], "total_sales_amount": "a lot"}),
+        {**document("clean", WRITTEN["clean"]), "started": "yesterday"},
+        {**document("clean", WRITTEN["clean"]), "counts": None},
+    ],
+)
+def test_a_document_that_cannot_be_read_names_the_step_to_run_again(
+    damaged: dict[str, Any],
+) -> None:
+    with pytest.raises(CorruptFile, match=r"step.json of .* cannot be read .*; run .* again"):
+        read_result(damaged, Cleaned)

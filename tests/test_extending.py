@@ -1,0 +1,107 @@
+"""A further field and a further mart, as `docs/extending.md` shows them, go all the way.
+
+Each test runs the page's own code. `test_new_step.py` and the dashboards' tests do the same for a
+step and a panel.
+"""
+
+import datetime
+import runpy
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+import vitrina.marts
+from tests.homes import home_folder
+from tests.pages import ROOT, blocks
+from vitrina import pipeline
+from vitrina.contract import SALES, Contract
+from vitrina.generator.recipe import Dirt, Recipe
+from vitrina.marts import Mart
+from vitrina.pipeline import STEPS, Run
+from vitrina.settings import Settings, load_settings
+from vitrina.steps import analyze
+
+PAGE = ROOT / "docs" / "extending.md"
+AS_OF = datetime.date(2026, 11, 24)
+ROWS = 1500
+# So much dirt that every reason occurs.
+RECIPE = Recipe(ROWS, dirt=Dirt(Decimal("0.08"), Decimal("0.02"), Decimal("0.02")))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Settings]:
+    with home_folder(tmp_path) as folder:
+        yield Settings(
+            home=folder,
+            spark_remote=load_settings().spark_remote,
+            max_rejected_share=Decimal("0.2"),
+        )
+
+
+def shown(section: str) -> dict[str, Any]:
+    """What the page's code for this section defines."""
+    found: dict[str, Any] = {"__name__": "extending"}
+    for _, text in blocks(PAGE, "python", below=section):
+        exec(text, found)  # noqa: S102
+    return found
+
+
+def test_a_field_is_generated_checked_and_loaded(home: Settings) -> None:
+    (contract,) = [each for each in shown("A field").values() if type(each) is Contract][-1:]
+    (field,) = [each for each in contract.fields if each not in SALES.fields]
+    with Run(home, AS_OF, RECIPE, contract) as run:
+        for step in STEPS:
+            run.step(step)
+        query = f"SELECT {field.name}, count(*) FROM sale GROUP BY 1"
+        sales: dict[str, int] = dict(run.postgres.query(query)[1])
+        report = run.lake.read_document("validate", "report.json")
+    assert sales.keys() == {*field.allowed}
+    assert sum(sales.values()) > 0.8 * ROWS
+    assert report is not None
+    assert {f"{field.name}_missing", f"{field.name}_unknown"} <= report["reasons"].keys()
+
+
+def test_a_mart_is_computed_reconciled_and_published(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, declared = shown("A mart"), vitrina.marts.marts
+    known = {mart.name for mart in declared(SALES)}
+    (mart,) = [e for e in found.values() if isinstance(e, Mart) and e.name not in known]
+    (compute,) = [
+        each
+        for each in found.values()
+        if isinstance(each, FunctionType) and each.__module__ == "extending"
+    ]
+
+    def more(contract: Contract) -> tuple[Mart, ...]:
+        return (*declared(contract), mart)
+
+    # As if the declaration had one entry more, whoever has imported it.
+    for module in [each for name, each in sys.modules.items() if name.startswith("vitrina")]:
+        if getattr(module, "marts", None) is declared:
+            monkeypatch.setattr(module, "marts", more)
+    monkeypatch.setitem(vars(analyze)["_COMPUTED_BY"], mart.name, compute)
+
+    query = f"SELECT {', '.join(mart.names)} FROM {mart.name} ORDER BY 1"
+    with Run(home, AS_OF, RECIPE) as run:
+        for step in STEPS:
+            run.step(step)
+        in_postgres, in_clickhouse = run.postgres.query(query), run.clickhouse.query(query)
+        (total,) = run.postgres.query("SELECT count(*), sum(sale_amount) FROM sale")[1]
+        reconciled = {each.table: each for each in run.postgres.control_totals(AS_OF)}
+    assert in_postgres[1]
+    assert [tuple(map(str, row)) for row in in_clickhouse[1]] == [
+        tuple(map(str, row)) for row in in_postgres[1]
+    ]
+    totals = reconciled[mart.name]
+    assert (totals.total_sales, totals.total_sales_amount) == total
+
+    # Assets and lineage follow the list of steps, which is made anew here.
+    leaves = [step.leaves for step in runpy.run_path(pipeline.__file__)["STEPS"]]
+    written = {(place.store, place.name) for places in leaves for place in places}
+    assert {("postgresql", mart.name), ("clickhouse", mart.name)} <= written

@@ -1,0 +1,516 @@
+"""Tables of an older version: upgraded with their data, by the steps or by `vitrina migrate`."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal as Money
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.ledgers import ledger_entry
+from tests.mart_rows import BY_REGION, mart_table
+from vitrina import ledger
+from vitrina.columns import Amount, Column, Decimal, Integer, Text
+from vitrina.contract import SALES, Batch, Contract
+from vitrina.errors import StoreError
+from vitrina.ledger import ControlTotals, LedgerEntry, LedgerTable
+from vitrina.steps import load, publish
+from vitrina.stores import versions
+from vitrina.stores.clickhouse.session import Session as ClickHouseSession
+from vitrina.stores.clickhouse.session import open_session
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.postgres.session import Session as PostgresSession
+from vitrina.stores.postgres.store import Postgres, postgres
+
+VERSION_1 = Path(__file__).parent / "version_1"
+LAST_WEEK, THIS_WEEK = Batch(date(2026, 11, 17)), Batch(date(2026, 11, 24))
+AT = datetime(2026, 11, 24, 9, 48, tzinfo=UTC)
+NEWEST = versions.newest()
+PASSWORD = "s3cret"  # noqa: S105
+
+
+def in_version_1(dsn: str) -> None:
+    """Make the tables of 0.1.0 in PostgreSQL."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute((VERSION_1 / "postgres.sql").read_bytes())
+
+
+def imports_in_version_1(dsn: str) -> None:
+    """Make the tables of 0.1.0 in ClickHouse."""
+    text = (VERSION_1 / "clickhouse.sql").read_text("utf-8")
+    with open_session(dsn) as session:
+        for statement in text.partition("\n")[2].split(";\n"):
+            if statement:
+                session.command(statement)
+
+
+@pytest.fixture
+def old(database: str) -> str:
+    in_version_1(database)
+    return database
+
+
+@pytest.fixture
+def old_imports(clickhouse_dsn: str) -> str:
+    imports_in_version_1(clickhouse_dsn)
+    return clickhouse_dsn
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SET search_path = vitrina")
+        return connection.execute(query.encode()).fetchall()
+
+
+def tables_of(dsn: str) -> list[tuple[Any, ...]]:
+    """Every column and every constraint, by table and name."""
+    return rows(
+        dsn,
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) || "
+        "CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END FROM pg_attribute AS a "
+        "JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relkind IN ('r', 'p', 'i') "
+        "AND a.attnum > 0 AND c.relname !~ '^sale_2' "
+        "AND c.relnamespace = 'vitrina'::regnamespace "
+        "UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) "
+        "FROM pg_constraint WHERE connamespace = 'vitrina'::regnamespace "
+        "AND conrelid::regclass::text !~ '^sale_2' ORDER BY 1, 2, 3",
+    )
+
+
+CONTENTS = (
+    "SELECT * FROM sale ORDER BY 1",
+    "SELECT * FROM sales_by_region ORDER BY 1",
+    "SELECT * FROM batch ORDER BY 1",
+    "SELECT * FROM {rejects} ORDER BY 1, 2",
+    "SELECT * FROM {totals} ORDER BY 1, 2, 3",
+)
+
+
+def contents(dsn: str, rejects: str, totals: str) -> list[list[tuple[Any, ...]]]:
+    return [rows(dsn, query.format(rejects=rejects, totals=totals)) for query in CONTENTS]
+
+
+# From 0.1.0
+
+
+def test_postgresqls_tables_keep_their_data_and_take_the_next_batch(
+    old: str, tmp_path: Path
+) -> None:
+    before = contents(old, "batch_reject", "control_total")
+    with postgres(old) as store:
+        assert store.version() == 1
+        store.create_tables(SALES)
+        assert store.version() == NEWEST
+        assert contents(old, "rejects_by_reason", "control_totals") == before
+        current = store.current_batch()
+        assert current is not None
+        assert (current.as_of, current.source) == (LAST_WEEK.as_of, "orders.csv")
+        assert store.rejects(LAST_WEEK.as_of) == {"quantity_missing": 2, "region_unknown": 1}
+        assert len(store.control_totals(LAST_WEEK.as_of)) == 3
+
+        sold = clean_sales(THIS_WEEK, 100)
+        load.run(clean_lake(tmp_path, THIS_WEEK, sold), store, THIS_WEEK)
+        store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, sold))
+        assert [entry.as_of.day for entry in store.ledger()] == [24, 17, 10]
+        assert len(store.control_totals(LAST_WEEK.as_of)) == 3
+
+
+def test_postgresqls_upgraded_tables_are_those_that_would_be_created(
+    old: str, postgres_server: str
+) -> None:
+    name = sql.Identifier(f"{psycopg.conninfo.conninfo_to_dict(old)['dbname']}_new")
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            new = make_conninfo(old, dbname=name.as_string().strip('"'))
+            for dsn in (old, new):
+                with postgres(dsn) as store:
+                    store.create_tables(SALES)
+            assert tables_of(old) == tables_of(new)
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def test_a_load_upgrades_the_tables_by_itself(old: str, tmp_path: Path) -> None:
+    with postgres(old) as store:
+        load.run(clean_lake(tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10)), store, THIS_WEEK)
+        assert store.version() == NEWEST
+        assert len(store.rejects(LAST_WEEK.as_of)) == 2
+
+
+def test_clickhouses_tables_keep_their_data_and_take_the_next_import(old_imports: str) -> None:
+    queries = [
+        f"SELECT * FROM {table} WHERE import_date = '2026-11-17' ORDER BY ALL"
+        for table in ("sales_by_region", *ledger.NAMES)
+    ]
+    with clickhouse(old_imports) as store:
+        before = [store.query(query) for query in queries]
+        assert all(rows for _, rows in before)
+        assert store.version() == 1
+        store.create_tables(SALES)
+        assert store.version() == NEWEST
+        assert [store.query(query) for query in queries] == before
+        enter_import(store)
+        assert [store.query(query) for query in queries] == before
+        assert [day for day, _ in store.imports()] == [LAST_WEEK.as_of, THIS_WEEK.as_of]
+
+
+def enter_import(store: ClickHouse) -> None:
+    store.stage(BY_REGION, THIS_WEEK.as_of, AT, mart_table(BY_REGION, {}))
+    store.replace_import(BY_REGION, THIS_WEEK.as_of)
+    totals = [ControlTotals("spark", "sale", 2, 5, Money("30.50"))]
+    store.record_batch(ledger_entry(THIS_WEEK.as_of), AT, totals, {"region_unknown": 1})
+
+
+def test_a_batch_is_published_from_older_tables_to_older_tables(
+    old: str, old_imports: str, tmp_path: Path
+) -> None:
+    sold = clean_sales(THIS_WEEK, 100)
+    lake = clean_lake(tmp_path, THIS_WEEK, sold)
+    with postgres(old) as source, clickhouse(old_imports) as target:
+        load.run(lake, source, THIS_WEEK)
+        source.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, sold))
+        publish.run(lake, source, target, THIS_WEEK)
+        assert [day for day, _ in target.imports()] == [LAST_WEEK.as_of, THIS_WEEK.as_of]
+
+
+def test_every_version_is_noted_with_what_changed(old: str) -> None:
+    with postgres(old) as store:
+        store.create_tables(SALES)
+        store.create_tables(SALES)
+    assert rows(old, "SELECT version, description FROM schema_version ORDER BY 1") == [
+        (1, "The tables of Vitrina 0.1.0"),
+        *[(number, change.description) for number, change in versions.pending(1)],
+    ]
+
+
+def test_new_tables_have_the_newest_version(database: str, clickhouse_dsn: str) -> None:
+    with postgres(database) as store, clickhouse(clickhouse_dsn) as target:
+        for each in (store, target):
+            assert each.version() is None
+            each.create_tables(SALES)
+            each.create_tables(SALES)
+            assert each.version() == NEWEST
+        noted = target.query("SELECT version, description FROM schema_version")[1]
+    assert rows(database, "SELECT version, description FROM schema_version") == noted
+    assert noted == [(NEWEST, "Created")]
+
+
+# What cannot be upgraded
+
+
+def test_a_user_who_does_not_own_the_tables_is_told_the_command(old: str) -> None:
+    name = f"guest_{threading.get_native_id()}_{datetime.now(UTC):%H%M%S%f}"
+    guest = sql.Identifier(name)
+    with psycopg.connect(old, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(guest, PASSWORD))
+        try:
+            owner.execute(sql.SQL("GRANT ALL ON SCHEMA vitrina TO {}").format(guest))
+            owner.execute(sql.SQL("GRANT ALL ON ALL TABLES IN SCHEMA vitrina TO {}").format(guest))
+            before = tables_of(old)
+            with postgres(make_conninfo(old, user=name, password=PASSWORD)) as store:
+                attempts: list[Callable[[], object]] = [
+                    lambda: store.create_tables(SALES),
+                    store.ledger,
+                    lambda: store.rejects(LAST_WEEK.as_of),
+                    lambda: store.control_totals(LAST_WEEK.as_of),
+                ]
+                for attempt in attempts:
+                    with pytest.raises(
+                        StoreError,
+                        match=r"^PostgreSQL: the tables have version 1, and this Vitrina needs "
+                        rf"version {NEWEST}; run: vitrina migrate, as the user who owns them",
+                    ) as raised:
+                        attempt()
+                    assert not raised.value.transient
+            assert tables_of(old) == before
+        finally:
+            owner.execute(sql.SQL("DROP OWNED BY {}").format(guest))
+            owner.execute(sql.SQL("DROP ROLE {}").format(guest))
+
+
+def test_tables_of_a_newer_vitrina_are_refused(database: str, clickhouse_dsn: str) -> None:
+    text = (
+        f"the tables have version {NEWEST + 1}, and this Vitrina knows version {NEWEST}; "
+        "install the newer Vitrina that made them"
+    )
+    with postgres(database) as source:
+        source.create_tables(SALES)
+        with psycopg.connect(database) as newer:
+            newer.execute(
+                "INSERT INTO vitrina.schema_version VALUES (%s, 'More', now())", [NEWEST + 1]
+            )
+        attempts: list[Callable[[], object]] = [
+            lambda: source.create_tables(SALES),
+            source.version,
+            source.ledger,
+        ]
+        for attempt in attempts:
+            with pytest.raises(StoreError, match=f"^PostgreSQL: {text}$"):
+                attempt()
+    with clickhouse(clickhouse_dsn) as target:
+        target.create_tables(SALES)
+        with open_session(clickhouse_dsn) as session:
+            session.command(f"INSERT INTO schema_version VALUES ({NEWEST + 1}, 'More', now())")
+        with pytest.raises(StoreError, match=f"^ClickHouse: {text}$"):
+            target.create_tables(SALES)
+
+
+# At once, and interrupted
+
+
+def test_many_may_upgrade_postgresql_at_once(old: str) -> None:
+    together = threading.Barrier(4)
+
+    def upgrade() -> None:
+        with postgres(old) as store:
+            together.wait()
+            store.create_tables(SALES)
+
+    with ThreadPoolExecutor(4) as pool:
+        for upgraded in [pool.submit(upgrade) for _ in range(4)]:
+            upgraded.result()
+    assert rows(old, "SELECT count(*), max(version) FROM schema_version") == [(NEWEST, NEWEST)]
+
+
+class Interrupted(Exception):
+    """The process is killed here."""
+
+
+def counted(left: Iterator[int], function: Any) -> Any:
+    """The function, which does its work while there are numbers left, and then no more."""
+
+    def call(*arguments: Any, **values: Any) -> Any:
+        if next(left, None) is None:
+            raise Interrupted
+        return function(*arguments, **values)
+
+    return call
+
+
+def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
+    old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tables_of(old)
+    for calls in range(100):
+        with postgres(old) as store, monkeypatch.context() as patch:
+            execute = counted(iter(range(calls)), PostgresSession.execute)
+            patch.setattr(PostgresSession, "execute", execute)
+            try:
+                store._upgrade()  # noqa: SLF001
+            except Interrupted:
+                pass
+            else:
+                break
+        assert tables_of(old) == before
+    assert calls > 10
+    with postgres(old) as store:
+        store.create_tables(SALES)
+        assert store.version() == NEWEST
+
+
+# A new column
+
+
+SHOP = Column("shop", Text(), "Whose sales they are", nullable=True)
+SET_ASIDE = Column("set_aside", Integer(64), "Rows set aside")
+
+
+@dataclass(frozen=True)
+class Entry(LedgerEntry):
+    shop: str | None = None
+    set_aside: int = 0
+
+
+@pytest.fixture
+def two_columns_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a developer does who adds two columns to the ledger: declare them, and a change."""
+    before = ledger.tables
+
+    def more(contract: Contract) -> tuple[LedgerTable, ...]:
+        batch, *others = before(contract)
+        return (replace(batch, columns=(*batch.columns, SHOP, SET_ASIDE)), *others)
+
+    added = (versions.Add("batch", SHOP), versions.Add("batch", SET_ASIDE))
+    change = versions.Change("The ledger knows the shop", postgres=added, clickhouse=added)
+    monkeypatch.setattr(versions, "CHANGES", (*versions.CHANGES, change))
+    monkeypatch.setattr(ledger, "tables", more)
+    # Fields of an entry are read when the modules are.
+    monkeypatch.setattr("vitrina.ledger._OF_BATCH", more(SALES)[0].names)
+    names = tuple(field.name for field in fields(Entry))
+    monkeypatch.setattr("vitrina.stores.postgres.ledger.ENTRY", names)
+
+
+def entry(as_of: date, **more: Any) -> Entry:
+    return Entry(**vars(ledger_entry(as_of)) | more)
+
+
+def load_entry(store: Postgres, batch: Batch, **more: Any) -> None:
+    totals = ControlTotals("spark", "sale", 0, 0, Money(0))
+    store.create_tables(SALES)
+    store.replace_sales(batch, entry(batch.as_of, **more), {}, totals, [[]])
+
+
+ADDED = "SELECT as_of::text, shop, set_aside FROM batch ORDER BY 1"
+
+
+def test_a_new_column_comes_to_tables_of_0_1_0(old: str, two_columns_more: None) -> None:
+    with postgres(old) as store:
+        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        assert store.version() == NEWEST + 1
+    assert rows(old, ADDED) == [
+        ("2026-11-10", None, 0),
+        ("2026-11-17", None, 0),
+        ("2026-11-24", "Own", 3),
+    ]
+
+
+def test_a_new_column_comes_to_the_tables_of_today(
+    database: str, clickhouse_dsn: str, request: pytest.FixtureRequest
+) -> None:
+    with postgres(database) as store, clickhouse(clickhouse_dsn) as target:
+        store.create_tables(SALES)
+        store.replace_sales(
+            LAST_WEEK,
+            ledger_entry(LAST_WEEK.as_of),
+            {},
+            ControlTotals("spark", "sale", 0, 0, Money(0)),
+            [[]],
+        )
+        target.create_tables(SALES)
+        target.record_batch(ledger_entry(LAST_WEEK.as_of), AT, [], {})
+        request.getfixturevalue("two_columns_more")
+        with pytest.raises(StoreError, match="run: vitrina migrate"):
+            store.ledger()
+        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        target.create_tables(SALES)
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", set_aside=3), AT, [], {})
+        assert target.version() == store.version() == NEWEST + 1
+        expected = [("2026-11-17", None, 0), ("2026-11-24", "Own", 3)]
+        assert rows(database, ADDED) == expected
+        assert (
+            target.query(
+                "SELECT toString(import_date), shop, set_aside FROM batch ORDER BY import_date"
+            )[1]
+            == expected
+        )
+    described = rows(
+        database,
+        "SELECT col_description('batch'::regclass, attnum) FROM pg_attribute "
+        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'set_aside') ORDER BY 1",
+    )
+    assert described == [(SET_ASIDE.description,), (SHOP.description,)]
+    required = rows(
+        database,
+        "SELECT attnotnull, atthasdef FROM pg_attribute "
+        "WHERE attrelid = 'batch'::regclass AND attname = 'set_aside'",
+    )
+    assert required == [(True, False)]
+
+
+def test_a_new_column_is_in_new_tables_from_the_start(
+    database: str, clickhouse_dsn: str, two_columns_more: None
+) -> None:
+    with postgres(database) as store, clickhouse(clickhouse_dsn) as target:
+        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        target.create_tables(SALES)
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", set_aside=3), AT, [], {})
+        assert target.query("SELECT shop, set_aside FROM batch")[1] == [("Own", 3)]
+    assert rows(database, ADDED) == [("2026-11-24", "Own", 3)]
+
+
+def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
+    clickhouse_dsn: str, two_columns_more: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for calls in range(100):
+        with open_session(clickhouse_dsn) as session:
+            for (table,) in session.rows("SHOW TABLES"):
+                session.command("DROP TABLE {table:Identifier}", table=table)
+        imports_in_version_1(clickhouse_dsn)
+        with clickhouse(clickhouse_dsn) as store:
+            interrupted = True
+            with monkeypatch.context() as patch:
+                left = iter(range(calls))
+                for name in ("command", "insert"):
+                    function = counted(left, getattr(ClickHouseSession, name))
+                    patch.setattr(ClickHouseSession, name, function)
+                try:
+                    store.create_tables(SALES)
+                    interrupted = False
+                except Interrupted:
+                    pass
+            store.create_tables(SALES)
+            assert store.version() == NEWEST + 1
+            assert store.query("SELECT import_date, shop, set_aside FROM batch")[1] == [
+                (LAST_WEEK.as_of, None, 0)
+            ]
+        if not interrupted:
+            break
+    assert calls > 5
+
+
+def test_many_may_upgrade_clickhouse_at_once(old_imports: str, two_columns_more: None) -> None:
+    together = threading.Barrier(3)
+
+    def upgrade() -> None:
+        with clickhouse(old_imports) as store:
+            together.wait()
+            store.create_tables(SALES)
+
+    with ThreadPoolExecutor(3) as pool:
+        for upgraded in [pool.submit(upgrade) for _ in range(3)]:
+            upgraded.result()
+    with clickhouse(old_imports) as store:
+        assert store.version() == NEWEST + 1
+        store.record_batch(entry(THIS_WEEK.as_of), AT, [], {})
+        assert len(store.imports()) == 2
+
+
+def test_a_user_who_may_not_change_clickhouses_tables_is_told_the_command(
+    old_imports: str, two_columns_more: None
+) -> None:
+    with clickhouse(old_imports) as store:
+        store._session.client.set_client_setting("readonly", 1)  # noqa: SLF001
+        with pytest.raises(
+            StoreError,
+            match=r"^ClickHouse: the tables have version 1, and this Vitrina needs version "
+            rf"{NEWEST + 1}; run: vitrina migrate, as the user who owns them \(.*READONLY",
+        ) as raised:
+            store.create_tables(SALES)
+        assert not raised.value.transient
+    with clickhouse(old_imports) as store:
+        assert store.version() == 1
+        store.create_tables(SALES)
+        assert store.version() == NEWEST + 1
+
+
+def test_changes_are_pending_until_their_version_is_reached() -> None:
+    for version in range(1, NEWEST + 1):
+        found = [number for number, _ in versions.pending(version)]
+        assert found == [*range(version + 1, NEWEST + 1)]
+
+
+def test_a_column_without_nulls_has_to_be_a_number() -> None:
+    for change in versions.CHANGES:
+        for part in (*change.postgres, *change.clickhouse):
+            if isinstance(part, versions.Add) and not part.column.nullable:
+                assert isinstance(part.column.type, Integer | Amount | Decimal)
+
+
+def test_the_ledgers_columns_are_the_fields_of_an_entry() -> None:
+    batch = ledger.tables(SALES)[0]
+    columns = (ledger.AS_OF, *batch.columns, *batch.of_postgres)
+    assert [column.name for column in columns] == [field.name for field in fields(LedgerEntry)]
+    for table in ledger.tables(SALES):
+        totals = [ControlTotals("spark", "sale", 1, 1, Money(1))]
+        [row] = ledger.rows(ledger_entry(), {"region_unknown": 1}, totals)[table.name]
+        assert tuple(row) == table.names
+        assert {*table.key} <= {*table.names}
