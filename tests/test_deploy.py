@@ -529,6 +529,32 @@ def test_where_no_batch_has_run_last_tuesday_s_is_asked_for(tmp_path: Path, take
 
 
 @pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-11-24T12:44:59", "2026-11-17T12:45:00"),
+        ("2026-11-24T12:45:00", "2026-11-24T12:45:00"),
+        ("2026-11-23T23:00:00", "2026-11-17T12:45:00"),
+        ("2026-11-25T00:00:00", "2026-11-24T12:45:00"),
+    ],
+)
+def test_last_tuesday_is_when_the_schedule_was_due(now: str, due: str) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import first_batch;"
+        "from datetime import datetime;"
+        "print(first_batch.last_tuesday(datetime.fromisoformat(sys.argv[2])).isoformat())"
+    )
+    asked = [sys.executable, "-c", code, DEPLOY / "airflow", f"{now}+03:00"]
+    result = subprocess.run(
+        asked,
+        env={"AIRFLOW_API": "", "FIRST_BATCH": "no"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"{due}+03:00\n"
+
+
+@pytest.mark.parametrize(
     ("runs", "paused", "wanted", "said"),
     [
         (["success"], False, "2000", "A batch has run already."),

@@ -45,7 +45,7 @@ SCRIPTS = [
     path for path in (ROOT / "scripts").rglob("*") if path.is_file() and path.suffix != ".pyc"
 ]
 # Programs of others that the pages show; these checks know nothing about their options.
-OTHERS = {"airflow", "for", "git", "kubectl", "pg_dump", "pg_restore", "sh"}
+OTHERS = {"umask", "airflow", "for", "git", "kubectl", "pg_dump", "pg_restore", "sh"}
 # Variables that Docker Compose reads.
 COMPOSE = {"COMPOSE_FILE", "COMPOSE_PROFILES"}
 

@@ -6,7 +6,7 @@
 #     vitrina_reader   reads, for five minutes at most
 #     airflow          owns Airflow's database, and can use no other
 #
-# On a second run, it only sets the passwords to those of the files in SECRETS.
+# Run again, it only sets the passwords to those of the files in SECRETS.
 set -eu
 SECRETS=${SECRETS:-/run/secrets}
 export SECRETS

@@ -155,8 +155,7 @@ def test_both_pages_answer_to_the_logins_that_are_printed(containers: Containers
         address, user, password = found.groups()
         if page == "Airflow":
             assert (
-                AirflowApi.log_in(address, "admin", password).ask("GET", "dags")["total_entries"]
-                == 1
+                AirflowApi.log_in(address, user, password).ask("GET", "dags")["total_entries"] == 1
             )
             continue
         login = base64.b64encode(f"{user}:{password}".encode()).decode()
