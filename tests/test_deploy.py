@@ -543,7 +543,7 @@ def test_last_tuesday_is_when_the_schedule_was_due(now: str, due: str) -> None:
         "from datetime import datetime;"
         "print(first_batch.last_tuesday(datetime.fromisoformat(sys.argv[2])).isoformat())"
     )
-    asked = [sys.executable, "-c", code, DEPLOY / "airflow", f"{now}+03:00"]
+    asked = [sys.executable, "-c", code, str(DEPLOY / "airflow"), f"{now}+03:00"]
     result = subprocess.run(
         asked,
         env={"AIRFLOW_API": "", "FIRST_BATCH": "no"},
