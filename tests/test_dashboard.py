@@ -21,11 +21,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
+from tests.batches import run_batch
 from tests.browsers import drawn, launched, opened
 from tests.ledgers import ledger_entry
 from tests.rows import AS_OF
 from vitrina.columns import Numeric
-from vitrina.contract import SALES, Batch, Contract
+from vitrina.contract import SALES, Contract
 from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.dashboard.page.files import write
 from vitrina.dashboard.page.html import render
@@ -39,11 +40,10 @@ from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import BatchError, SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.ledger import LedgerEntry
+from vitrina.pipeline import Opened
 from vitrina.settings import Settings
-from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
 WEEK_BEFORE = AS_OF - timedelta(days=7)
@@ -82,7 +82,7 @@ def published(
         clickhouse(dsn) as store,
     ):
         for day, recipe in ((WEEK_BEFORE, Recipe(3_000, 7)), (AS_OF, Recipe(4_000, 11))):
-            run_batch(spark, Lake(str(home / "lake"), day), source, store, Batch(day), recipe)
+            run_batch(str(home / "lake"), day, recipe, Opened(spark, source, store))
         snapshot = read_snapshot(store)
         answers = {choice: ask(store, choice) for choice in choices(store)}
         first_alone, thirty = other_ledgers(store, source)
@@ -92,22 +92,6 @@ def published(
             if day not in (WEEK_BEFORE, AS_OF):
                 store.withdraw(day)
     return Published(home, snapshot, first_alone, thirty, answers)
-
-
-def run_batch(
-    spark: SparkSession,
-    lake: Lake,
-    source: Postgres,
-    store: ClickHouse,
-    batch: Batch,
-    recipe: Recipe,
-) -> None:
-    generate.run(spark, lake, batch, recipe)
-    validate.run(spark, lake, batch, Decimal(1))
-    clean.run(spark, lake, batch)
-    load.run(lake, source, batch)
-    analyze.run(spark, lake, source, batch)
-    publish.run(lake, source, store, batch)
 
 
 def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Snapshot, Snapshot]:

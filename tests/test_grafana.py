@@ -22,6 +22,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from jsonschema import Draft7Validator
 from pyspark.sql import SparkSession
 
+from tests.batches import run_batch
 from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
 from tests.grafana_frames import at_first_sight
 from tests.grafana_plugin import ALL, Chosen, View, rendered
@@ -30,7 +31,7 @@ from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from vitrina.columns import Column, Date, Integer, Label, Numeric, arrow_schema
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
 from vitrina.dashboard.grafana.clickhouse import (
     DATA_SOURCE,
@@ -47,11 +48,10 @@ from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
+from vitrina.pipeline import Opened
 from vitrina.rules import reasons
-from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 
 SCHEMAS = Path(__file__).parent / "grafana_schema"
@@ -368,13 +368,7 @@ def published(
             ),
             (AS_OF, Recipe(8_000, 11)),
         ):
-            lake, batch = Lake(str(home / "lake"), day), Batch(day)
-            generate.run(spark, lake, batch, recipe)
-            validate.run(spark, lake, batch, Decimal(1))
-            clean.run(spark, lake, batch)
-            load.run(lake, target, batch)
-            analyze.run(spark, lake, target, batch)
-            publish.run(lake, target, window, batch)
+            run_batch(str(home / "lake"), day, recipe, Opened(spark, target, window))
         database = duckdb.connect()
         for name, rows in contents(window).items():
             database.register(name, rows)
