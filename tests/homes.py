@@ -1,4 +1,4 @@
-"""Home folders for runs that keep everything in one."""
+"""Folders of embedded stores, with nothing of theirs left anywhere at the end."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,8 +10,23 @@ from vitrina.stores.postgres.embedded import data_home
 
 @contextmanager
 def home_folder(folder: Path) -> Iterator[Path]:
-    """A home folder; at the end its PostgreSQL data are removed, which root keeps elsewhere."""
+    """A home folder, or one with several of them in it; at the end their PostgreSQL is removed."""
     try:
         yield folder
     finally:
-        shutil.rmtree(data_home(folder / "postgres"), ignore_errors=True)
+        for postgres in (folder / "postgres", *folder.glob("*/postgres")):
+            _remove(postgres)
+
+
+@contextmanager
+def postgres_folder(folder: Path) -> Iterator[Path]:
+    """The folder of an embedded PostgreSQL, which is removed at the end."""
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def _remove(postgres: Path) -> None:
+    # Root's data are elsewhere.
+    shutil.rmtree(data_home(postgres), ignore_errors=True)

@@ -18,6 +18,7 @@ import pytest
 from adbc_driver_postgresql import dbapi
 
 import vitrina
+from tests.homes import postgres_folder
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
@@ -48,20 +49,11 @@ with embedded_postgres(Path(sys.argv[1])) as address:
 """
 
 
-@contextmanager
-def tidy(folder: Path) -> Iterator[Path]:
-    """Root's data is not in the folder, so nothing else would remove it."""
-    try:
-        yield folder
-    finally:
-        if data_home(folder) != folder:
-            shutil.rmtree(data_home(folder), ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that the tests share, with a path that no socket could have."""
-    with tidy(tmp_path_factory.mktemp("лавка") / "Мои 'проекты' $HOME %20" / ("x" * 90)) as path:
+    place = tmp_path_factory.mktemp("лавка") / "Мои 'проекты' $HOME %20" / ("x" * 90)
+    with postgres_folder(place) as path:
         with embedded_postgres(path):
             pass
         yield path
@@ -69,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def new_folder(tmp_path: Path) -> Iterator[Path]:
-    with tidy(tmp_path / "postgres") as path:
+    with postgres_folder(tmp_path / "postgres") as path:
         yield path
 
 
