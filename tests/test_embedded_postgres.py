@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from adbc_driver_postgresql import dbapi
 
 import vitrina
 from tests.homes import postgres_folder
+from tests.waiting import wait_for
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
@@ -103,13 +103,6 @@ def server_pid(folder: Path) -> int | None:
     with suppress(FileNotFoundError):
         return int((data_home(folder) / "cluster/postmaster.pid").read_text().split()[0])
     return None
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_data_outlives_the_server(folder: Path) -> None:
@@ -223,7 +216,7 @@ def test_killed_server_comes_back_with_all_that_was_committed(folder: Path) -> N
 
 def test_interrupted_first_use_heals(new_folder: Path) -> None:
     with python(CLIENT, new_folder) as process:
-        wait_until((data_home(new_folder) / "cluster.new/PG_VERSION").exists)
+        wait_for((data_home(new_folder) / "cluster.new/PG_VERSION").exists, pause=0.005)
         process.kill()
     assert not (data_home(new_folder) / "cluster").exists()
     with embedded_postgres(new_folder) as address:
