@@ -14,15 +14,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
 from tests.batches import run_batch
 from tests.browsers import drawn, launched, opened
+from tests.databases import new_database
 from tests.ledgers import ledger_entry
 from tests.rows import AS_OF
 from vitrina.columns import Numeric
@@ -74,10 +73,9 @@ def published(
     spark: SparkSession, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Published:
     home = tmp_path_factory.mktemp("dashboard")
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute("CREATE DATABASE dashboard")
     with (
-        postgres(make_conninfo(postgres_server, dbname="dashboard")) as source,
+        new_database(postgres_server, "dashboard") as database,
+        postgres(database) as source,
         embedded_clickhouse(home / "clickhouse") as dsn,
         clickhouse(dsn) as store,
     ):

@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.databases import new_database
 from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
@@ -126,17 +127,12 @@ def test_postgresqls_tables_keep_their_data_and_take_the_next_batch(
 def test_postgresqls_upgraded_tables_are_those_that_would_be_created(
     old: str, postgres_server: str
 ) -> None:
-    name = sql.Identifier(f"{psycopg.conninfo.conninfo_to_dict(old)['dbname']}_new")
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        try:
-            new = make_conninfo(old, dbname=name.as_string().strip('"'))
-            for dsn in (old, new):
-                with postgres(dsn) as store:
-                    store.create_tables(SALES)
-            assert tables_of(old) == tables_of(new)
-        finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    name = f"{psycopg.conninfo.conninfo_to_dict(old)['dbname']}_new"
+    with new_database(postgres_server, name) as new:
+        for dsn in (old, new):
+            with postgres(dsn) as store:
+                store.create_tables(SALES)
+        assert tables_of(old) == tables_of(new)
 
 
 def test_a_load_upgrades_the_tables_by_itself(old: str, tmp_path: Path) -> None:
