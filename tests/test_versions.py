@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +13,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.at_once import create_tables_at_once
 from tests.databases import new_database
 from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
@@ -264,16 +264,7 @@ def test_tables_of_a_newer_vitrina_are_refused(database: str, clickhouse_dsn: st
 
 
 def test_many_may_upgrade_postgresql_at_once(old: str) -> None:
-    together = threading.Barrier(4)
-
-    def upgrade() -> None:
-        with postgres(old) as store:
-            together.wait()
-            store.create_tables(SALES)
-
-    with ThreadPoolExecutor(4) as pool:
-        for upgraded in [pool.submit(upgrade) for _ in range(4)]:
-            upgraded.result()
+    create_tables_at_once(4, lambda: postgres(old))
     assert rows(old, "SELECT count(*), max(version) FROM schema_version") == [(NEWEST, NEWEST)]
 
 
@@ -454,16 +445,7 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
 
 
 def test_many_may_upgrade_clickhouse_at_once(old_imports: str, two_columns_more: None) -> None:
-    together = threading.Barrier(3)
-
-    def upgrade() -> None:
-        with clickhouse(old_imports) as store:
-            together.wait()
-            store.create_tables(SALES)
-
-    with ThreadPoolExecutor(3) as pool:
-        for upgraded in [pool.submit(upgrade) for _ in range(3)]:
-            upgraded.result()
+    create_tables_at_once(3, lambda: clickhouse(old_imports))
     with clickhouse(old_imports) as store:
         assert store.version() == NEWEST + 1
         store.record_batch(entry(THIS_WEEK.as_of), AT, [], {})
