@@ -28,6 +28,7 @@ from tests.grafana_frames import at_first_sight
 from tests.grafana_plugin import ALL, Chosen, View, rendered
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
+from tests.moments import TODAY, at_the_moment
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from vitrina.columns import Column, Date, Integer, Label, Numeric, arrow_schema
@@ -58,8 +59,6 @@ SCHEMAS = Path(__file__).parent / "grafana_schema"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-TODAY = AS_OF + timedelta(days=2)
-NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
 LEDGER_ENTRY = ledger_entry(
     AS_OF,
     rows_in=1000,
@@ -444,7 +443,7 @@ CHOICES = {
 
 def asked(store: ClickHouse, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """What ClickHouse answers, as if it were the day after tomorrow of the newest import."""
-    return store.query(re.sub(r"now\([^)]*\)", NOW, sql))
+    return store.query(at_the_moment(sql))
 
 
 def compare(store: ClickHouse, figures: Figures, choice: Choice) -> None:

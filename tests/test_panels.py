@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browsers import launched, opened
 from tests.mart_rows import BY_DAY, BY_REGION_PRODUCT, mart_table
+from tests.moments import TODAY, at_the_moment
 from vitrina import contract
 from vitrina.contract import SALES
 from vitrina.dashboard.expressions import share, total, whole
@@ -41,9 +42,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-# An hour and a half after midnight in Moscow: still the day before in UTC.
-NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
-TODAY = "2026-11-26"
 ENTRY = LedgerEntry(
     as_of=AS_OF,
     source="generated",
@@ -256,7 +254,7 @@ def in_page(page: Page, plans: Plans, tables: Any, choices: Sequence[Selection])
             return JSON.stringify(answers, (_, value) =>
                 typeof value === "bigint" ? String(value) : value);
         }""",
-        [packaged("query.js"), TODAY, contents.as_json(given)],
+        [packaged("query.js"), TODAY.isoformat(), contents.as_json(given)],
     )
     answers: list[Any] = json.loads(written)
     return answers
@@ -279,7 +277,7 @@ def compare(store: ClickHouse, page: Page, queries: Sequence[Query], case: Examp
     answers = in_page(page, plans, tables, case.choices)
     for choice, answer in zip(case.choices, answers, strict=True):
         for query, place in zip(queries, places, strict=True):
-            statement = re.sub(r"now\([^)]*\)", NOW, literal(sql(query), choice))
+            statement = at_the_moment(literal(sql(query), choice))
             _, rows = store.query(statement)
             expected = [
                 {
