@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vitrina.contract import SALES
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.postgres.embedded import data_home
 
 
@@ -25,6 +28,14 @@ def postgres_folder(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         _remove(folder)
+
+
+@contextmanager
+def clickhouse_with_tables(folder: Path) -> Iterator[ClickHouse]:
+    """An embedded ClickHouse in this folder, its tables created."""
+    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        yield store
 
 
 def _remove(postgres: Path) -> None:

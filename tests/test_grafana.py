@@ -26,6 +26,7 @@ from tests.batches import run_batch
 from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
 from tests.grafana_frames import at_first_sight
 from tests.grafana_plugin import ALL, Chosen, View, rendered
+from tests.homes import clickhouse_with_tables
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.moments import TODAY, at_the_moment
@@ -507,8 +508,7 @@ def on_the_edge(store: ClickHouse) -> None:
 def test_what_is_decided_by_a_hair_is_decided_alike(
     tmp_path: Path, regions: tuple[str, ...]
 ) -> None:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         on_the_edge(store)
         with closing(duckdb.connect()) as database:
             for name, rows in contents(store).items():
@@ -595,8 +595,7 @@ def test_the_newest_import_is_followed_unless_one_is_chosen(
 def before_the_first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]:
     """What each panel's first query answers when nothing was imported yet."""
     folder = tmp_path_factory.mktemp("empty") / "clickhouse"
-    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(folder) as store:
         view_, errors = at_first_sight(
             store, dashboard()["templating"]["list"], date(2025, 10, 22), TODAY
         )
@@ -651,8 +650,7 @@ def test_panels_over_days_follow_the_time_range() -> None:
 
 def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
     empty = View({"import_date": Chosen(""), "region": Chosen([ALL]), "product": Chosen([ALL])})
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         for panel in PANELS:
             _, rows = asked(store, rendered(drawn()[panel.id]["targets"][0]["rawSql"], empty))
             # A figure is nothing, or none of anything.
@@ -670,8 +668,7 @@ def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
 @pytest.fixture
 def quoted(tmp_path: Path) -> Iterator[ClickHouse]:
     """An import whose regions have names that would break out of a careless quotation."""
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         for mart in (BY_REGION_PRODUCT, BY_REGION, BY_DAY):
             rows = [{"region": name, "moving_average_7_days": Decimal(1)} for name in QUOTED]
             store.stage(mart, AS_OF, AT, mart_table(mart, *rows))

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browsers import launched, opened
+from tests.homes import clickhouse_with_tables
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION_PRODUCT, mart_table
 from tests.moments import TODAY, at_the_moment
 from vitrina import contract
@@ -32,25 +34,19 @@ from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.dashboard.query import Plans, Query, Table, sql
 from vitrina.dashboard.texts import Language, Words
-from vitrina.ledger import LedgerEntry
 from vitrina.rules import MAX_REJECTED_SHARE, NOTABLE_REJECTED_SHARE
-from vitrina.stores.clickhouse.embedded import embedded_clickhouse
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse
 
 DASHBOARD = Path(html.__file__).parents[1]
 DOCS = Path(__file__).parents[1] / "docs"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=1,
+ENTRY = ledger_entry(
+    AS_OF,
     rows_in=1000,
     clean=2,
     rejected=3,
-    repaired=0,
-    collapsed=0,
     total_sales_amount=Decimal("30.50"),
     started_at=AT,
     loaded_at=AT,
@@ -59,9 +55,8 @@ ENTRY = LedgerEntry(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ClickHouse]:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as opened_store:
-        opened_store.create_tables(SALES)
-        yield opened_store
+    with clickhouse_with_tables(tmp_path / "clickhouse") as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
@@ -330,10 +325,8 @@ def test_the_page_computes_what_clickhouse_answers(
 
 @pytest.fixture(scope="module")
 def store_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    folder = tmp_path_factory.mktemp("panels")
-    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as opened_store:
-        opened_store.create_tables(SALES)
-        yield opened_store
+    with clickhouse_with_tables(tmp_path_factory.mktemp("panels")) as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
