@@ -119,7 +119,9 @@ def test_a_new_panel_is_one_entry(
         with opened(browser, (tmp_path / f"{language}.html").as_uri()) as seen:
             assert seen.page.inner_text("#units_by_region h3") == title
             seen.page.click("#units_by_region summary")
-            cells = seen.page.locator("#units_by_region tbody tr").all_inner_texts()
+            shown_rows = seen.page.locator("#units_by_region tbody tr")
+            shown_rows.first.wait_for()  # the table is made once it is open
+            cells = shown_rows.all_inner_texts()
             assert [each.split("\t")[1] for each in cells] == ["12", "7"]
             assert seen.complaints == []
     expected = "| Units by region | Where are the most units sold? | bars | import_date, product,"
