@@ -48,6 +48,14 @@ def prepare(spark: SparkSession, name: str, root: str) -> Lake:
         return run.lake
 
 
+def run_batch(root: str, as_of: datetime.date, recipe: Recipe, opened: Opened) -> None:
+    """Take a generated batch through all steps, however many of its rows are rejected."""
+    settings = Settings(lake=root, max_rejected_share=Decimal(1))
+    with Run(settings, as_of, recipe, opened=opened) as run:
+        for step in STEPS:
+            run.step(step)
+
+
 def read(spark: SparkSession, lake: Lake, step: str, name: str) -> DataFrame:
     return lake.read(spark, lake.dataset(step, name))
 

@@ -7,7 +7,6 @@ user may do anything, or `VITRINA_TEST_CLICKHOUSE_DSN` an empty ClickHouse datab
 import fcntl
 import gc
 import os
-import shutil
 import sys
 import tempfile
 import uuid
@@ -15,20 +14,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import settings
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
+from tests.databases import new_database
+from tests.homes import home_folder, postgres_folder
 from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.session import open_session
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 
 def _taken(name: str) -> str | None:
@@ -101,14 +99,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
     """A folder for `VITRINA_HOME`, or for several of them, of the test's own."""
     folder = tmp_path / "home"
     folder.mkdir()
-    yield folder
-    for postgres in (folder / "postgres", *folder.glob("*/postgres")):
-        forget_postgres(postgres)
-
-
-def forget_postgres(folder: Path) -> None:
-    """Remove what the embedded PostgreSQL of this folder keeps elsewhere: root's data."""
-    shutil.rmtree(data_home(folder), ignore_errors=True)
+    with home_folder(folder):
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -117,22 +109,18 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if _POSTGRES_DSN is not None:
         yield _POSTGRES_DSN
         return
-    folder = tmp_path_factory.mktemp("postgres") / "server"
-    try:
-        with embedded_postgres(folder) as dsn:
-            yield dsn
-    finally:
-        forget_postgres(folder)
+    with (
+        postgres_folder(tmp_path_factory.mktemp("postgres") / "server") as folder,
+        embedded_postgres(folder) as dsn,
+    ):
+        yield dsn
 
 
 @pytest.fixture
 def database(postgres_server: str) -> Iterator[str]:
     """The address of the test's own empty database."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_conninfo(postgres_server, dbname=name)
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with new_database(postgres_server, f"test_{uuid.uuid4().hex}") as dsn:
+        yield dsn
 
 
 @pytest.fixture

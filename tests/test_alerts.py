@@ -11,6 +11,7 @@ import pytest
 
 from tests.grafana_files import rules
 from tests.grafana_plugin import View, rendered
+from tests.homes import clickhouse_with_tables
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_PRODUCT, mart_table
 from vitrina.contract import SALES
@@ -18,8 +19,7 @@ from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
 from vitrina.rules import NOTABLE_REJECTED_SHARE
-from vitrina.stores.clickhouse.embedded import embedded_clickhouse
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse
 
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
@@ -49,8 +49,7 @@ ENTRY = ledger_entry(
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[ClickHouse]:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         yield store
 
 

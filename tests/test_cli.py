@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import typer
 
+from tests.homes import home_folder
 from vitrina.cli import app
 from vitrina.pipeline import STEPS
-from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = "2026-11-24"
 ROWS = 5_000
@@ -59,18 +59,16 @@ def call_in(home: Path) -> Call:
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
     """`vitrina` in a folder where nothing has been done yet."""
-    home = tmp_path_factory.mktemp("empty")
-    yield call_in(home)
-    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+    with home_folder(tmp_path_factory.mktemp("empty")) as home:
+        yield call_in(home)
 
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
     """`vitrina` where one batch was run, and how that ended."""
-    home = tmp_path_factory.mktemp("папка с пробелами")
-    vitrina = call_in(home)
-    yield vitrina, vitrina("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
-    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+    with home_folder(tmp_path_factory.mktemp("папка с пробелами")) as home:
+        vitrina = call_in(home)
+        yield vitrina, vitrina("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
 
 
 @pytest.fixture(scope="module")

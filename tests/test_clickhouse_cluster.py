@@ -102,15 +102,22 @@ def publish(store: ClickHouse) -> None:
     store.record_batch(ENTRY, AT, [TOTALS], {})
 
 
+def create_and_publish(
+    dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[str], list[str]]:
+    """What is said while the tables are created, and while an import is published."""
+    store = ClickHouse(Session(dsn, engine, "marts"))
+    with heard(engine, monkeypatch) as created:
+        store.create_tables(SALES)
+    with heard(engine, monkeypatch) as published:
+        publish(store)
+    return created, published
+
+
 def test_everything_is_done_on_every_server_and_batch_comes_last(
     dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ClickHouse(Session(dsn, engine, "marts"))
-    with heard(engine, monkeypatch) as said:
-        store.create_tables(SALES)
-        created = said[:]
-        said.clear()
-        publish(store)
+    created, said = create_and_publish(dsn, engine, monkeypatch)
     columns = ", ".join(f"`{each.name}` {clickhouse_type(each)}" for each in BY_REGION.columns)
     by_region = next(statement for statement in created if "`sales_by_region`" in statement)
     assert by_region == (
@@ -152,6 +159,7 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
         *swap("batch", "(import_date)", replace("batch")),
     ]
     # And what was said had its effect.
+    store = ClickHouse(Session(dsn, engine, "marts"))
     assert store.imports() == [(AS_OF, AT)]
     assert store.totals(BY_REGION, AS_OF).total_sales_amount == Decimal("30.50")
 
@@ -159,11 +167,8 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
 def test_the_engine_reads_every_statement_as_one_for_the_cluster(
     dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ClickHouse(Session(dsn, engine, "marts"))
-    with heard(engine, monkeypatch) as said:
-        store.create_tables(SALES)
-        publish(store)
-    for statement in said:
+    created, published = create_and_publish(dsn, engine, monkeypatch)
+    for statement in created + published:
         # As it is written into Keeper for the other servers: without parameters.
         bound = statement.replace("{day:Date32}", f"_CAST('{AS_OF}', 'Date32')")
         (((written,),)) = engine.query(
@@ -176,10 +181,7 @@ def test_the_engine_reads_every_statement_as_one_for_the_cluster(
 def test_a_partition_named_as_in_keeper_is_the_partition(
     dsn: str, engine: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ClickHouse(Session(dsn, engine, "marts"))
-    with heard(engine, monkeypatch):
-        store.create_tables(SALES)
-        publish(store)
+    create_and_publish(dsn, engine, monkeypatch)
     day = f"_CAST('{AS_OF}', 'Date32')"
     engine.command("CREATE TABLE copy AS sales_by_region")
     engine.command(f"ALTER TABLE copy REPLACE PARTITION {day} FROM sales_by_region")

@@ -14,18 +14,18 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from psycopg.conninfo import make_conninfo
 from pyspark.sql import SparkSession
 
+from tests.batches import run_batch
 from tests.browsers import drawn, launched, opened
+from tests.databases import new_database
 from tests.ledgers import ledger_entry
 from tests.rows import AS_OF
 from vitrina.columns import Numeric
-from vitrina.contract import SALES, Batch, Contract
+from vitrina.contract import SALES, Contract
 from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.dashboard.page.files import write
 from vitrina.dashboard.page.html import render
@@ -39,11 +39,10 @@ from vitrina.dashboard.texts import TEXTS, Language, reason, text, value
 from vitrina.errors import BatchError, SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.ledger import LedgerEntry
+from vitrina.pipeline import Opened
 from vitrina.settings import Settings
-from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
 WEEK_BEFORE = AS_OF - timedelta(days=7)
@@ -74,15 +73,14 @@ def published(
     spark: SparkSession, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Published:
     home = tmp_path_factory.mktemp("dashboard")
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute("CREATE DATABASE dashboard")
     with (
-        postgres(make_conninfo(postgres_server, dbname="dashboard")) as source,
+        new_database(postgres_server, "dashboard") as database,
+        postgres(database) as source,
         embedded_clickhouse(home / "clickhouse") as dsn,
         clickhouse(dsn) as store,
     ):
         for day, recipe in ((WEEK_BEFORE, Recipe(3_000, 7)), (AS_OF, Recipe(4_000, 11))):
-            run_batch(spark, Lake(str(home / "lake"), day), source, store, Batch(day), recipe)
+            run_batch(str(home / "lake"), day, recipe, Opened(spark, source, store))
         snapshot = read_snapshot(store)
         answers = {choice: ask(store, choice) for choice in choices(store)}
         first_alone, thirty = other_ledgers(store, source)
@@ -92,22 +90,6 @@ def published(
             if day not in (WEEK_BEFORE, AS_OF):
                 store.withdraw(day)
     return Published(home, snapshot, first_alone, thirty, answers)
-
-
-def run_batch(
-    spark: SparkSession,
-    lake: Lake,
-    source: Postgres,
-    store: ClickHouse,
-    batch: Batch,
-    recipe: Recipe,
-) -> None:
-    generate.run(spark, lake, batch, recipe)
-    validate.run(spark, lake, batch, Decimal(1))
-    clean.run(spark, lake, batch)
-    load.run(lake, source, batch)
-    analyze.run(spark, lake, source, batch)
-    publish.run(lake, source, store, batch)
 
 
 def other_ledgers(store: ClickHouse, source: Postgres) -> tuple[Snapshot, Snapshot]:

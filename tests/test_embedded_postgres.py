@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,6 +17,8 @@ import pytest
 from adbc_driver_postgresql import dbapi
 
 import vitrina
+from tests.homes import postgres_folder
+from tests.waiting import wait_for
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
@@ -48,20 +49,11 @@ with embedded_postgres(Path(sys.argv[1])) as address:
 """
 
 
-@contextmanager
-def tidy(folder: Path) -> Iterator[Path]:
-    """Root's data is not in the folder, so nothing else would remove it."""
-    try:
-        yield folder
-    finally:
-        if data_home(folder) != folder:
-            shutil.rmtree(data_home(folder), ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that the tests share, with a path that no socket could have."""
-    with tidy(tmp_path_factory.mktemp("лавка") / "Мои 'проекты' $HOME %20" / ("x" * 90)) as path:
+    place = tmp_path_factory.mktemp("лавка") / "Мои 'проекты' $HOME %20" / ("x" * 90)
+    with postgres_folder(place) as path:
         with embedded_postgres(path):
             pass
         yield path
@@ -69,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def new_folder(tmp_path: Path) -> Iterator[Path]:
-    with tidy(tmp_path / "postgres") as path:
+    with postgres_folder(tmp_path / "postgres") as path:
         yield path
 
 
@@ -111,13 +103,6 @@ def server_pid(folder: Path) -> int | None:
     with suppress(FileNotFoundError):
         return int((data_home(folder) / "cluster/postmaster.pid").read_text().split()[0])
     return None
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_data_outlives_the_server(folder: Path) -> None:
@@ -231,7 +216,7 @@ def test_killed_server_comes_back_with_all_that_was_committed(folder: Path) -> N
 
 def test_interrupted_first_use_heals(new_folder: Path) -> None:
     with python(CLIENT, new_folder) as process:
-        wait_until((data_home(new_folder) / "cluster.new/PG_VERSION").exists)
+        wait_for((data_home(new_folder) / "cluster.new/PG_VERSION").exists, pause=0.005)
         process.kill()
     assert not (data_home(new_folder) / "cluster").exists()
     with embedded_postgres(new_folder) as address:

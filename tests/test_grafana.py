@@ -22,15 +22,18 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from jsonschema import Draft7Validator
 from pyspark.sql import SparkSession
 
+from tests.batches import run_batch
 from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
 from tests.grafana_frames import at_first_sight
 from tests.grafana_plugin import ALL, Chosen, View, rendered
+from tests.homes import clickhouse_with_tables
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
+from tests.moments import TODAY, at_the_moment
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from vitrina.columns import Column, Date, Integer, Label, Numeric, arrow_schema
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
 from vitrina.dashboard.grafana.clickhouse import (
     DATA_SOURCE,
@@ -47,19 +50,16 @@ from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
+from vitrina.pipeline import Opened
 from vitrina.rules import reasons
-from vitrina.steps import analyze, clean, generate, load, publish, validate
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 
 SCHEMAS = Path(__file__).parent / "grafana_schema"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-TODAY = AS_OF + timedelta(days=2)
-NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
 LEDGER_ENTRY = ledger_entry(
     AS_OF,
     rows_in=1000,
@@ -368,13 +368,7 @@ def published(
             ),
             (AS_OF, Recipe(8_000, 11)),
         ):
-            lake, batch = Lake(str(home / "lake"), day), Batch(day)
-            generate.run(spark, lake, batch, recipe)
-            validate.run(spark, lake, batch, Decimal(1))
-            clean.run(spark, lake, batch)
-            load.run(lake, target, batch)
-            analyze.run(spark, lake, target, batch)
-            publish.run(lake, target, window, batch)
+            run_batch(str(home / "lake"), day, recipe, Opened(spark, target, window))
         database = duckdb.connect()
         for name, rows in contents(window).items():
             database.register(name, rows)
@@ -450,7 +444,7 @@ CHOICES = {
 
 def asked(store: ClickHouse, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """What ClickHouse answers, as if it were the day after tomorrow of the newest import."""
-    return store.query(re.sub(r"now\([^)]*\)", NOW, sql))
+    return store.query(at_the_moment(sql))
 
 
 def compare(store: ClickHouse, figures: Figures, choice: Choice) -> None:
@@ -514,8 +508,7 @@ def on_the_edge(store: ClickHouse) -> None:
 def test_what_is_decided_by_a_hair_is_decided_alike(
     tmp_path: Path, regions: tuple[str, ...]
 ) -> None:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         on_the_edge(store)
         with closing(duckdb.connect()) as database:
             for name, rows in contents(store).items():
@@ -602,8 +595,7 @@ def test_the_newest_import_is_followed_unless_one_is_chosen(
 def before_the_first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]:
     """What each panel's first query answers when nothing was imported yet."""
     folder = tmp_path_factory.mktemp("empty") / "clickhouse"
-    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(folder) as store:
         view_, errors = at_first_sight(
             store, dashboard()["templating"]["list"], date(2025, 10, 22), TODAY
         )
@@ -658,8 +650,7 @@ def test_panels_over_days_follow_the_time_range() -> None:
 
 def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
     empty = View({"import_date": Chosen(""), "region": Chosen([ALL]), "product": Chosen([ALL])})
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         for panel in PANELS:
             _, rows = asked(store, rendered(drawn()[panel.id]["targets"][0]["rawSql"], empty))
             # A figure is nothing, or none of anything.
@@ -677,8 +668,7 @@ def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:
 @pytest.fixture
 def quoted(tmp_path: Path) -> Iterator[ClickHouse]:
     """An import whose regions have names that would break out of a careless quotation."""
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
-        store.create_tables(SALES)
+    with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         for mart in (BY_REGION_PRODUCT, BY_REGION, BY_DAY):
             rows = [{"region": name, "moving_average_7_days": Decimal(1)} for name in QUOTED]
             store.stage(mart, AS_OF, AT, mart_table(mart, *rows))

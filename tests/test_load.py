@@ -24,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.lakes import COLLAPSED, CONFLICTING, REJECTED, clean_lake, clean_sales, right_marts
 from tests.values import any_value
-from tests.waiting import WAITS_FOR_LOCK, WAITS_FOR_READERS, wait_until
+from tests.waiting import WAITS_FOR_LOCK, WAITS_FOR_READERS, wait_for, wait_until
 from vitrina.columns import ColumnType, Integer, Label, Numeric, arrow_schema
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.counts import Cleaned, Generated, Validated, read_result
@@ -629,8 +629,7 @@ def test_a_load_that_waits_too_long_for_another_says_so(
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute(COUNT)
         loading = in_background(pool, database, lake, THIS_WEEK)
-        while len(partitions(database)) < 2:
-            time.sleep(0.01)
+        wait_for(lambda: len(partitions(database)) > 1, pause=0.01)
         with monkeypatch.context() as patch:
             patch.setattr(session, "_PATIENCE", 0.2)
             with pytest.raises(StoreUnavailable, match=r"another load .* pid \d+ of"):

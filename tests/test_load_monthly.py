@@ -1,9 +1,7 @@
 """Loading more sales than are kept in one piece: a partition a month, and all else as before."""
 
 import datetime
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
@@ -16,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
+from tests.at_once import read_meanwhile
 from tests.lakes import clean_lake, clean_sales, right_marts
 from vitrina.contract import SALES, Batch, Contract
 from vitrina.errors import StoreError, StoreUnavailable
@@ -170,28 +169,10 @@ def test_grants_views_and_prepared_readers_survive_from_either_form_to_the_other
 
 def test_those_who_read_meanwhile_see_one_batch_whole(database: str, tmp_path: Path) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=MONTHLY_ABOVE)
-    done = threading.Event()
-
-    def read(isolation: psycopg.IsolationLevel) -> set[tuple[Any, ...]]:
-        seen = set()
-        with psycopg.connect(database) as connection:
-            connection.isolation_level = isolation
-            while not done.is_set():
-                with connection.transaction():
-                    connection.execute("SELECT 1")
-                    seen |= set(connection.execute(COUNT))
-        return seen
-
-    levels = [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ]
-    with ThreadPoolExecutor(2) as pool:
-        readers = [pool.submit(read, level) for level in levels]
-        try:
-            for limit in (0, 0, MONTHLY_ABOVE):
-                load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=limit)
-                load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=limit)
-        finally:
-            done.set()
-        seen = set().union(*(reader.result() for reader in readers))
+    with read_meanwhile(database, COUNT) as seen:
+        for limit in (0, 0, MONTHLY_ABOVE):
+            load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=limit)
+            load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=limit)
     assert seen == {(A.num_rows,), (B.num_rows,)}
 
 

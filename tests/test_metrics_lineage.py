@@ -3,7 +3,6 @@
 import datetime
 import json
 import logging
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 from pydantic import HttpUrl, SecretStr
 
+from tests.homes import home_folder
 from tests.servers.receivers import Received, http_receiver, silence, udp_receiver
 from vitrina.contract import SALES, Batch
 from vitrina.counts import Analyzed, Counts
@@ -26,7 +26,6 @@ from vitrina.pipeline import STEPS, Place, Run
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
-from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = datetime.date(2026, 11, 24)
 
@@ -36,9 +35,12 @@ def told(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Settings, dict[str, Counts], Received, dict[str, float]]]:
     """A whole batch: its settings, counts by step, lineage events and gauges."""
-    home = tmp_path_factory.mktemp("told")
     counts: dict[str, Counts] = {}
-    with http_receiver() as collector, udp_receiver() as statsd:
+    with (
+        home_folder(tmp_path_factory.mktemp("told")) as home,
+        http_receiver() as collector,
+        udp_receiver() as statsd,
+    ):
         settings = Settings(
             home=home,
             spark_remote=load_settings().spark_remote,
@@ -50,7 +52,6 @@ def told(
             for step in STEPS:
                 counts[step.name] = run.step(step)
         yield settings, counts, collector, gauges(statsd, len(STEPS))
-    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
 
 
 def gauges(statsd: socket.socket, datagrams: int) -> dict[str, float]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.homes import home_folder
 from tests.servers.receivers import http_receiver, udp_receiver
 from vitrina.pipeline import STEPS
-from vitrina.stores.postgres.embedded import data_home
 
 ROOT = Path(__file__).parents[1]
 AS_OF = "2026-11-24"
@@ -92,18 +92,19 @@ def run(*command: str | Path, source: Path, **environment: str) -> str:
 
 
 def test_it_runs_and_is_told_of_like_the_others(source: Path, tmp_path: Path) -> None:
-    try:
-        with http_receiver() as collector, udp_receiver() as statsd:
-            shown = run(
-                *(source / "main.py", "run", "--rows", "500", "--as-of", AS_OF),
-                source=source,
-                VITRINA_HOME=str(tmp_path),
-                VITRINA_STATSD=f"localhost:{statsd.getsockname()[1]}",
-                VITRINA_OPENLINEAGE_URL=collector.url,
-            )
-            gauges = [statsd.recv(4096).decode() for _ in range(len(STEPS) + 1)]
-    finally:
-        shutil.rmtree(data_home(tmp_path / "postgres"), ignore_errors=True)
+    with (
+        home_folder(tmp_path) as home,
+        http_receiver() as collector,
+        udp_receiver() as statsd,
+    ):
+        shown = run(
+            *(source / "main.py", "run", "--rows", "500", "--as-of", AS_OF),
+            source=source,
+            VITRINA_HOME=str(home),
+            VITRINA_STATSD=f"localhost:{statsd.getsockname()[1]}",
+            VITRINA_OPENLINEAGE_URL=collector.url,
+        )
+        gauges = [statsd.recv(4096).decode() for _ in range(len(STEPS) + 1)]
     (row,) = [line for line in shown.splitlines() if line.startswith("count ")]
     _, customers, *note, _ = row.split()
     assert " ".join(note) == "customers who bought"

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browsers import launched, opened
+from tests.homes import clickhouse_with_tables
+from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_REGION_PRODUCT, mart_table
+from tests.moments import TODAY, at_the_moment
 from vitrina import contract
 from vitrina.contract import SALES
 from vitrina.dashboard.expressions import share, total, whole
@@ -31,28 +34,19 @@ from vitrina.dashboard.panels import PANELS
 from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.dashboard.query import Plans, Query, Table, sql
 from vitrina.dashboard.texts import Language, Words
-from vitrina.ledger import LedgerEntry
 from vitrina.rules import MAX_REJECTED_SHARE, NOTABLE_REJECTED_SHARE
-from vitrina.stores.clickhouse.embedded import embedded_clickhouse
-from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse
 
 DASHBOARD = Path(html.__file__).parents[1]
 DOCS = Path(__file__).parents[1] / "docs"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-# An hour and a half after midnight in Moscow: still the day before in UTC.
-NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
-TODAY = "2026-11-26"
-ENTRY = LedgerEntry(
-    as_of=AS_OF,
-    source="generated",
-    seed=1,
+ENTRY = ledger_entry(
+    AS_OF,
     rows_in=1000,
     clean=2,
     rejected=3,
-    repaired=0,
-    collapsed=0,
     total_sales_amount=Decimal("30.50"),
     started_at=AT,
     loaded_at=AT,
@@ -61,9 +55,8 @@ ENTRY = LedgerEntry(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ClickHouse]:
-    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as opened_store:
-        opened_store.create_tables(SALES)
-        yield opened_store
+    with clickhouse_with_tables(tmp_path / "clickhouse") as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +119,9 @@ def test_a_new_panel_is_one_entry(
         with opened(browser, (tmp_path / f"{language}.html").as_uri()) as seen:
             assert seen.page.inner_text("#units_by_region h3") == title
             seen.page.click("#units_by_region summary")
-            cells = seen.page.locator("#units_by_region tbody tr").all_inner_texts()
+            shown_rows = seen.page.locator("#units_by_region tbody tr")
+            shown_rows.first.wait_for()  # the table is made once it is open
+            cells = shown_rows.all_inner_texts()
             assert [each.split("\t")[1] for each in cells] == ["12", "7"]
             assert seen.complaints == []
     expected = "| Units by region | Where are the most units sold? | bars | import_date, product,"
@@ -256,7 +251,7 @@ def in_page(page: Page, plans: Plans, tables: Any, choices: Sequence[Selection])
             return JSON.stringify(answers, (_, value) =>
                 typeof value === "bigint" ? String(value) : value);
         }""",
-        [packaged("query.js"), TODAY, contents.as_json(given)],
+        [packaged("query.js"), TODAY.isoformat(), contents.as_json(given)],
     )
     answers: list[Any] = json.loads(written)
     return answers
@@ -279,7 +274,7 @@ def compare(store: ClickHouse, page: Page, queries: Sequence[Query], case: Examp
     answers = in_page(page, plans, tables, case.choices)
     for choice, answer in zip(case.choices, answers, strict=True):
         for query, place in zip(queries, places, strict=True):
-            statement = re.sub(r"now\([^)]*\)", NOW, literal(sql(query), choice))
+            statement = at_the_moment(literal(sql(query), choice))
             _, rows = store.query(statement)
             expected = [
                 {
@@ -332,10 +327,8 @@ def test_the_page_computes_what_clickhouse_answers(
 
 @pytest.fixture(scope="module")
 def store_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    folder = tmp_path_factory.mktemp("panels")
-    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as opened_store:
-        opened_store.create_tables(SALES)
-        yield opened_store
+    with clickhouse_with_tables(tmp_path_factory.mktemp("panels")) as created:
+        yield created
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.homes import home_folder
 from vitrina.columns import Integer, Label, Numeric
 from vitrina.contract import SALES, Batch, Contract, Field
 from vitrina.counts import Counts
@@ -28,7 +29,6 @@ from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, validate
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres.embedded import data_home
 
 AS_OF = datetime.date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - datetime.timedelta(days=7)
@@ -63,10 +63,12 @@ Contents = dict[str, Counter[tuple[Any, ...]]]
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Settings]:
     """Settings of embedded stores that hold nothing yet."""
-    yield Settings(
-        home=tmp_path, spark_remote=load_settings().spark_remote, max_rejected_share=Decimal("0.1")
-    )
-    shutil.rmtree(data_home(tmp_path / "postgres"), ignore_errors=True)
+    with home_folder(tmp_path) as folder:
+        yield Settings(
+            home=folder,
+            spark_remote=load_settings().spark_remote,
+            max_rejected_share=Decimal("0.1"),
+        )
 
 
 def run(

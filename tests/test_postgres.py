@@ -2,7 +2,6 @@
 
 import datetime
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.at_once import create_tables_at_once, read_meanwhile
 from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, wait_until
@@ -76,16 +76,7 @@ def test_columns_say_what_they_hold(store: Postgres) -> None:
 
 
 def test_many_may_create_the_tables_at_once(database: str) -> None:
-    together = threading.Barrier(4)
-
-    def create() -> None:
-        with postgres(database) as store:
-            together.wait()
-            store.create_tables(SALES)
-
-    with ThreadPoolExecutor(4) as pool:
-        for created in [pool.submit(create) for _ in range(4)]:
-            created.result()
+    create_tables_at_once(4, lambda: postgres(database))
 
 
 @pytest.mark.parametrize(
@@ -277,34 +268,14 @@ def test_marts_keep_their_grants_and_views_and_readers_see_all_or_none(
         connection.execute("GRANT SELECT ON vitrina.sales_by_day TO public")
         connection.execute("CREATE VIEW days AS SELECT * FROM vitrina.sales_by_day")
     fewer = clean_sales(LATER, 1_000)
-    done = threading.Event()
-
-    def read(isolation: psycopg.IsolationLevel) -> set[tuple[Any, ...]]:
-        seen = set()
-        with psycopg.connect(database) as connection:
-            connection.isolation_level = isolation
-            while not done.is_set():
-                with connection.transaction():
-                    connection.execute("SELECT 1")
-                    time.sleep(0.01)
-                    seen |= set(
-                        connection.execute(
-                            "SELECT (SELECT sum(total_sales) FROM vitrina.sales_by_region), "
-                            "(SELECT sum(total_sales) FROM days)"
-                        )
-                    )
-        return seen
-
-    levels = [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ]
-    with ThreadPoolExecutor(2) as pool:
-        readers = [pool.submit(read, level) for level in levels]
-        try:
-            for batch, sales in [(LATER, fewer), (BATCH, SOLD), (LATER, fewer)]:
-                load.run(clean_lake(tmp_path, batch, sales), loaded, batch)
-                loaded.replace_marts(batch, right_marts(batch, sales))
-        finally:
-            done.set()
-        seen = set().union(*(reader.result() for reader in readers))
+    query = (
+        "SELECT (SELECT sum(total_sales) FROM vitrina.sales_by_region), "
+        "(SELECT sum(total_sales) FROM days)"
+    )
+    with read_meanwhile(database, query, pause=0.01) as seen:
+        for batch, sales in [(LATER, fewer), (BATCH, SOLD), (LATER, fewer)]:
+            load.run(clean_lake(tmp_path, batch, sales), loaded, batch)
+            loaded.replace_marts(batch, right_marts(batch, sales))
     assert seen == {(3_000, 3_000), (1_000, 1_000)}
     granted = loaded.query("SELECT has_table_privilege('pg_monitor', 'sales_by_day', 'SELECT')")
     assert granted[1] == [(True,)]

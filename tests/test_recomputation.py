@@ -7,22 +7,18 @@ what was planted there.
 
 import datetime
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from pyspark.sql import DataFrame, SparkSession
 
 from tests.batches import BATCHES, GENERATED, collect, prepare, read, valid_rows
+from tests.databases import new_database
 from tests.odd_feed import ODD_TEXTS
 from tests.recomputation import FIELDS, MARTS, Table, differences, raw_feed, recompute
 from tests.rows import AS_OF, BATCH, GOOD, feed
@@ -64,7 +60,7 @@ def journeys(
 ) -> Journeys:
     home = tmp_path_factory.mktemp("recomputation")
     with (
-        database(postgres_server, "recomputation") as dsn,
+        new_database(postgres_server, "recomputation") as dsn,
         postgres(dsn) as target,
         # Only while the batches travel: a process has one ClickHouse at a time.
         embedded_clickhouse(home / "clickhouse") as shown,
@@ -74,19 +70,6 @@ def journeys(
         # Last, since a later import must leave the earlier ones as they are.
         in_clickhouse = {name: read_clickhouse(window, batch) for name, batch in BATCHES.items()}
     return Journeys(of, in_clickhouse)
-
-
-@contextmanager
-def database(server: str, name: str) -> Iterator[str]:
-    """The address of an empty database, there until the block ends."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield make_conninfo(server, dbname=name)
-        finally:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
 
 
 def travel(

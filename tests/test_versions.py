@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +13,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.at_once import create_tables_at_once
+from tests.databases import new_database
 from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
@@ -126,17 +127,12 @@ def test_postgresqls_tables_keep_their_data_and_take_the_next_batch(
 def test_postgresqls_upgraded_tables_are_those_that_would_be_created(
     old: str, postgres_server: str
 ) -> None:
-    name = sql.Identifier(f"{psycopg.conninfo.conninfo_to_dict(old)['dbname']}_new")
-    with psycopg.connect(postgres_server, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        try:
-            new = make_conninfo(old, dbname=name.as_string().strip('"'))
-            for dsn in (old, new):
-                with postgres(dsn) as store:
-                    store.create_tables(SALES)
-            assert tables_of(old) == tables_of(new)
-        finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    name = f"{psycopg.conninfo.conninfo_to_dict(old)['dbname']}_new"
+    with new_database(postgres_server, name) as new:
+        for dsn in (old, new):
+            with postgres(dsn) as store:
+                store.create_tables(SALES)
+        assert tables_of(old) == tables_of(new)
 
 
 def test_a_load_upgrades_the_tables_by_itself(old: str, tmp_path: Path) -> None:
@@ -268,16 +264,7 @@ def test_tables_of_a_newer_vitrina_are_refused(database: str, clickhouse_dsn: st
 
 
 def test_many_may_upgrade_postgresql_at_once(old: str) -> None:
-    together = threading.Barrier(4)
-
-    def upgrade() -> None:
-        with postgres(old) as store:
-            together.wait()
-            store.create_tables(SALES)
-
-    with ThreadPoolExecutor(4) as pool:
-        for upgraded in [pool.submit(upgrade) for _ in range(4)]:
-            upgraded.result()
+    create_tables_at_once(4, lambda: postgres(old))
     assert rows(old, "SELECT count(*), max(version) FROM schema_version") == [(NEWEST, NEWEST)]
 
 
@@ -458,16 +445,7 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
 
 
 def test_many_may_upgrade_clickhouse_at_once(old_imports: str, two_columns_more: None) -> None:
-    together = threading.Barrier(3)
-
-    def upgrade() -> None:
-        with clickhouse(old_imports) as store:
-            together.wait()
-            store.create_tables(SALES)
-
-    with ThreadPoolExecutor(3) as pool:
-        for upgraded in [pool.submit(upgrade) for _ in range(3)]:
-            upgraded.result()
+    create_tables_at_once(3, lambda: clickhouse(old_imports))
     with clickhouse(old_imports) as store:
         assert store.version() == NEWEST + 1
         store.record_batch(entry(THIS_WEEK.as_of), AT, [], {})

@@ -17,6 +17,8 @@ from typing import Any
 from urllib.error import HTTPError
 from zoneinfo import ZoneInfo
 
+from vitrina.contract import TIME_ZONE
+
 API = os.environ["AIRFLOW_API"]
 SECRETS = Path(os.environ.get("SECRETS", "/run/secrets"))
 WANTED = os.environ["FIRST_BATCH"]
@@ -48,7 +50,7 @@ class Airflow:
 
 def last_tuesday(now: datetime) -> datetime:
     """When the schedule was due last: Tuesdays at 12:45 in Moscow."""
-    moscow = now.astimezone(ZoneInfo("Europe/Moscow"))
+    moscow = now.astimezone(ZoneInfo(TIME_ZONE))
     due = moscow.replace(hour=12, minute=45, second=0, microsecond=0)
     due -= timedelta(days=(due.weekday() - 1) % 7)
     return due if due <= moscow else due - timedelta(days=7)

@@ -7,7 +7,6 @@ with them in a browser. `scripts/grafana_packages` installs what they need.
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -24,6 +23,7 @@ from tests.browsers import launched
 from tests.grafana_files import dashboard
 from tests.grafana_frames import Frame, at_first_sight, frame
 from tests.grafana_plugin import rendered
+from tests.moments import TODAY, at_the_moment
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from tests.test_grafana import contents
@@ -40,8 +40,6 @@ HERE = Path(__file__).parent
 BUILT, PICTURES = HERE / "built", HERE / "pictures"
 
 AS_OF = date(2026, 11, 24)
-TODAY = AS_OF + timedelta(days=2)
-NOW = "toDateTime('2026-11-26 01:30:00', 'Europe/Moscow')"
 FIRST_DAY = TODAY - timedelta(days=400)
 
 _WEEK = timedelta(days=7)
@@ -83,7 +81,7 @@ def seen(store: ClickHouse) -> Seen:
     for name, panel in panels(board).items():
         try:
             frames[name] = [
-                frame(store, _at_now(rendered(target["rawSql"], view)), target["refId"])
+                frame(store, at_the_moment(rendered(target["rawSql"], view)), target["refId"])
                 for target in panel["targets"]
             ]
         except StoreError as error:
@@ -91,10 +89,6 @@ def seen(store: ClickHouse) -> Seen:
     if not store.imports():
         return Seen(frames, errors)
     return Seen(frames, errors, *_expected(store))
-
-
-def _at_now(sql: str) -> str:
-    return re.sub(r"now\([^)]*\)", NOW, sql)
 
 
 def _expected(store: ClickHouse) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
@@ -105,7 +99,8 @@ def _expected(store: ClickHouse) -> tuple[dict[str, list[Row]], dict[str, list[R
         figures = Figures(database, TODAY)
         expected = {panel.id: figures.of(panel.id, choice) for panel in PANELS}
     on_page = {
-        panel.id: store.query(literal(_at_now(panel.sql), Selection(AS_OF)))[1] for panel in PANELS
+        panel.id: store.query(literal(at_the_moment(panel.sql), Selection(AS_OF)))[1]
+        for panel in PANELS
     }
     return expected, on_page
 
