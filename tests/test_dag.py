@@ -88,7 +88,7 @@ def test_tables_written_are_assets(facts: dict[str, Any]) -> None:
     assert outlets["load_to_postgresql"][0] == "postgresql.sale"
     assert outlets["run_analytics"] == [f"postgresql.{name}" for name in MARTS]
     assert outlets["publish_to_clickhouse"] == [
-        f"clickhouse.{name}" for name in (*MARTS, "control_totals", "rejects_by_reason", "batch")
+        f"clickhouse.{name}" for name in (*MARTS, "batch", "rejects_by_reason", "control_totals")
     ]
 
 

@@ -44,9 +44,8 @@ def insert_totals(session: Session, as_of: date, totals: Sequence[ControlTotals]
             each.table,
             each.engine,
         )
-    of_batch = {ledger.AS_OF.name: as_of}
-    rows = [of_batch | ledger.row_of_totals(each) for each in totals]
-    _insert(session, ledger.CONTROL_TOTALS, rows)
+        row = {ledger.AS_OF.name: as_of} | ledger.row_of_totals(each)
+        _insert(session, ledger.CONTROL_TOTALS, [row])
 
 
 def _insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
