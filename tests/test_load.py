@@ -702,22 +702,29 @@ def test_a_server_that_goes_away_while_rows_are_copied_is_worth_another_try(
     sales = clean_sales(THIS_WEEK, 100_000)
     lake = clean_lake(tmp_path, THIS_WEEK, sales)
 
-    def interrupted(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield next(rows)
-        with psycopg.connect(database, autocommit=True) as killer:
-            killer.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        time.sleep(0.5)
-        yield from rows
+    killed = threading.Event()
 
-    [first, second] = load.shares(lake, lake.dataset("clean", "clean"), THIS_WEEK)
+    def interrupted(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        # Either share may be the only one that gets rows.
+        for batch in rows:
+            yield batch
+            if not killed.is_set():
+                killed.set()
+                with psycopg.connect(database, autocommit=True) as killer:
+                    killer.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                time.sleep(0.5)
+
+    shares = [
+        interrupted(each) for each in load.shares(lake, lake.dataset("clean", "clean"), THIS_WEEK)
+    ]
     none = ControlTotals("spark", "sale", 0, 0, Decimal(0))
     with postgres(database) as store:
         entry = replace(store.ledger()[0], as_of=THIS_WEEK.as_of)
         with pytest.raises(StoreUnavailable):
-            store.replace_sales(THIS_WEEK, entry, {}, none, [interrupted(first), second])
+            store.replace_sales(THIS_WEEK, entry, {}, none, shares)
     with postgres(database) as store:
         load.run(lake, store, THIS_WEEK)
     assert len(partitions(database)) == 1

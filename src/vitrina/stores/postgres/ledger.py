@@ -31,8 +31,9 @@ def enter(
     rows = ledger.rows(entry, rejects, totals) | {
         ledger.BATCH: [{name: getattr(current, name) for name in ENTRY}]
     }
-    for table in ledger.NAMES:
+    for table in (ledger.BATCH, ledger.REJECTS_BY_REASON):
         _insert(session, table, [of_batch | row for row in rows[table]])
+    insert_totals(session, entry.as_of, totals)
 
 
 def insert_totals(session: Session, as_of: date, totals: Sequence[ControlTotals]) -> None:
