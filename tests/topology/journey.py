@@ -1,4 +1,4 @@
-"""A batch through the system of `deploy/compose.yaml`, triggered through Airflow's API.
+"""A batch through the system of `compose.yaml`, triggered through Airflow's API.
 
 Run by `make test-topology`. It needs Apache Spark and the packages of Airflow's image, each in its
 own environment.
