@@ -12,7 +12,7 @@ import time
 from statistics import median
 
 from vitrina.dashboard.alerts import ALERT_RULES
-from vitrina.dashboard.panels import CHOICES, PANELS
+from vitrina.dashboard.panels import CHOICES, NEWEST, PANELS
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.settings import load_settings
 from vitrina.stores.opening import open_clickhouse
@@ -23,7 +23,9 @@ LIMIT = 200
 def main(repetitions: int) -> int:
     """Measure, print, and return how many queries take too long."""
     queries = {panel.id: panel.sql for panel in PANELS}
-    queries |= {f"variable {name}": sql for name, sql in CHOICES.items()}
+    queries |= {
+        f"variable {name}": sql.replace("{{newest}}", NEWEST) for name, sql in CHOICES.items()
+    }
     queries |= {f"alert {alert.id}": alert.sql for alert in ALERT_RULES}
     slow = 0
     with open_clickhouse(load_settings()) as store:

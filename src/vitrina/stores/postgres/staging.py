@@ -42,6 +42,10 @@ _SEARCH = {
 }
 
 
+_CONNECTION_FAILURE = "08006"
+"""PostgreSQL's SQLSTATE for a connection that was lost."""
+
+
 def drop_leftovers(session: Session) -> None:
     """Drop what loads that were killed have staged."""
     for (name,) in session.execute(
@@ -88,6 +92,7 @@ def copy_sales(
 ) -> None:
     """Copy each share by a thread and a connection of its own."""
     # Imported late: a forked child that inherits the driver hangs.
+    from adbc_driver_manager import AdbcStatusCode
     from adbc_driver_postgresql import dbapi as adbc
 
     schema = arrow_schema(contract.fields)
@@ -118,7 +123,10 @@ def copy_sales(
         except adbc.Error as error:
             if failures:
                 raise failures[0] from None
-            refuse(error, error.sqlstate, str(error), session.address)
+            # Of a connection that is lost while rows are sent the driver knows no SQLSTATE.
+            lost = error.status_code == AdbcStatusCode.IO and error.sqlstate is None
+            sqlstate = _CONNECTION_FAILURE if lost else error.sqlstate
+            refuse(error, sqlstate, str(error), session.address)
 
     with ThreadPoolExecutor(len(shares)) as pool:
         try:
