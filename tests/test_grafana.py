@@ -148,7 +148,13 @@ def test_the_stats_stand_in_one_row_and_have_sizes_of_their_own() -> None:
 
 def test_a_table_is_as_high_as_its_rows() -> None:
     """`TableNG` has rows and a header of 36 pixels; a panel's own header and edge take 34."""
-    rows = {"weekday_month": 7, "top_products": 20, "control_totals": 10}
+    rows = {
+        "last_days": 2,
+        "region_change": len(SALES.regions),
+        "weekday_month": 7,
+        "top_products": 20,
+        "control_totals": 10,
+    }
     tables = {name: each for name, each in drawn().items() if each["type"] == "table"}
     assert set(tables) == set(rows)
     for name, each in tables.items():
@@ -595,6 +601,31 @@ def test_the_newest_import_is_followed_unless_one_is_chosen(
             assert rows == published.figures.of(panel, Choice(import_date))
 
 
+def test_the_year_before_is_that_of_the_newest_import_that_holds_it(tmp_path: Path) -> None:
+    """Each import has amounts of its own: 1.00 a day in the newest, 2.00 in the one before."""
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for amount, weeks in enumerate((0, 1, 2, 4, 5), 1):
+            day = AS_OF - timedelta(weeks=weeks)
+            rows = [
+                {"sale_date": day - timedelta(days=ago), "total_sales_amount": Decimal(amount)}
+                for ago in range(1, 366)
+            ]
+            store.stage(BY_DAY, day, AT, mart_table(BY_DAY, *rows))
+            store.replace_import(BY_DAY, day)
+        sql = drawn()["last_days"]["targets"][0]["rawSql"]
+        answers = {
+            weeks: asked(store, rendered(sql, view(Choice(AS_OF - timedelta(weeks=weeks)))))[1]
+            for weeks in (0, 4, 5)
+        }
+    assert [(row[0], row[1], row[2], row[4]) for row in answers[0]] == [
+        (7, 7, 7, 2 * 7),
+        (28, 28, 28, 4 * 28),
+    ]
+    assert [row[4] for row in answers[4]] == [5 * 7, None]
+    assert [row[4:] for row in answers[5]] == [(None, None)] * 2
+
+
 # Before the first import
 
 
@@ -653,7 +684,9 @@ def test_a_panel_without_figures_says_why(language: Language) -> None:
 def test_panels_over_days_follow_the_time_range() -> None:
     for panel in PANELS:
         sql = drawn()[panel.id]["targets"][0]["rawSql"]
-        assert ("$__dateFilter(sale_date)" in sql) == ("sales_by_day" in sql)
+        # The last days are those of the import, whatever range is looked at.
+        over_days = "sales_by_day" in sql and panel.id not in ("last_days", "region_change")
+        assert ("$__dateFilter(sale_date)" in sql) == over_days
 
 
 def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:

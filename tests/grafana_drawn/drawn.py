@@ -234,6 +234,7 @@ id => {
     return {
         texts, ink, within, top: box.top, right: box.right,
         scrolls: Boolean(grid) && grid.scrollHeight > grid.clientHeight + 1,
+        scrollsSideways: Boolean(grid) && grid.scrollWidth > grid.clientWidth + 1,
     };
 }
 """
@@ -254,6 +255,7 @@ class Look:
     top: float
     right: float
     scrolls: bool
+    scrollsSideways: bool  # noqa: N815 - of JavaScript
 
 
 def look(drawing: Gallery, language: Language = Language.en) -> dict[str, Look]:
@@ -308,6 +310,9 @@ def test_nothing_is_cut_off_or_scrolls(
     for name, shown in look(drawing).items():
         assert shown.right <= width, name
         if shown.kind == "table":
-            assert width < 1440 or not shown.scrolls, name
+            # The contract has four regions; a table of 38 is longer than a screen.
+            long = (store, name) == ("a large shop", "region_change")
+            assert width < 1440 or not shown.scrolls or long, name
+            assert width < 1440 or not shown.scrollsSideways, name
         else:
             assert shown.within, name

@@ -11,7 +11,7 @@ page on the rows of the tables that it reads. So no figure is computed by two fo
     )
 
 A step names the columns of the step before it. Rows are in no order until `order`, after which
-only `limit` may come. `expressions.py` has what a step can compute.
+only `select` and `limit` may come. `expressions.py` has what a step can compute.
 """
 
 from dataclasses import dataclass, field

@@ -319,6 +319,8 @@ def _pareto(panel: Panel, language: Language) -> Drawing:
 
 def _table(panel: Panel, language: Language) -> Drawing:
     drawing = table.Panel().cell_height(common_models.TableCellHeight.SM)
+    # Else a column takes 150 pixels, and half the width holds too few of them.
+    drawing.min_width(100)
     describe(drawing, panel, language)
     return drawing
 
