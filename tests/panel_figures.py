@@ -257,6 +257,28 @@ class Figures:
             for row in sorted(known, key=lambda row: (-abs(row[3]), row[0].encode()))
         ]
 
+    def moves(self, choice: Choice) -> list[Row]:
+        """Products in both imports: the amount now, the one before, the difference."""
+        if (before := self.before(choice)) is None:
+            return []
+        return self.rows(
+            "WITH sold AS (SELECT product_id,"
+            " coalesce(sum(total_sales_amount) FILTER (import_date = $import_date), 0) AS now,"
+            " coalesce(sum(total_sales_amount) FILTER (import_date = $before), 0) AS before"
+            " FROM sales_by_region_product WHERE region_chosen AND product_chosen"
+            " GROUP BY product_id) SELECT *, now - before FROM sold ORDER BY product_id",
+            choice,
+            before=before,
+        )
+
+    def rising_products(self, choice: Choice) -> list[Row]:
+        rising = [row for row in self.moves(choice) if row[3] > 0]
+        return sorted(rising, key=lambda row: -row[3])[:10]
+
+    def falling_products(self, choice: Choice) -> list[Row]:
+        falling = [row for row in self.moves(choice) if row[3] < 0]
+        return sorted(falling, key=lambda row: row[3])[:10]
+
     def sales_by_region(self, choice: Choice) -> list[Row]:
         rows = self.rows(
             "SELECT region, sum(total_sales), sum(total_sales_amount)"

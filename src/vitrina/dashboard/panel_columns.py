@@ -61,6 +61,7 @@ PANEL_COLUMNS: dict[str, PanelColumn] = {
     "moving_average_7_days": _column("money", "7-day average", "Среднее за 7 дней"),
     "part_of_change": _column("share", "Part in the change", "Вклад в изменение"),
     "period_before_amount": _column("money", "The days before", "Дни до них"),
+    "previous_amount": _column("money", "Previous import", "Прошлый импорт"),
     "product_id": _column("number", "Product", "Товар"),
     "products": _column("count", "Products", "Товаров"),
     "reason": _column("text", "Reason", "Причина"),

@@ -190,6 +190,7 @@ const queries = (steps, tables, choice, today) => {
     select: ({ of, columns }) => rowsOf(of).map((row) => picked(row, columns)),
     beside: ({ of, other }) =>
       rowsOf(of).flatMap((row) => rowsOf(other).map((beside) => ({ ...row, ...beside }))),
+    above: ({ of, other }) => [...rowsOf(of), ...rowsOf(other)],
     order: ({ of, by }) => [...rowsOf(of)].sort(inOrder(by)),
     limit: ({ of, rows }) => rowsOf(of).slice(0, rows),
   };

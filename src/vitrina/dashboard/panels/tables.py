@@ -139,3 +139,19 @@ RANKED_PRODUCTS = (
         average_sale_amount=average("total_sales_amount", "total_sales"),
     )
 )
+
+# Products in the shown import and in the previous one; no row without a previous one.
+PRODUCT_MOVES = (
+    SALES_BY_REGION_PRODUCT.chosen(Variable.region, Variable.product)
+    # In its own import a sale counts, in the other it is nothing.
+    .derive(now="total_sales_amount", before=minus("total_sales_amount", "total_sales_amount"))
+    .select("product_id", "now", "before")
+    .above(
+        SALES_BY_REGION_PRODUCT_BEFORE.chosen(Variable.region, Variable.product)
+        .derive(now=minus("total_sales_amount", "total_sales_amount"), before="total_sales_amount")
+        .select("product_id", "now", "before")
+    )
+    .group("product_id", total_sales_amount=total("now"), previous_amount=total("before"))
+    .derive(difference=minus("total_sales_amount", "previous_amount"))
+    .beside(BATCH_BEFORE)
+)
