@@ -143,7 +143,84 @@ def test_the_stats_stand_in_one_row_and_have_sizes_of_their_own() -> None:
     stats = [each for each in drawn().values() if each["type"] == "stat"]
     assert len({each["gridPos"]["y"] for each in stats}) == 1
     for each in stats:
-        assert each["options"]["text"] == {"titleSize": 12, "valueSize": 20}
+        assert set(each["options"]["text"]) == {"titleSize", "valueSize"}
+    sizes = {
+        name: stat["options"]["text"]["valueSize"]
+        for name, stat in drawn().items()
+        if stat in stats
+    }
+    headline = sizes.pop("total_sales_amount")
+    assert set(sizes.values()) == {20}
+    assert headline > 20
+
+
+def test_a_table_without_rows_has_room_for_saying_so() -> None:
+    """`TableNG` says it in the first column: the only one of months that are not there."""
+    for panel in drawn().values():
+        if panel["type"] == "table":
+            overrides = panel["fieldConfig"]["overrides"]
+            set_ = {step["id"] for each in overrides for step in each["properties"]}
+            assert "custom.width" not in set_
+
+
+def drawn_columns(panel: str) -> set[str]:
+    """The columns that the overrides do not hide."""
+    (shown,) = (each for each in PANELS if each.id == panel)
+    hidden = {
+        override["matcher"]["options"]
+        for override in drawn()[panel]["fieldConfig"]["overrides"]
+        for step in override["properties"]
+        if step["id"] == "custom.hideFrom" and step["value"]["viz"]
+    }
+    return set(shown.columns) - hidden
+
+
+def test_the_bar_chart_has_a_bar_for_each_region_and_a_figure_on_it() -> None:
+    """As `prepSeries` and `prepConfig` want it, public/app/plugins/panel/barchart/utils.ts.
+
+    Every number that is not hidden is a bar of its own. The names are found by `xField`, which
+    is the name of a column or the one that is shown. Bars start at 0 unless a least is set. A
+    mapping with a colour would colour the bars by their values.
+    """
+    panel = drawn()["sales_by_region"]
+    assert panel["options"]["xField"] == "region"
+    assert drawn_columns("sales_by_region") == {"region", "total_sales_amount"}
+    assert panel["options"]["showValue"] == "always"
+    assert panel["options"]["stacking"] == "none"
+    steps = [
+        (override["matcher"]["options"], step["id"], step["value"])
+        for override in panel["fieldConfig"]["overrides"]
+        for step in override["properties"]
+    ]
+    assert ("total_sales_amount", "custom.axisPlacement", "hidden") in steps
+    assert not [name for _, name, _ in steps if name in ("min", "custom.axisSoftMin")]
+    assert '"color"' not in json.dumps([each for each in steps if each[1] == "mappings"])
+
+
+def test_the_state_timeline_has_one_row_in_the_colours_of_the_regions() -> None:
+    """As `prepareTimelineFields` wants it, public/app/core/components/TimelineChart/utils.ts.
+
+    A second column of times would be taken for the ends of the states. Every other column is a
+    row of its own unless it is hidden. The colours are those of the mappings, unless the mode
+    is a continuous one; and states on end that are alike become one (`timeline.ts` beside it).
+    """
+    panel = drawn()["region_lead"]
+    (shown,) = (each for each in PANELS if each.id == "region_lead")
+    times = [name for name in shown.columns if PANEL_COLUMNS[name].unit in ("day", "date", "month")]
+    assert times == ["sale_date"]
+    assert drawn_columns("region_lead") == {"sale_date", "leader"}
+    assert panel["options"]["mergeValues"]
+    assert panel["options"]["showValue"] == "auto"
+    assert "color" not in panel["fieldConfig"]["defaults"]
+    (colours,) = (
+        {name: result["color"] for name, result in mapping["options"].items()}
+        for override in panel["fieldConfig"]["overrides"]
+        for step in override["properties"]
+        if step["id"] == "mappings"
+        for mapping in step["value"]
+    )
+    assert set(colours) == set(SALES.regions)
+    assert len(set(colours.values())) == len(SALES.regions)
 
 
 def test_a_table_is_as_high_as_its_rows() -> None:

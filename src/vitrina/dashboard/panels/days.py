@@ -50,7 +50,7 @@ DAY_BY_DAY = (
         )
         .order("last_days"),
         value="total_sales_amount",
-        size=Size(13, 6, on_page=7),
+        size=Size(14, 6, on_page=7),
     ),
     Panel(
         id="region_change",
@@ -59,7 +59,7 @@ DAY_BY_DAY = (
         title=Words("Regions in the change of the week", "Вклад регионов в изменение за неделю"),
         question=Words(
             "Which regions moved the last 7 days, against the 7 before? "
-            "Their parts add up to the whole change.",
+            "Their contributions add up to the whole change.",
             "Какие регионы изменили последние 7 дней по сравнению с 7 предыдущими? "
             "Вклады складываются в общее изменение.",
         ),
@@ -84,7 +84,7 @@ DAY_BY_DAY = (
             "part_of_change",
         ),
         value="difference",
-        size=Size(11, 6, on_page=5),
+        size=Size(10, 6, on_page=5),
     ),
     Panel(
         id="amount_by_day_region",
