@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -683,11 +683,14 @@ def test_the_newest_import_is_followed_unless_one_is_chosen(
 
 
 def test_the_year_before_is_that_of_the_newest_import_that_holds_it(tmp_path: Path) -> None:
-    """Each import has amounts of its own: 1.00 a day in the newest, 2.00 in the one before."""
+    """Each import has amounts of its own: 1.00 a day in the newest, 2.00 in the one before.
+
+    The second begins on the first of the 7 days that are asked for, the fourth on that of 28.
+    """
     with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
         store.create_tables(SALES)
-        for amount, weeks in enumerate((0, 1, 2, 4, 5), 1):
-            day = AS_OF - timedelta(weeks=weeks)
+        for amount, earlier in enumerate((0, 6, 14, 27, 35), 1):
+            day = AS_OF - timedelta(days=earlier)
             rows = [
                 {"sale_date": day - timedelta(days=ago), "total_sales_amount": Decimal(amount)}
                 for ago in range(1, 366)
@@ -696,15 +699,54 @@ def test_the_year_before_is_that_of_the_newest_import_that_holds_it(tmp_path: Pa
             store.replace_import(BY_DAY, day)
         sql = drawn()["last_days"]["targets"][0]["rawSql"]
         answers = {
-            weeks: asked(store, rendered(sql, view(Choice(AS_OF - timedelta(weeks=weeks)))))[1]
-            for weeks in (0, 4, 5)
+            earlier: asked(store, rendered(sql, view(Choice(AS_OF - timedelta(days=earlier)))))[1]
+            for earlier in (0, 27, 35)
         }
     assert [(row[0], row[1], row[2], row[4]) for row in answers[0]] == [
         (7, 7, 7, 2 * 7),
         (28, 28, 28, 4 * 28),
     ]
-    assert [row[4] for row in answers[4]] == [5 * 7, None]
-    assert [row[4:] for row in answers[5]] == [(None, None)] * 2
+    assert [row[4] for row in answers[27]] == [5 * 7, None]
+    assert [row[4:] for row in answers[35]] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(("days", "before"), [(13, None), (14, 7)])
+def test_the_days_before_are_compared_with_if_the_import_holds_all_of_them(
+    tmp_path: Path, days: int, before: int | None
+) -> None:
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        rows = [
+            {"sale_date": AS_OF - timedelta(days=ago), "total_sales_amount": Decimal(1)}
+            for ago in range(1, days + 1)
+        ]
+        store.stage(BY_DAY, AS_OF, AT, mart_table(BY_DAY, *rows))
+        store.replace_import(BY_DAY, AS_OF)
+        weeks, regions = (
+            asked(store, rendered(drawn()[name]["targets"][0]["rawSql"], view(Choice(AS_OF))))[1]
+            for name in ("last_days", "region_change")
+        )
+    assert weeks[0][:3] == (7, 7, before)
+    assert [row[1:] for row in regions] == ([] if before is None else [(7, 7, 0, 0)])
+
+
+def test_of_products_that_moved_alike_the_smaller_number_comes_first(tmp_path: Path) -> None:
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for day, products in ((WEEK_BEFORE, (9, 5, 8)), (AS_OF, (4, 2, 3))):
+            rows = [
+                {"product_id": each, "total_sales_amount": Decimal("1.50")} for each in products
+            ]
+            store.stage(BY_REGION_PRODUCT, day, AT, mart_table(BY_REGION_PRODUCT, *rows))
+            store.replace_import(BY_REGION_PRODUCT, day)
+            store.record_batch(replace(LEDGER_ENTRY, as_of=day), AT, [], {})
+        rising, falling = (
+            asked(store, rendered(drawn()[name]["targets"][0]["rawSql"], view(Choice(AS_OF))))[1]
+            for name in ("rising_products", "falling_products")
+        )
+    money = Decimal("1.50")
+    assert rising == [(each, money, 0, money) for each in (2, 3, 4)]
+    assert falling == [(each, 0, money, -money) for each in (5, 8, 9)]
 
 
 # Before the first import
