@@ -6,7 +6,7 @@ away from zero. Nothing is taken from the panels' queries.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
@@ -180,6 +180,104 @@ class Figures:
 
     def day_region(self, choice: Choice) -> list[Row]:
         return [row[:3] for row in self.amount_by_day_region(choice)]
+
+    def last_days_of(self, choice: Choice, length: int) -> dict[str, list[Decimal | None]]:
+        """By region, the amounts of the last days, of those before and of those a year before."""
+        windows = {
+            day: (first, last)
+            for day, first, last in self.rows(
+                "SELECT import_date, min(sale_date), max(sale_date) FROM sales_by_day"
+                " WHERE import_date <= $import_date GROUP BY ALL",
+                choice,
+            )
+        }
+        first_day, last_day = windows[choice.import_date]
+        shown: date | None = choice.import_date
+        year_before = max(
+            (
+                day
+                for day, (first, last) in windows.items()
+                if first <= last_day - timedelta(days=364 + length - 1)
+                and last >= last_day - timedelta(days=364)
+            ),
+            default=None,
+        )
+        before = shown if first_day <= last_day - timedelta(days=2 * length - 1) else None
+        sums = [
+            self.sums(choice, day, last_day - timedelta(days=ago), length)
+            for day, ago in ((shown, 0), (before, length), (year_before, 364))
+        ]
+        regions = {name for found in sums if found for name in found}
+        return {
+            region: [None if found is None else found.get(region, Decimal(0)) for found in sums]
+            for region in regions
+        }
+
+    def sums(
+        self, choice: Choice, day: date | None, until: date, length: int
+    ) -> dict[str, Decimal] | None:
+        """Each region's amount of so many days of an import; none without an import."""
+        if day is None:
+            return None
+        return dict(
+            self.rows(
+                "SELECT region, sum(total_sales_amount) FROM sales_by_day"
+                " WHERE import_date = $day AND region_chosen"
+                " AND sale_date BETWEEN $since AND $until GROUP BY region",
+                choice,
+                day=day,
+                since=until - timedelta(days=length - 1),
+                until=until,
+            )
+        )
+
+    def last_days(self, choice: Choice) -> list[Row]:
+        rows = []
+        for length in (7, 28):
+            regions = list(self.last_days_of(choice, length).values())
+            if not regions:
+                continue
+            # What is not known of one region is not known of any.
+            now, before, year = (
+                None if regions[0][at] is None else sum(amounts[at] or 0 for amounts in regions)
+                for at in range(3)
+            )
+            rows.append((length, now, before, change(now, before), year, change(now, year)))
+        return rows
+
+    def region_change(self, choice: Choice) -> list[Row]:
+        known = [
+            (region, now, before, now - before)
+            for region, (now, before, _) in self.last_days_of(choice, 7).items()
+            if now is not None and before is not None
+        ]
+        whole = sum(row[2] for row in known)
+        return [
+            (*row, divided(row[3], whole, 6))
+            for row in sorted(known, key=lambda row: (-abs(row[3]), row[0].encode()))
+        ]
+
+    def moves(self, choice: Choice) -> list[Row]:
+        """Products in both imports: the amount now, the one before, the difference."""
+        if (before := self.before(choice)) is None:
+            return []
+        return self.rows(
+            "WITH sold AS (SELECT product_id,"
+            " coalesce(sum(total_sales_amount) FILTER (import_date = $import_date), 0) AS now,"
+            " coalesce(sum(total_sales_amount) FILTER (import_date = $before), 0) AS before"
+            " FROM sales_by_region_product WHERE region_chosen AND product_chosen"
+            " GROUP BY product_id) SELECT *, now - before FROM sold ORDER BY product_id",
+            choice,
+            before=before,
+        )
+
+    def rising_products(self, choice: Choice) -> list[Row]:
+        rising = [row for row in self.moves(choice) if row[3] > 0]
+        return sorted(rising, key=lambda row: -row[3])[:10]
+
+    def falling_products(self, choice: Choice) -> list[Row]:
+        falling = [row for row in self.moves(choice) if row[3] < 0]
+        return sorted(falling, key=lambda row: row[3])[:10]
 
     def sales_by_region(self, choice: Choice) -> list[Row]:
         rows = self.rows(

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -143,12 +143,97 @@ def test_the_stats_stand_in_one_row_and_have_sizes_of_their_own() -> None:
     stats = [each for each in drawn().values() if each["type"] == "stat"]
     assert len({each["gridPos"]["y"] for each in stats}) == 1
     for each in stats:
-        assert each["options"]["text"] == {"titleSize": 12, "valueSize": 20}
+        assert set(each["options"]["text"]) == {"titleSize", "valueSize"}
+    sizes = {
+        name: stat["options"]["text"]["valueSize"]
+        for name, stat in drawn().items()
+        if stat in stats
+    }
+    headline = sizes.pop("total_sales_amount")
+    assert set(sizes.values()) == {20}
+    assert headline > 20
+
+
+def test_a_table_without_rows_has_room_for_saying_so() -> None:
+    """`TableNG` says it in the first column: the only one of months that are not there."""
+    for panel in drawn().values():
+        if panel["type"] == "table":
+            overrides = panel["fieldConfig"]["overrides"]
+            set_ = {step["id"] for each in overrides for step in each["properties"]}
+            assert "custom.width" not in set_
+
+
+def drawn_columns(panel: str) -> set[str]:
+    """The columns that the overrides do not hide."""
+    (shown,) = (each for each in PANELS if each.id == panel)
+    hidden = {
+        override["matcher"]["options"]
+        for override in drawn()[panel]["fieldConfig"]["overrides"]
+        for step in override["properties"]
+        if step["id"] == "custom.hideFrom" and step["value"]["viz"]
+    }
+    return set(shown.columns) - hidden
+
+
+def test_the_bar_chart_has_a_bar_for_each_region_and_a_figure_on_it() -> None:
+    """As `prepSeries` and `prepConfig` want it, public/app/plugins/panel/barchart/utils.ts.
+
+    Every number that is not hidden is a bar of its own. The names are found by `xField`, which
+    is the name of a column or the one that is shown. Bars start at 0 unless a least is set. A
+    mapping with a colour would colour the bars by their values.
+    """
+    panel = drawn()["sales_by_region"]
+    assert panel["options"]["xField"] == "region"
+    assert drawn_columns("sales_by_region") == {"region", "total_sales_amount"}
+    assert panel["options"]["showValue"] == "always"
+    assert panel["options"]["stacking"] == "none"
+    steps = [
+        (override["matcher"]["options"], step["id"], step["value"])
+        for override in panel["fieldConfig"]["overrides"]
+        for step in override["properties"]
+    ]
+    assert ("total_sales_amount", "custom.axisPlacement", "hidden") in steps
+    assert not [name for _, name, _ in steps if name in ("min", "custom.axisSoftMin")]
+    assert '"color"' not in json.dumps([each for each in steps if each[1] == "mappings"])
+
+
+def test_the_state_timeline_has_one_row_in_the_colours_of_the_regions() -> None:
+    """As `prepareTimelineFields` wants it, public/app/core/components/TimelineChart/utils.ts.
+
+    A second column of times would be taken for the ends of the states. Every other column is a
+    row of its own unless it is hidden. The colours are those of the mappings, unless the mode
+    is a continuous one; and states on end that are alike become one (`timeline.ts` beside it).
+    """
+    panel = drawn()["region_lead"]
+    (shown,) = (each for each in PANELS if each.id == "region_lead")
+    times = [name for name in shown.columns if PANEL_COLUMNS[name].unit in ("day", "date", "month")]
+    assert times == ["sale_date"]
+    assert drawn_columns("region_lead") == {"sale_date", "leader"}
+    assert panel["options"]["mergeValues"]
+    assert panel["options"]["showValue"] == "auto"
+    assert "color" not in panel["fieldConfig"]["defaults"]
+    (colours,) = (
+        {name: result["color"] for name, result in mapping["options"].items()}
+        for override in panel["fieldConfig"]["overrides"]
+        for step in override["properties"]
+        if step["id"] == "mappings"
+        for mapping in step["value"]
+    )
+    assert set(colours) == set(SALES.regions)
+    assert len(set(colours.values())) == len(SALES.regions)
 
 
 def test_a_table_is_as_high_as_its_rows() -> None:
     """`TableNG` has rows and a header of 36 pixels; a panel's own header and edge take 34."""
-    rows = {"weekday_month": 7, "top_products": 20, "control_totals": 10}
+    rows = {
+        "last_days": 2,
+        "region_change": len(SALES.regions),
+        "weekday_month": 7,
+        "top_products": 20,
+        "rising_products": 10,
+        "falling_products": 10,
+        "control_totals": 10,
+    }
     tables = {name: each for name, each in drawn().items() if each["type"] == "table"}
     assert set(tables) == set(rows)
     for name, each in tables.items():
@@ -519,8 +604,10 @@ def test_what_is_decided_by_a_hair_is_decided_alike(
 def test_the_choices_show_something(published: Published) -> None:
     for name, choice in CHOICES.items():
         if name != "nothing there":
-            empty = [panel for panel in PANEL_IDS if not published.figures.of(panel, choice)]
-            assert empty == []
+            empty = {panel for panel in PANEL_IDS if not published.figures.of(panel, choice)}
+            # Before the first import there is none, and a few products may all rise.
+            moves = choice.products or choice.import_date == WEEK_BEFORE
+            assert empty <= ({"rising_products", "falling_products"} if moves else set()), name
 
 
 def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
@@ -588,6 +675,73 @@ def test_the_newest_import_is_followed_unless_one_is_chosen(
             assert rows == published.figures.of(panel, Choice(import_date))
 
 
+def test_the_year_before_is_that_of_the_newest_import_that_holds_it(tmp_path: Path) -> None:
+    """Each import has amounts of its own: 1.00 a day in the newest, 2.00 in the one before.
+
+    The second begins on the first of the 7 days that are asked for, the fourth on that of 28.
+    """
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for amount, earlier in enumerate((0, 6, 14, 27, 35), 1):
+            day = AS_OF - timedelta(days=earlier)
+            rows = [
+                {"sale_date": day - timedelta(days=ago), "total_sales_amount": Decimal(amount)}
+                for ago in range(1, 366)
+            ]
+            store.stage(BY_DAY, day, AT, mart_table(BY_DAY, *rows))
+            store.replace_import(BY_DAY, day)
+        sql = drawn()["last_days"]["targets"][0]["rawSql"]
+        answers = {
+            earlier: asked(store, rendered(sql, view(Choice(AS_OF - timedelta(days=earlier)))))[1]
+            for earlier in (0, 27, 35)
+        }
+    assert [(row[0], row[1], row[2], row[4]) for row in answers[0]] == [
+        (7, 7, 7, 2 * 7),
+        (28, 28, 28, 4 * 28),
+    ]
+    assert [row[4] for row in answers[27]] == [5 * 7, None]
+    assert [row[4:] for row in answers[35]] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(("days", "before"), [(13, None), (14, 7)])
+def test_the_days_before_are_compared_with_if_the_import_holds_all_of_them(
+    tmp_path: Path, days: int, before: int | None
+) -> None:
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        rows = [
+            {"sale_date": AS_OF - timedelta(days=ago), "total_sales_amount": Decimal(1)}
+            for ago in range(1, days + 1)
+        ]
+        store.stage(BY_DAY, AS_OF, AT, mart_table(BY_DAY, *rows))
+        store.replace_import(BY_DAY, AS_OF)
+        weeks, regions = (
+            asked(store, rendered(drawn()[name]["targets"][0]["rawSql"], view(Choice(AS_OF))))[1]
+            for name in ("last_days", "region_change")
+        )
+    assert weeks[0][:3] == (7, 7, before)
+    assert [row[1:] for row in regions] == ([] if before is None else [(7, 7, 0, 0)])
+
+
+def test_of_products_that_moved_alike_the_smaller_number_comes_first(tmp_path: Path) -> None:
+    with embedded_clickhouse(tmp_path / "clickhouse") as dsn, clickhouse(dsn) as store:
+        store.create_tables(SALES)
+        for day, products in ((WEEK_BEFORE, (9, 5, 8)), (AS_OF, (4, 2, 3))):
+            rows = [
+                {"product_id": each, "total_sales_amount": Decimal("1.50")} for each in products
+            ]
+            store.stage(BY_REGION_PRODUCT, day, AT, mart_table(BY_REGION_PRODUCT, *rows))
+            store.replace_import(BY_REGION_PRODUCT, day)
+            store.record_batch(replace(LEDGER_ENTRY, as_of=day), AT, [], {})
+        rising, falling = (
+            asked(store, rendered(drawn()[name]["targets"][0]["rawSql"], view(Choice(AS_OF))))[1]
+            for name in ("rising_products", "falling_products")
+        )
+    money = Decimal("1.50")
+    assert rising == [(each, money, 0, money) for each in (2, 3, 4)]
+    assert falling == [(each, 0, money, -money) for each in (5, 8, 9)]
+
+
 # Before the first import
 
 
@@ -645,7 +799,9 @@ def test_a_panel_without_figures_says_why(language: Language) -> None:
 def test_panels_over_days_follow_the_time_range() -> None:
     for panel in PANELS:
         sql = drawn()[panel.id]["targets"][0]["rawSql"]
-        assert ("$__dateFilter(sale_date)" in sql) == ("sales_by_day" in sql)
+        # The last days are those of the import, whatever range is looked at.
+        over_days = "sales_by_day" in sql and panel.id not in ("last_days", "region_change")
+        assert ("$__dateFilter(sale_date)" in sql) == over_days
 
 
 def test_before_the_first_import_no_query_is_an_error(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """What a query computes: functions of one row's columns, and figures of many rows.
 
 Each has one form in ClickHouse's SQL, here, and one in the page, in `page/query.js`; a test
-compares them over generated rows. Sums and ranks are of columns that are never NULL; `least` and
-`most` pass over NULL, and a function of NULL is NULL.
+compares them over generated rows. Sums and ranks are of columns that are never NULL, but `least`,
+`most` and `total_or_null` pass over NULL; a function of NULL is NULL.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,15 +50,17 @@ _FUNCTIONS = {
     ),
     "change": (
         "toDecimal128(if({0} < {1}, -1, 1) * intDiv("
-        "2000000 * toInt128(abs({0} - {1}) * 100) + toInt128({1} * 100),"
-        " nullIf(2 * toInt128({1} * 100), 0)), 0) * toDecimal128('0.000001', 6)"
+        "2000000 * toInt128(abs({0} - {1}) * 100) + toInt128({2} * 100),"
+        " nullIf(2 * toInt128({2} * 100), 0)), 0) * toDecimal128('0.000001', 6)"
     ),
     "minus": "({0} - {1})",
     "times": "(toInt128({0}) * {1})",
     "month": "toDate32(toStartOfMonth({0}))",
     "weekday": "toDayOfWeek({0})",
     "age": f"dateDiff('day', {{0}}, toDate32(now('{TIME_ZONE}')))",
+    "size": "abs({0})",
     "positive": "{0} > 0",
+    "known": "isNotNull({0})",
     "equal": "{0} = {1}",
 }
 
@@ -78,7 +80,15 @@ def change(now: Expression, before: Expression) -> Call:
 
     Both are of one unit; the change from 0 is NULL.
     """
-    return Call("change", (now, before))
+    return Call("change", (now, before, before))
+
+
+def part_of_change(now: Expression, before: Expression, whole: Expression) -> Call:
+    """What a part adds to the change of a whole that was `whole` before: so all parts make it up.
+
+    Of 1, half away from zero to six decimals; of a whole of 0, NULL.
+    """
+    return Call("change", (now, before, whole))
 
 
 def minus(one: Expression, other: Expression) -> Call:
@@ -105,8 +115,18 @@ def age(day: Expression) -> Call:
     return Call("age", (day,))
 
 
+def size(number: Expression) -> Call:
+    """The number without its sign."""
+    return Call("size", (number,))
+
+
 def positive(number: Expression) -> Call:
     return Call("positive", (number,))
+
+
+def known(value: Expression) -> Call:
+    """Whether the value is not NULL."""
+    return Call("known", (value,))
 
 
 def equal(one: Expression, other: Expression) -> Call:
@@ -150,7 +170,7 @@ def total(of: Expression) -> Over:
 
 
 def total_or_null(of: Expression) -> Over:
-    """The sum; NULL of no rows."""
+    """The sum of the values that are not NULL; NULL if there are none."""
     return Over("sum_or_null", of)
 
 

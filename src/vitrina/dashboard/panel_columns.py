@@ -44,18 +44,24 @@ PANEL_COLUMNS: dict[str, PanelColumn] = {
         "money", "Average receipt, previous import", "Средний чек, прошлый импорт"
     ),
     "change": _column("share", "Change", "Изменение"),
+    "change_in_year": _column("share", "Over a year", "За год"),
     "clean": _column("count", "Clean rows", "Чистых строк"),
     "collapsed": _column("count", "Copies removed", "Убрано копий"),
     "days": _column("count", "Days", "Дней"),
+    "difference": _column("money", "Difference", "Разница"),
     "engine": _column("text", "Engine", "Движок"),
     "highest": _column("money", "Highest day", "Самый высокий день"),
     "import_date": _column("date", "Import", "Импорт"),
+    "last_days": _column("count", "Last days", "Последние дни"),
     "lead": _column("money", "Lead over second place", "Отрыв от второго места"),
     "leader": _column("text", "Leader", "Лидер"),
     "leader_amount": _column("money", "Leader's 7-day average", "Среднее лидера за 7 дней"),
     "lowest": _column("money", "Lowest day", "Самый низкий день"),
     "month": _column("month", "Month", "Месяц"),
     "moving_average_7_days": _column("money", "7-day average", "Среднее за 7 дней"),
+    "part_of_change": _column("share", "Contribution", "Вклад"),
+    "period_before_amount": _column("money", "Days before", "Дни до них"),
+    "previous_amount": _column("money", "Previous import", "Прошлый импорт"),
     "product_id": _column("number", "Product", "Товар"),
     "products": _column("count", "Products", "Товаров"),
     "reason": _column("text", "Reason", "Причина"),
@@ -81,5 +87,6 @@ PANEL_COLUMNS: dict[str, PanelColumn] = {
     "total_sales_before": _column(
         "count", "Number of sales, previous import", "Число продаж, прошлый импорт"
     ),
+    "year_before_amount": _column("money", "A year before", "Годом раньше"),
     "weekday": _column("weekday", "Weekday", "День недели"),
 }

@@ -11,7 +11,7 @@ page on the rows of the tables that it reads. So no figure is computed by two fo
     )
 
 A step names the columns of the step before it. Rows are in no order until `order`, after which
-only `limit` may come. `expressions.py` has what a step can compute.
+only `select` and `limit` may come. `expressions.py` has what a step can compute.
 """
 
 from dataclasses import dataclass, field
@@ -129,6 +129,10 @@ class Query:
     def beside(self, other: "Query") -> "Query":
         """Every row of this query with every row of the other."""
         return _Beside(self, other)
+
+    def above(self, other: "Query") -> "Query":
+        """The rows of this query and those of the other, whose columns are the same."""
+        return _Above(self, other)
 
     def order(self, *by: str) -> "Query":
         """Sort by columns; `-` before the name puts the largest first."""
@@ -343,6 +347,18 @@ class _Beside(Step):
 
 
 @dataclass(frozen=True)
+class _Above(Step):
+    other: Query
+
+    def statement(self) -> Statement:
+        both = "\nUNION ALL\n".join(str(each.statement()) for each in (self.of, self.other))
+        return Statement(f"{_bracketed(both)} AS t", _themselves(self.of.columns))
+
+    def plan(self) -> dict[str, Any]:
+        return {"step": "above"}
+
+
+@dataclass(frozen=True)
 class _Order(Step):
     by: tuple[str, ...]
 
@@ -403,7 +419,7 @@ class Plans:
             else:
                 assert isinstance(query, Step)  # noqa: S101 - there is nothing else
                 step = query.plan() | {"of": self.add(query.of)}
-                if isinstance(query, _Beside):
+                if isinstance(query, _Beside | _Above):
                     step["other"] = self.add(query.other)
             self._places[query] = len(self.steps)
             self.steps.append(step)

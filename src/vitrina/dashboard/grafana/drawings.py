@@ -35,11 +35,13 @@ from vitrina.dashboard.grafana.overrides import (
 )
 from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
-from vitrina.dashboard.panels import WEEK_BEFORE_THE_ONLY_IMPORT
+from vitrina.dashboard.panels import PANELS, WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import Language, text
 
 _FAINT = "50"
 _DAY_MILLISECONDS = 86_400_000
+# The column that is drawn instead of a figure with cents.
+_ON_AXIS = "on_axis"
 _ROWS_ON_A_PAGE = 100
 
 
@@ -70,6 +72,8 @@ def _has_imports_as_columns(panel: Panel) -> bool:
 
 
 def _stat(panel: Panel, language: Language) -> Drawing:
+    # The first figure is the headline.
+    size = 26 if panel.id == PANELS[0].id else 20
     drawing = (
         stat.Panel()
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("/.*/"))
@@ -77,7 +81,7 @@ def _stat(panel: Panel, language: Language) -> Drawing:
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .orientation(common_models.VizOrientation.HORIZONTAL)
         # Without sizes of its own, the longest text makes all of them small.
-        .text(common.VizTextDisplayOptions().title_size(12).value_size(20))
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(size))
         .color_scheme(fixed("text"))
     )
     describe(drawing, panel, language)
@@ -163,11 +167,42 @@ def _one_line(panel: Panel, language: Language) -> Drawing:
     if panel.kind is Kind.import_bars:
         drawing.draw_style(common_models.GraphDrawStyle.BARS).fill_opacity(80)
     describe(drawing, panel, language)
+    hide_others(drawing, panel)
+    drawn = panel.value
+    if panel.unit == "money":
+        drawn = _ON_AXIS
+        _draw_a_copy(drawing, panel)
     if panel.kind is Kind.import_bars:
         # Bars of a time series do not start at 0 by themselves.
-        drawing.override_by_name(panel.value, [Override("min", 0)])
-    hide_others(drawing, panel)
+        drawing.override_by_name(drawn, [Override("min", 0)])
     return drawing
+
+
+def _draw_a_copy(drawing: timeseries.Panel, panel: Panel) -> None:
+    """Draw a copy of the money, for which the axis is abbreviated; the figure keeps its cents.
+
+    An axis and a figure have the unit of their column, so one column cannot have both.
+    """
+    drawing.with_transformation(
+        _step(
+            "calculateField",
+            mode="reduceRow",
+            reduce={"reducer": "last", "include": [panel.value]},
+            alias=_ON_AXIS,
+            timeSeries=False,
+        )
+    )
+    drawing.override_by_name(
+        _ON_AXIS,
+        [
+            Override("unit", "short"),
+            Override("custom.hideFrom", {"viz": False, "legend": True, "tooltip": True}),
+            # The second axis would be on the right, and without lines.
+            Override("custom.axisPlacement", "left"),
+            Override("custom.axisGridShow", value=True),
+        ],
+    )
+    drawing.override_by_name(panel.value, [hidden()])
 
 
 def _bars(panel: Panel, language: Language) -> Drawing:
@@ -180,6 +215,8 @@ def _bars(panel: Panel, language: Language) -> Drawing:
         .color_scheme(fixed(COLOURS[0]))
     )
     describe(drawing, panel, language)
+    # Each bar has its figure, to the cent; so the axis would only repeat them.
+    drawing.override_by_name(panel.value, [Override("custom.axisPlacement", "hidden")])
     hide_others(drawing, panel)
     return drawing
 
@@ -262,7 +299,8 @@ def _months_table(panel: Panel, language: Language) -> Drawing:
             ),
             Override("custom.cellOptions", {"type": "auto"}),
             Override("custom.align", "left"),
-            Override("custom.width", 110),
+            # Not a width: without an import it is the only column, and says so.
+            Override("custom.minWidth", 95),
         ],
     )
     return drawing
@@ -319,6 +357,8 @@ def _pareto(panel: Panel, language: Language) -> Drawing:
 
 def _table(panel: Panel, language: Language) -> Drawing:
     drawing = table.Panel().cell_height(common_models.TableCellHeight.SM)
+    # Else a column takes 150 pixels, and half the width holds too few of them.
+    drawing.min_width(100)
     describe(drawing, panel, language)
     return drawing
 

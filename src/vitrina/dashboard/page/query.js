@@ -19,15 +19,17 @@ const functions = {
   average: (amount, count) => (count ? (2n * amount + count) / (2n * count) : null),
   share: shareOf,
   // Half away from zero to a millionth.
-  change(now, before) {
-    const size = shareOf(now < before ? before - now : now - before, before);
+  change(now, before, all) {
+    const size = shareOf(now < before ? before - now : now - before, all);
     return size !== null && now < before ? -size : size;
   },
   minus: (one, other) => one - other,
   times: (one, other) => one * other,
   month: (day) => `${day.slice(0, 7)}-01`,
   weekday: (day) => new Date(day).getUTCDay() || 7,
+  size: (number) => (number < 0n ? -number : number),
   positive: (number) => number > 0,
+  known: () => true,
   equal: (one, other) => BigInt(one) === BigInt(other),
   band(part, all, { percents, last }) {
     /** @type {(band: [string, number]) => boolean} */
@@ -99,7 +101,10 @@ const extreme = (values, wanted) => {
 /** @type {Record<string, (values: any[]) => Value>} */
 const aggregates = {
   sum,
-  sum_or_null: (values) => (values.length ? sum(values) : null),
+  sum_or_null(values) {
+    const known = values.filter((value) => value !== null);
+    return known.length ? sum(known) : null;
+  },
   least: (values) => extreme(values, -1),
   most: (values) => extreme(values, 1),
   count: (values) => BigInt(values.length),
@@ -185,6 +190,7 @@ const queries = (steps, tables, choice, today) => {
     select: ({ of, columns }) => rowsOf(of).map((row) => picked(row, columns)),
     beside: ({ of, other }) =>
       rowsOf(of).flatMap((row) => rowsOf(other).map((beside) => ({ ...row, ...beside }))),
+    above: ({ of, other }) => [...rowsOf(of), ...rowsOf(other)],
     order: ({ of, by }) => [...rowsOf(of)].sort(inOrder(by)),
     limit: ({ of, rows }) => rowsOf(of).slice(0, rows),
   };

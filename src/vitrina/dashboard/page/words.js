@@ -79,9 +79,10 @@ const hundredths = (number) => {
   const digits = String(size % 100n).padStart(2, "0");
   return (number < 0n ? "−" : "") + whole(size / 100n) + point + digits;
 };
-// Millionths, half up to a hundredth of a percent.
+// Millionths, half away from zero to a hundredth of a percent.
 /** @type {(millionths: bigint) => string} */
-const share = (millionths) => hundredths((millionths + 50n) / 100n) + percentSign;
+const share = (millionths) =>
+  hundredths((millionths + (millionths < 0n ? -50n : 50n)) / 100n) + percentSign;
 
 // Up to a round number: one or two digits and zeros.
 /** @type {(number: number) => number} */

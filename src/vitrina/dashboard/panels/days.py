@@ -1,11 +1,91 @@
 """Day by day."""
 
-from vitrina.dashboard.expressions import equal, following, minus, positive, rank
+from vitrina.dashboard.expressions import (
+    change,
+    equal,
+    following,
+    known,
+    minus,
+    part_of_change,
+    positive,
+    rank,
+    size,
+    total,
+    total_or_null,
+    whole,
+)
 from vitrina.dashboard.panel import Kind, Panel, Size
-from vitrina.dashboard.panels.tables import DAYS, DAYS_AND_REGIONS
+from vitrina.dashboard.panels.tables import DAYS, DAYS_AND_REGIONS, LAST_DAYS
 from vitrina.dashboard.texts import Words
 
 DAY_BY_DAY = (
+    Panel(
+        id="last_days",
+        section="days",
+        kind=Kind.table,
+        title=Words("Last 7 and 28 days", "Последние 7 и 28 дней"),
+        question=Words(
+            "Do the last 7 and 28 days of the import bring in more than as many days before, "
+            "and than the same weekdays a year before?",
+            "Приносят ли последние 7 и 28 дней импорта больше, чем столько же дней до них "
+            "и чем те же дни недели годом раньше?",
+        ),
+        query=LAST_DAYS.group(
+            "last_days",
+            total_sales_amount=total("total_sales_amount"),
+            period_before_amount=total_or_null("period_before_amount"),
+            year_before_amount=total_or_null("year_before_amount"),
+        )
+        .derive(
+            change=change("total_sales_amount", "period_before_amount"),
+            change_in_year=change("total_sales_amount", "year_before_amount"),
+        )
+        .select(
+            "last_days",
+            "total_sales_amount",
+            "period_before_amount",
+            "change",
+            "year_before_amount",
+            "change_in_year",
+        )
+        .order("last_days"),
+        value="total_sales_amount",
+        size=Size(14, 6, on_page=7),
+    ),
+    Panel(
+        id="region_change",
+        section="days",
+        kind=Kind.table,
+        title=Words("Regions in the change of the week", "Вклад регионов в изменение за неделю"),
+        question=Words(
+            "Which regions moved the last 7 days, against the 7 before? "
+            "Their contributions add up to the whole change.",
+            "Какие регионы изменили последние 7 дней по сравнению с 7 предыдущими? "
+            "Вклады складываются в общее изменение.",
+        ),
+        empty=Words(
+            "No week before to compare with, or no sales for these regions.",
+            "Предыдущей недели для сравнения нет, или по выбранным регионам нет продаж.",
+        ),
+        query=LAST_DAYS.where(equal("last_days", 7))
+        .where(known("period_before_amount"))
+        .window(whole=whole("period_before_amount"))
+        .derive(difference=minus("total_sales_amount", "period_before_amount"))
+        .derive(size=size("difference"))
+        .derive(
+            part_of_change=part_of_change("total_sales_amount", "period_before_amount", "whole")
+        )
+        .order("-size", "region")
+        .select(
+            "region",
+            "total_sales_amount",
+            "period_before_amount",
+            "difference",
+            "part_of_change",
+        ),
+        value="difference",
+        size=Size(10, 6, on_page=5),
+    ),
     Panel(
         id="amount_by_day_region",
         section="days",

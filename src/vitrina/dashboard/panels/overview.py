@@ -34,7 +34,7 @@ OVERVIEW = (
             change=change("total_sales_amount", "total_sales_amount_before")
         ).select("total_sales_amount", "total_sales_amount_before", "change"),
         value="total_sales_amount",
-        size=Size(4, 6, on_page=4),
+        size=Size(5, 6, on_page=4),
     ),
     Panel(
         id="total_sales",
@@ -143,6 +143,6 @@ OVERVIEW = (
         .derive(average_sale_amount=average("amount", "sales"))
         .select("average_sale_amount", "lowest", "highest"),
         value="average_sale_amount",
-        size=Size(4, 6, on_page=4),
+        size=Size(3, 6, on_page=4),
     ),
 )

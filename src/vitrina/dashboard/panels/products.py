@@ -1,10 +1,16 @@
 """Regions and products."""
 
-from vitrina.dashboard.expressions import average, count, share, total, whole
+from vitrina.dashboard.expressions import average, count, minus, positive, share, total, whole
 from vitrina.dashboard.panel import Kind, Panel, Size
-from vitrina.dashboard.panels.tables import RANKED_PRODUCTS, SALES_BY_REGION_PRODUCT
+from vitrina.dashboard.panels.tables import PRODUCT_MOVES, RANKED_PRODUCTS, SALES_BY_REGION_PRODUCT
 from vitrina.dashboard.placeholders import Variable
 from vitrina.dashboard.texts import Words
+
+_MOVES = ("product_id", "total_sales_amount", "previous_amount", "difference")
+_NO_MOVES = Words(
+    "No such product, or no previous import to compare with.",
+    "Таких товаров нет, или прошлого импорта для сравнения нет.",
+)
 
 # What the page's field for products offers.
 BEST_PRODUCTS = RANKED_PRODUCTS.select("product_id", "sales_rank").order("sales_rank").limit(200)
@@ -90,5 +96,39 @@ REGIONS_AND_PRODUCTS = (
         .limit(20),
         value="total_sales_amount",
         size=Size(24, 22, on_page=12),
+    ),
+    Panel(
+        id="rising_products",
+        section="products",
+        kind=Kind.table,
+        title=Words("Products that rose most", "Товары с наибольшим ростом"),
+        question=Words(
+            "Which ten products bring in more than in the previous import, and how much more?",
+            "Какие десять товаров сильнее всего прибавили к прошлому импорту и сколько?",
+        ),
+        empty=_NO_MOVES,
+        query=PRODUCT_MOVES.where(positive("difference"))
+        .select(*_MOVES)
+        .order("-difference", "product_id")
+        .limit(10),
+        value="difference",
+        size=Size(12, 12, on_page=6),
+    ),
+    Panel(
+        id="falling_products",
+        section="products",
+        kind=Kind.table,
+        title=Words("Products that fell most", "Товары с наибольшим спадом"),
+        question=Words(
+            "Which ten products bring in less than in the previous import, and how much less?",
+            "Какие десять товаров сильнее всего потеряли к прошлому импорту и сколько?",
+        ),
+        empty=_NO_MOVES,
+        query=PRODUCT_MOVES.where(positive(minus("previous_amount", "total_sales_amount")))
+        .select(*_MOVES)
+        .order("difference", "product_id")
+        .limit(10),
+        value="difference",
+        size=Size(12, 12, on_page=6),
     ),
 )

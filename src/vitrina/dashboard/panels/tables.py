@@ -12,7 +12,7 @@ from vitrina.dashboard.expressions import (
     whole,
 )
 from vitrina.dashboard.placeholders import Variable
-from vitrina.dashboard.query import Imports, Table
+from vitrina.dashboard.query import Answer, Imports, Table
 from vitrina.marts import ABC_PERCENT
 
 _SOLD = ("region", "product_id", "total_sales", "total_sales_amount")
@@ -48,6 +48,74 @@ DAYS = DAYS_AND_REGIONS.group(
     total_sales_amount=total("total_sales_amount"),
 ).derive(average_sale_amount=average("total_sales_amount", "total_sales"))
 
+# The last days of the import, as many before them, and the same days 364 days before, which are
+# the same weekdays: these in the newest import that still holds them. What none holds is NULL.
+LAST_DAYS = Answer(
+    "last_days",
+    """\
+WITH held AS (
+    SELECT import_date, min(sale_date) AS first_day, max(sale_date) AS last_day
+    FROM sales_by_day
+    WHERE import_date <= {{import_date}}
+    GROUP BY import_date
+), period AS (
+    SELECT
+        length AS last_days,
+        shown.last_day AS last_day,
+        shown.first_day <= shown.last_day - 2 * length + 1 AS holds_before,
+        maxOrNullIf(
+            earlier.import_date,
+            earlier.first_day <= shown.last_day - 364 - length + 1
+                AND earlier.last_day >= shown.last_day - 364
+        ) AS year_before
+    FROM held AS shown
+    CROSS JOIN held AS earlier
+    CROSS JOIN (SELECT arrayJoin([7, 28]) AS length) AS lengths
+    WHERE shown.import_date = {{import_date}}
+    GROUP BY last_days, last_day, holds_before
+), sold AS (
+    SELECT
+        period.last_days AS last_days,
+        period.year_before AS year_before,
+        period.holds_before AS holds_before,
+        day.region AS region,
+        day.total_sales_amount AS amount,
+        day.import_date AS import_date,
+        day.import_date = {{import_date}} AS is_shown,
+        dateDiff('day', day.sale_date, period.last_day) AS days_ago
+    FROM sales_by_day AS day
+    CROSS JOIN period
+    WHERE is_shown OR day.import_date = period.year_before
+)
+SELECT
+    last_days,
+    region,
+    sumIf(amount, is_shown AND days_ago < last_days) AS total_sales_amount,
+    if(
+        holds_before,
+        sumIf(amount, is_shown AND days_ago >= last_days AND days_ago < 2 * last_days),
+        NULL
+    ) AS period_before_amount,
+    if(
+        year_before IS NULL,
+        NULL,
+        sumIf(
+            amount,
+            ifNull(import_date = year_before, false)
+                AND days_ago >= 364 AND days_ago < 364 + last_days
+        )
+    ) AS year_before_amount
+FROM sold
+GROUP BY last_days, region, holds_before, year_before""",
+    (
+        "last_days",
+        "region",
+        "total_sales_amount",
+        "period_before_amount",
+        "year_before_amount",
+    ),
+).chosen(Variable.region)
+
 # Products by amount, the chosen regions together: what the mart has for one region, for any of
 # them. `running` is the amount of a product and of all above it.
 RANKED_PRODUCTS = (
@@ -70,4 +138,20 @@ RANKED_PRODUCTS = (
         abc_class=band(minus("running", "total_sales_amount"), "whole", ABC_PERCENT, "C"),
         average_sale_amount=average("total_sales_amount", "total_sales"),
     )
+)
+
+# Products in the shown import and in the previous one; no row without a previous one.
+PRODUCT_MOVES = (
+    SALES_BY_REGION_PRODUCT.chosen(Variable.region, Variable.product)
+    # In its own import a sale counts, in the other it is nothing.
+    .derive(now="total_sales_amount", before=minus("total_sales_amount", "total_sales_amount"))
+    .select("product_id", "now", "before")
+    .above(
+        SALES_BY_REGION_PRODUCT_BEFORE.chosen(Variable.region, Variable.product)
+        .derive(now=minus("total_sales_amount", "total_sales_amount"), before="total_sales_amount")
+        .select("product_id", "now", "before")
+    )
+    .group("product_id", total_sales_amount=total("now"), previous_amount=total("before"))
+    .derive(difference=minus("total_sales_amount", "previous_amount"))
+    .beside(BATCH_BEFORE)
 )
