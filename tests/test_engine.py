@@ -17,6 +17,8 @@ from vitrina.settings import Settings
 
 REMOTE = "sc://spark:15002"
 AGAIN = "run: vitrina clean --as-of 2026-11-24"
+# Whatever `VITRINA_SPARK_REMOTE` names.
+EMBEDDED = Settings(spark_remote=None)
 # What the client raises by itself when it is called wrongly.
 MISTAKES = {
     "PickleException",
@@ -104,13 +106,13 @@ def test_each_error_of_pyspark_is_known() -> None:
 def test_a_wrong_call_of_the_client_is_a_bug_and_keeps_its_traceback(name: str) -> None:
     for kind in KINDS[name]:
         mistake = kind("wrong")
-        assert become(Settings(), mistake) is mistake
+        assert become(EMBEDDED, mistake) is mistake
 
 
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_what_spark_raises_is_one_line_with_what_to_do(name: str) -> None:
     for kind in KINDS[name]:
-        failure = become(Settings(), kind("cannot read /lake/x\n  at line 7"))
+        failure = become(EMBEDDED, kind("cannot read /lake/x\n  at line 7"))
         assert type(failure) is EngineError
         assert not failure.transient
         assert str(failure) == f"the embedded engine failed: {name}: cannot read /lake/x; {AGAIN}"
@@ -135,14 +137,14 @@ def test_a_spark_that_was_restarted_is_worth_another_try() -> None:
     error = connect.SparkConnectGrpcException(
         "no session", errorClass="INVALID_HANDLE.SESSION_NOT_FOUND", messageParameters={}
     )
-    failure = become(Settings(), error)
+    failure = become(EMBEDDED, error)
     assert type(failure) is StoreUnavailable
     assert "(INVALID_HANDLE.SESSION_NOT_FOUND)" in str(failure)
 
 
 @pytest.mark.parametrize("error", [FeedError("too bad"), KeyError("sale_id")])
 def test_other_errors_are_left_alone(error: Exception) -> None:
-    assert become(Settings(), error) is error
+    assert become(EMBEDDED, error) is error
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_other_errors_are_left_alone(error: Exception) -> None:
 def test_a_job_that_fails_is_our_error(spark: SparkSession, query: str, complaint: str) -> None:
     with (
         pytest.raises(EngineError, match=f"failed: {complaint}.*; {AGAIN}"),
-        spark_failures(Settings(), AGAIN),
+        spark_failures(EMBEDDED, AGAIN),
     ):
         spark.sql(query).collect()
 
@@ -181,14 +183,14 @@ def test_a_server_that_stops_during_a_job_is_unavailable(gone: Any) -> None:
     with (
         pytest.raises(StoreUnavailable, match=r"no longer answers \(UNAVAILABLE\)"),
         pytest.warns(UserWarning, match="RETRIES_EXCEEDED"),
-        spark_failures(Settings(), AGAIN),
+        spark_failures(EMBEDDED, AGAIN),
     ):
         gone.range(1).count()
 
 
 def test_a_folder_that_cannot_be_made_for_spilling_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    settings = Settings(home=tmp_path / "file")
+    settings = Settings(home=tmp_path / "file", spark_remote=None)
     with (
         pytest.raises(SettingsError, match=r"file/tmp cannot be made: .*; set VITRINA_HOME"),
         spark_session(settings),
