@@ -28,10 +28,10 @@ def enter(
     session.execute("DELETE FROM batch WHERE as_of = %s", entry.as_of)
     current = replace(entry, is_current=True)
     of_batch = {ledger.AS_OF.name: entry.as_of}
-    rows = ledger.rows(entry, rejects, totals) | {
+    rows = ledger.rows(entry, rejects, ()) | {
         ledger.BATCH: [{name: getattr(current, name) for name in ENTRY}]
     }
-    for table in (ledger.BATCH, ledger.REJECTS_BY_REASON):
+    for table in ledger.NAMES:
         _insert(session, table, [of_batch | row for row in rows[table]])
     insert_totals(session, entry.as_of, totals)
 
