@@ -8,11 +8,12 @@ from pyspark.sql import DataFrame, SparkSession
 from tests.odd_feed import odd_feed
 from tests.recomputation import Table
 from tests.rows import BATCH, feed
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.counts import Generated
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 _FILTHY = Dirt(Decimal("0.04"), Decimal("0.03"), Decimal("0.02"))

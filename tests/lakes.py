@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
-from vitrina.contract import Batch
 from vitrina.counts import Cleaned, Generated, Validated
 from vitrina.marts import Mart, marts
+from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
 
 REJECTED, CONFLICTING, COLLAPSED = 3, 2, 4

@@ -2,13 +2,15 @@
 
 import datetime
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from vitrina.columns import spark_type
-from vitrina.contract import SALES, Batch, Contract
+from vitrina.contract import SALES, Contract
+from vitrina.store import GENERATED, Batch, Store
 
 AS_OF = datetime.date(2026, 11, 24)
 BATCH = Batch(AS_OF)
@@ -23,6 +25,11 @@ GOOD = {
     "sale_amount": "19.98",
     "region": "North",
 }
+
+
+def shop(contract: Contract) -> Store:
+    """The generated shop with another contract."""
+    return replace(GENERATED, contract=contract)
 
 
 def feed(

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from tests.rows import AS_OF, BATCH, collected, sales
-from vitrina.contract import SALES, Batch, Contract
+from tests.rows import AS_OF, BATCH, collected, sales, shop
+from vitrina.contract import SALES, Contract
 from vitrina.marts import marts
 from vitrina.steps.analyze import mart_rows, rounded_quotient
+from vitrina.store import Batch
 
 D = Decimal
 
@@ -170,7 +171,7 @@ def test_days_without_sales_are_rows_of_zero(spark: SparkSession) -> None:
 
 
 def test_the_moving_average_needs_seven_days_and_the_change_a_week(spark: SparkSession) -> None:
-    batch = Batch(AS_OF, Contract(SALES.fields, days=9))
+    batch = Batch(AS_OF, shop(Contract(SALES.fields, days=9)))
     amounts = ["1.00", "2.00", "3.00", "4.00", "5.00", "6.00", "7.03", "1.50", "1.00"]
     days = [batch.first_day + datetime.timedelta(days=n) for n in range(9)]
     rows = mart(

@@ -18,6 +18,7 @@ import pytest
 import vitrina.marts
 from tests.homes import home_folder
 from tests.pages import ROOT, blocks
+from tests.rows import shop
 from vitrina import pipeline
 from vitrina.contract import SALES, Contract
 from vitrina.generator.recipe import Dirt, Recipe
@@ -54,7 +55,7 @@ def shown(section: str) -> dict[str, Any]:
 def test_a_field_is_generated_checked_and_loaded(home: Settings) -> None:
     (contract,) = [each for each in shown("A field").values() if type(each) is Contract][-1:]
     (field,) = [each for each in contract.fields if each not in SALES.fields]
-    with Run(home, AS_OF, RECIPE, contract) as run:
+    with Run(home, AS_OF, RECIPE, shop(contract)) as run:
         for step in STEPS:
             run.step(step)
         query = f"SELECT {field.name}, count(*) FROM sale GROUP BY 1"

@@ -24,8 +24,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy import stats
 
+from tests.rows import shop
 from vitrina import columns
-from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.contract import SALES, Contract, Field
 from vitrina.errors import SettingsError
 from vitrina.generator import defects, retail
 from vitrina.generator.draw import shuffled
@@ -34,6 +35,7 @@ from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.rules import CONFLICTING_DUPLICATE
 from vitrina.steps import generate
 from vitrina.steps.validate import type_rows
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 AS_OF = datetime.date(2026, 11, 24)
@@ -67,7 +69,7 @@ OTHER = Contract(
     ),
     days=90,
 )
-OTHER_BATCH = Batch(datetime.date(2024, 2, 29), OTHER)
+OTHER_BATCH = Batch(datetime.date(2024, 2, 29), shop(OTHER))
 
 
 def rows(
@@ -90,7 +92,7 @@ def judge(spark: SparkSession, feed: DataFrame, batch: Batch) -> DataFrame:
     # out anew wherever validation names it.
     stored = spark.createDataFrame(tagged.toArrow())
     return type_rows(
-        stored, replace(batch, contract=replace(contract, fields=(*contract.fields, tag)))
+        stored, Batch(batch.as_of, shop(replace(contract, fields=(*contract.fields, tag))))
     )
 
 
@@ -461,7 +463,7 @@ DEFECTS = {
 def test_what_a_contract_allows_is_no_defect(
     changes: dict[str, dict[str, Any]], left_out: set[str]
 ) -> None:
-    shares = dict(defect_shares(Batch(AS_OF, Contract(changed(**changes))), FILTHY))
+    shares = dict(defect_shares(Batch(AS_OF, shop(Contract(changed(**changes)))), FILTHY))
     assert set(shares) == DEFECTS - left_out
     assert sum(shares.values()) == Fraction("0.9")
 
@@ -574,7 +576,7 @@ def test_the_room_for_customers_and_products_is_used_to_its_last_number(
     contract = Contract(
         changed(customer_id={"minimum": 5, "maximum": 7}, product_id={"minimum": 20, "maximum": 23})
     )
-    feed = make_feed(spark, Batch(AS_OF, contract), Recipe(500, dirt=CLEAN))
+    feed = make_feed(spark, Batch(AS_OF, shop(contract)), Recipe(500, dirt=CLEAN))
     found = feed.select("customer_id", "product_id").toArrow().to_pandas()
     assert set(found["customer_id"]) == {"5", "6", "7"}
     assert set(found["product_id"]) == {"20", "21", "22", "23"}
@@ -599,7 +601,7 @@ def test_a_field_whose_limits_and_type_leave_one_value_always_has_it(spark: Spar
         for number, (type_, least, most, only) in enumerate(ONE_VALUE)
     }
     contract = Contract((*SALES.fields, *(field for field, _ in own.values())))
-    feed = make_feed(spark, Batch(AS_OF, contract), Recipe(50, dirt=CLEAN))
+    feed = make_feed(spark, Batch(AS_OF, shop(contract)), Recipe(50, dirt=CLEAN))
     found = feed.select(*own).distinct().toArrow().to_pylist()
     assert found == [{name: only for name, (_, only) in own.items()}]
 
@@ -659,7 +661,7 @@ BOUNDLESS = (
 def test_contracts_at_their_limits_get_the_feed_they_allow(
     spark: SparkSession, contract: Contract, recipe: Recipe
 ) -> None:
-    batch = Batch(AS_OF, contract)
+    batch = Batch(AS_OF, shop(contract))
     planted = truth(batch, recipe, count_defects(spark, batch, recipe))
     judged = judge(spark, make_feed(spark, batch, recipe), batch)
     assert outcomes(judged) == expected_outcomes(planted)
@@ -685,7 +687,7 @@ def test_a_contract_without_room_is_refused(
     spark: SparkSession, contract: Contract, message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):
-        make_feed(spark, Batch(AS_OF, contract), Recipe(100))
+        make_feed(spark, Batch(AS_OF, shop(contract)), Recipe(100))
 
 
 @pytest.mark.parametrize("shares", [("-0.1", "0", "0"), ("0.5", "0.3", "0.3"), ("NaN", "0", "0")])

@@ -23,10 +23,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.lakes import COLLAPSED, CONFLICTING, REJECTED, clean_lake, clean_sales, right_marts
+from tests.rows import shop
 from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, WAITS_FOR_READERS, wait_for, wait_until
 from vitrina.columns import ColumnType, Integer, Label, Numeric, arrow_schema
-from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.contract import SALES, Contract, Field
 from vitrina.counts import Cleaned, Generated, Validated, read_result
 from vitrina.errors import (
     BatchError,
@@ -37,6 +38,7 @@ from vitrina.errors import (
 )
 from vitrina.ledger import ControlTotals
 from vitrina.steps import load
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres import session, swap
 from vitrina.stores.postgres.store import postgres
@@ -233,7 +235,7 @@ NARROWER: dict[str, ColumnType] = {"quantity": Integer(32), "sale_amount": Numer
 def test_every_value_of_any_contract_arrives_as_it_is(
     database: str, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
 ) -> None:
-    batch = replace(THIS_WEEK, contract=SHOP)
+    batch = Batch(THIS_WEEK.as_of, shop(SHOP))
     sales = pa.Table.from_pylist(rows, arrow_schema(SHOP.fields))
     load_sales(database, tmp_path_factory.mktemp("lake"), batch, sales)
     assert held_sales(database, SHOP) == rows_of(sales)
@@ -378,7 +380,7 @@ def test_a_file_without_a_column_of_the_contract_is_not_loaded(
         nothing_changes(database),
         pytest.raises(CorruptFile, match=r"parquet.*shop.*vitrina clean --as-of 2026-11-17"),
     ):
-        load.run(lake, store, replace(WEEK_BEFORE, contract=contract))
+        load.run(lake, store, Batch(WEEK_BEFORE.as_of, shop(contract)))
 
 
 # Readers
@@ -641,7 +643,7 @@ def test_a_load_that_waits_too_long_for_another_says_so(
 # Loads the batch; its rows come to a halt before the last, as does the copying.
 HALF_A_LOAD = """
 import sys, datetime, time
-from vitrina.contract import Batch
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 from vitrina.steps import load
@@ -734,7 +736,7 @@ def test_a_server_that_goes_away_while_rows_are_copied_is_worth_another_try(
 MEASURED_LOAD = """
 import sys, datetime, resource
 from pathlib import Path
-from vitrina.contract import Batch
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 from vitrina.steps import load

@@ -16,9 +16,11 @@ from psycopg import sql
 
 from tests.at_once import read_meanwhile
 from tests.lakes import clean_lake, clean_sales, right_marts
-from vitrina.contract import SALES, Batch, Contract
+from tests.rows import shop
+from vitrina.contract import SALES, Contract
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.steps import load
+from vitrina.store import Batch
 from vitrina.stores.postgres import session, swap
 from vitrina.stores.postgres.session import open_session
 from vitrina.stores.postgres.staging import MONTHLY_ABOVE, create_staging, months
@@ -100,7 +102,7 @@ def test_as_many_sales_as_the_limit_are_kept_in_one_piece(database: str, tmp_pat
 def test_the_months_of_a_batch_cover_its_window_and_no_more(
     as_of: datetime.date, days: int
 ) -> None:
-    batch = Batch(as_of, Contract(SALES.fields, days))
+    batch = Batch(as_of, shop(Contract(SALES.fields, days)))
     found = months(batch)
     assert [following for _, following in found[:-1]] == [month for month, _ in found[1:]]
     assert all(month.day == following.day == 1 for month, following in found)

@@ -15,7 +15,6 @@ from pydantic import HttpUrl, SecretStr
 
 from tests.homes import home_folder
 from tests.servers.receivers import Received, http_receiver, silence, udp_receiver
-from vitrina.contract import SALES, Batch
 from vitrina.counts import Analyzed, Counts
 from vitrina.errors import FeedError, StoreUnavailable
 from vitrina.generator.recipe import Recipe
@@ -24,6 +23,7 @@ from vitrina.observability.lineage import Lineage, dataset_names
 from vitrina.observability.metrics import send_metrics
 from vitrina.pipeline import STEPS, Place, Run
 from vitrina.settings import Settings, load_settings
+from vitrina.store import Batch
 from vitrina.stores import versions
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
@@ -153,7 +153,7 @@ def test_a_step_that_fails_says_so_in_one_line(tmp_path: Path) -> None:
     with http_receiver() as collector:
         lineage = Lineage(
             Settings(home=tmp_path, openlineage_url=HttpUrl(f"{collector.url}/behind/a/proxy")),
-            Batch(AS_OF, SALES),
+            Batch(AS_OF),
         )
         with pytest.raises(FeedError), lineage.run(STEPS[1]):
             raise FeedError("too bad\nto load")
@@ -177,7 +177,7 @@ def test_a_collector_that_does_not_answer_is_asked_once_and_holds_nothing_up(
 ) -> None:
     with silence() as port:
         settings = Settings(home=tmp_path, openlineage_url=HttpUrl(f"http://127.0.0.1:{port}"))
-        lineage = Lineage(settings, Batch(AS_OF, SALES))
+        lineage = Lineage(settings, Batch(AS_OF))
         started = time.monotonic()
         done = []
         for step in STEPS:
@@ -196,7 +196,7 @@ def test_an_address_that_cannot_be_read_fails_no_step_that_does_not_use_it(tmp_p
         postgres_dsn=SecretStr("postgresql://what is this"),
         statsd="no.such.host.invalid:99999",
     )
-    with Lineage(settings, Batch(AS_OF, SALES)).run(STEPS[0]):
+    with Lineage(settings, Batch(AS_OF)).run(STEPS[0]):
         pass
     send_metrics(settings.statsd, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
 

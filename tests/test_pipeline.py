@@ -18,8 +18,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.homes import home_folder
+from tests.rows import shop
 from vitrina.columns import Integer, Label, Numeric
-from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.contract import SALES, Contract, Field
 from vitrina.counts import Counts
 from vitrina.errors import BatchError, EngineError, FeedError
 from vitrina.generator.feed import make_feed
@@ -28,6 +29,7 @@ from vitrina.marts import marts
 from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, validate
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 AS_OF = datetime.date(2026, 11, 24)
@@ -79,7 +81,7 @@ def run(
     contract: Contract = SALES,
 ) -> None:
     """Run these steps of the batch, all of them unless some are named."""
-    with Run(settings, as_of, recipe, contract) as under_way:
+    with Run(settings, as_of, recipe, shop(contract)) as under_way:
         take(under_way, *steps)
 
 
@@ -93,7 +95,7 @@ def contents(
     settings: Settings, as_of: datetime.date = AS_OF, contract: Contract = SALES
 ) -> Contents:
     """Every row of the batch in the lake, in PostgreSQL and in ClickHouse, by its table."""
-    with Run(settings, as_of, RECIPE, contract) as there:
+    with Run(settings, as_of, RECIPE, shop(contract)) as there:
         return contents_of(there, as_of, contract)
 
 
@@ -196,7 +198,7 @@ def test_another_contract_goes_all_the_way(home: Settings) -> None:
     assert len(days) <= 60
     sales = found["postgres.sale"].total()
     assert sales == found["lake.clean.clean"].total() > 500
-    with Run(home, AS_OF, recipe, ELSEWHERE) as there:
+    with Run(home, AS_OF, recipe, shop(ELSEWHERE)) as there:
         for table in ("sales_by_region", "sales_by_product", "sales_by_day"):
             query = f"SELECT sum(total_sales), sum(total_sales_amount) FROM {table}"
             _, in_postgres = there.postgres.query(query)

@@ -23,11 +23,12 @@ from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, wait_until
 from vitrina.columns import arrow_schema
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.errors import BatchError, ReconciliationError, StoreError, StoreUnavailable
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
 from vitrina.steps import load
+from vitrina.store import Batch
 from vitrina.stores.postgres import session
 from vitrina.stores.postgres.store import Postgres, postgres
 

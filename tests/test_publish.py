@@ -21,11 +21,12 @@ from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_DAY, BY_PRODUCT, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.rows import AS_OF, BATCH
 from vitrina.columns import arrow_schema
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
 from vitrina.steps import publish
+from vitrina.store import Batch
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake

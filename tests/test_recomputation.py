@@ -23,11 +23,12 @@ from tests.odd_feed import ODD_TEXTS
 from tests.recomputation import FIELDS, MARTS, Table, differences, raw_feed, recompute
 from tests.rows import AS_OF, BATCH, GOOD, feed
 from vitrina import rules
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.generator.feed import make_feed
 from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings
 from vitrina.steps import analyze, clean, validate
+from vitrina.store import Batch
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake

@@ -20,11 +20,12 @@ from spark_server import free_port
 
 from tests.rows import AS_OF, feed
 from tests.servers.s3 import BUCKET, KEYS, send
-from vitrina.contract import SALES, Batch
+from vitrina.contract import SALES
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.steps.load import shares
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
 

@@ -22,6 +22,7 @@ from vitrina.counts import (
 from vitrina.errors import BatchError
 from vitrina.ledger import ControlTotals
 from vitrina.pipeline import STEPS
+from vitrina.store import GENERATED
 from vitrina.stores.lake import Lake
 from vitrina.summary import agrees, reconciliation, render, render_ledger, summarize
 
@@ -75,7 +76,7 @@ def printed(what: RenderableType) -> list[str]:
 
 
 def test_the_summary_has_every_step_and_every_reject(lake: Lake) -> None:
-    summary = summarize(lake, [SALE])
+    summary = summarize(lake, GENERATED, [SALE])
     assert list(summary.results) == [step.name for step in STEPS]
     assert {name: result.counts for name, result in summary.results.items()} == COUNTS
     shown = summary.document()
@@ -94,11 +95,11 @@ def test_the_summary_has_every_step_and_every_reject(lake: Lake) -> None:
 def test_there_is_no_summary_of_a_batch_that_has_not_ended(lake: Lake) -> None:
     lake.forget(["publish"])
     with pytest.raises(BatchError, match="run: vitrina publish --as-of 2026-11-24"):
-        summarize(lake, [])
+        summarize(lake, GENERATED, [])
 
 
 def test_people_read_rows_in_the_order_of_the_steps_and_the_worst_reject_first(lake: Lake) -> None:
-    summary = summarize(lake, [SALE])
+    summary = summarize(lake, GENERATED, [SALE])
     seconds = {
         name: replace(result, seconds=place + 0.04)
         for place, (name, result) in enumerate(summary.results.items(), start=1)

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from tests.rows import AS_OF, BATCH, GOOD, feed
+from tests.rows import AS_OF, BATCH, GOOD, feed, shop
 from vitrina import rules
 from vitrina.columns import Integer, Numeric
-from vitrina.contract import SALES, Batch, Contract, Field
+from vitrina.contract import SALES, Contract, Field
 from vitrina.counts import Validated
 from vitrina.errors import BatchError, FeedError
 from vitrina.steps import validate
 from vitrina.steps.validate import rejected_rows, type_rows
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 INT64 = 2**63 - 1
@@ -190,7 +191,7 @@ def test_an_amount_without_decimals_has_them_cut_off_before_its_limits(
 ) -> None:
     whole = replace(SALES["sale_amount"], type=Numeric(9, 0), minimum=1, maximum=99)
     fields = tuple(whole if f.name == "sale_amount" else f for f in SALES.fields)
-    rows = type_rows(feed(spark, {"sale_amount": text}), Batch(AS_OF, Contract(fields)))
+    rows = type_rows(feed(spark, {"sale_amount": text}), Batch(AS_OF, shop(Contract(fields))))
     assert [row.reasons or [] for row in rows.collect()] == [expected]
 
 
@@ -226,7 +227,7 @@ def test_a_contract_of_ones_own_is_all_that_has_to_change(spark: SparkSession) -
         {"quantity": "100", "sale_amount": "500.001", "region": "North", "shop_id": "99"},
         {"sale_date": "2026-11-16", "region": "Сибирь", "shop_id": "200"},
     ]
-    typed = type_rows(feed(spark, *rows, contract=own), Batch(AS_OF, own)).collect()
+    typed = type_rows(feed(spark, *rows, contract=own), Batch(AS_OF, shop(own))).collect()
     assert (typed[0].sale_amount, typed[0].region) == (Decimal("1.125"), "Урал")
     assert [row.reasons for row in typed] == [
         None,

@@ -20,10 +20,11 @@ from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
 from vitrina import ledger
 from vitrina.columns import Amount, Column, Integer, Label, Numeric
-from vitrina.contract import SALES, Batch, Contract
+from vitrina.contract import SALES, Contract
 from vitrina.errors import StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry, LedgerTable
 from vitrina.steps import load, publish
+from vitrina.store import Batch
 from vitrina.stores import versions
 from vitrina.stores.clickhouse.session import Session as ClickHouseSession
 from vitrina.stores.clickhouse.session import open_session

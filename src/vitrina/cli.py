@@ -30,6 +30,7 @@ from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import STEPS, Run, Step
 from vitrina.settings import Settings, load_settings
+from vitrina.store import GENERATED
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
@@ -302,7 +303,7 @@ def _print_summary(lake: "Lake", store: "Postgres", as_json: bool) -> None:
     from vitrina.summary import render, summarize
 
     with _busy("reading the summary"):
-        found = summarize(lake, store.control_totals(lake.as_of))
+        found = summarize(lake, GENERATED, store.control_totals(lake.as_of))
     if as_json:
         _print_json(found.document())
     else:

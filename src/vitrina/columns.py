@@ -37,7 +37,7 @@ class Label:
 
 @dataclass(frozen=True)
 class FreeText:
-    """Text of any kind, such as a file's name."""
+    """Text of any kind, such as a store's own id, or a file's name."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Boolean:
     pass
 
 
-FieldType = Integer | Numeric | Date | Label
+FieldType = Integer | Numeric | Date | Label | FreeText
 """What a field of a sale can be."""
 
-ColumnType = FieldType | FreeText | Amount | Timestamp | Boolean
+ColumnType = FieldType | Amount | Timestamp | Boolean
 
 
 @dataclass(frozen=True)

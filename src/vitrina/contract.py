@@ -1,15 +1,14 @@
 """What a sale is, declared once and handed to every step.
 
 The Spark schema, the tables in PostgreSQL and ClickHouse, the validation rules and the
-table in `docs/contract.md` all follow from a `Contract`. For a store with other regions, limits
-or fields, write another `Contract`; no step has to change.
+table in `docs/contract.md` all follow from a `Contract`. A store with other regions, limits or
+fields has another `Contract`; no step has to change.
 """
 
-import datetime
 from dataclasses import dataclass
 from decimal import Decimal
 
-from vitrina.columns import Column, Date, FieldType, Integer, Label, Numeric
+from vitrina.columns import Column, Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.errors import SettingsError
 
 TIME_ZONE = "Europe/Moscow"
@@ -21,13 +20,18 @@ class Field(Column):
     """A column of the feed, with the rules that its value must keep.
 
     `minimum` and `maximum` are inclusive and belong to integers and decimals; `allowed`
-    belongs to labels, and its order is the order in which people list the values.
+    belongs to labels, and its order is the order in which people list the values. A label that
+    lists none takes any text. `nullable` lets the value be missing.
     """
 
     type: FieldType
     minimum: int | Decimal | None = None
     maximum: int | Decimal | None = None
     allowed: tuple[str, ...] = ()
+    synonyms: tuple[tuple[str, str], ...] = ()
+    """What else means one of the allowed values, and which: `("Север", "North")`."""
+    other: str | None = None
+    """What a text that is not allowed is read as; it is unknown unless this is given."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,11 @@ class Contract:
     """The fields of a sale, in their order, and how many days one batch covers.
 
     It must have the seven fields that the marts are computed from, under their names. A store
-    may change their limits and the allowed regions, and add fields of its own, which are
+    may change their limits, the types of its ids and of the quantity, and the regions; let the
+    customer be missing; name the order in `order_id`; and add fields of its own, which are
     validated, cleaned and loaded with the rest.
+
+    A sale with an amount below 0 is a return.
 
     Raises:
         SettingsError: a needed field is missing, has the wrong kind of type, or `days` is
@@ -52,15 +59,16 @@ class Contract:
         kinds = {field.name: type(field.type) for field in self.fields}
         if len(kinds) != len(self.fields):
             raise SettingsError("contract: two fields have the same name")
-        for name, kind in _NEEDED.items():
-            if kinds.get(name) is not kind:
+        for name, allowed in _NEEDED.items():
+            if kinds.get(name) not in allowed:
                 found = kinds[name].__name__ if name in kinds else "missing"
+                needed = " or ".join(kind.__name__ for kind in allowed)
                 raise SettingsError(
-                    f"contract: field {name} is {found}; the marts need it as {kind.__name__}"
+                    f"contract: field {name} is {found}; the marts need it as {needed}"
                 )
         for field in self.fields:
-            if isinstance(field.type, Label) and not field.allowed:
-                raise SettingsError(f"contract: field {field.name} is a Label and allows no value")
+            if field.nullable and field.name in _ALWAYS_THERE:
+                raise SettingsError(f"contract: field {field.name} cannot be missing from a sale")
 
     def __getitem__(self, name: str) -> Field:
         for field in self.fields:
@@ -74,18 +82,30 @@ class Contract:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        return self["region"].allowed
+        """The regions that the store lists; none where any is allowed."""
+        region = self["region"]
+        listed = dict.fromkeys(region.allowed)
+        return (*listed, *([region.other] if region.other and region.other not in listed else []))
 
+    @property
+    def has_orders(self) -> bool:
+        """Whether sales say which order they belong to."""
+        return ORDER_ID in self.names
+
+
+ORDER_ID = "order_id"
+"""The field that names the order of a sale, where a store has one."""
 
 _NEEDED = {
-    "sale_id": Integer,
-    "customer_id": Integer,
-    "product_id": Integer,
-    "quantity": Integer,
-    "sale_date": Date,
-    "sale_amount": Numeric,
-    "region": Label,
+    "sale_id": (Integer, FreeText),
+    "customer_id": (Integer, FreeText),
+    "product_id": (Integer, FreeText),
+    "quantity": (Integer, Numeric),
+    "sale_date": (Date,),
+    "sale_amount": (Numeric,),
+    "region": (Label,),
 }
+_ALWAYS_THERE = set(_NEEDED) - {"customer_id"}
 
 _INT32 = 2**31 - 1
 _INT64 = 2**63 - 1
@@ -112,16 +132,3 @@ SALES = Contract(
         ),
     )
 )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One run's data, named by its date: the sales of `contract.days` days before `as_of`."""
-
-    as_of: datetime.date
-    contract: Contract = SALES
-
-    @property
-    def first_day(self) -> datetime.date:
-        """The first day of the window `first_day <= sale_date < as_of`."""
-        return self.as_of - datetime.timedelta(days=self.contract.days)

@@ -90,6 +90,33 @@ class Generated(Counts):
 
 
 @dataclass(frozen=True)
+class Extracted(Counts):
+    """A feed of a store's own files: rows in = feed rows - refunds + rows added up."""
+
+    source: str
+    """The names of the files, or of the table."""
+    files: int
+    rows_in: int
+    feed_rows: int
+    refunds: int
+    """Rows that were made of an order's refunded amount."""
+    added_up: int
+    """Rows whose amount was added to another's; they are no longer in the feed."""
+
+    @property
+    def seed(self) -> None:
+        """There is none; a generated feed has one."""
+
+    @property
+    def rows_left(self) -> int:
+        return self.feed_rows
+
+    @property
+    def note(self) -> str:
+        return f"{self.files:,} files"
+
+
+@dataclass(frozen=True)
 class Validated(Counts):
     """Rows in = valid + rejected. `reasons` and `repairs` begin with the most frequent."""
 

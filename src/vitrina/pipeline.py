@@ -7,18 +7,18 @@ all follow from its entry in `STEPS`. A further step is one more entry and one f
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from vitrina import ledger
-from vitrina.contract import SALES, Batch, Contract
 from vitrina.counts import (
     Analyzed,
     Cleaned,
     Counts,
+    Extracted,
     Generated,
     Loaded,
     Published,
@@ -32,6 +32,7 @@ from vitrina.marts import marts
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.settings import Settings
+from vitrina.store import GENERATED, Batch, Store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -78,6 +79,12 @@ def _generate(run: "Run") -> Generated:
     return generate.run(run.spark, run.lake, run.batch, run.recipe)
 
 
+def _extract(run: "Run") -> Extracted:
+    from vitrina.steps import extract
+
+    return extract.run(run.spark, run.lake, run.batch)
+
+
 def _validate(run: "Run") -> Validated:
     from vitrina.steps import validate
 
@@ -108,7 +115,6 @@ def _publish(run: "Run") -> Published:
     return publish.run(run.lake, run.postgres, run.clickhouse, run.batch)
 
 
-_FEED = Place("lake", "generate/feed")
 _TYPED = Place("lake", "validate/typed")
 _REJECTS = Place("lake", "validate/rejects")
 _CLEAN = Place("lake", "clean/clean")
@@ -116,29 +122,42 @@ _CONFLICTS = Place("lake", "clean/conflicts")
 _SALE = Place("postgresql", "sale")
 _LEDGER = tuple(Place("postgresql", name) for name in ledger.NAMES)
 # Every contract has marts of the same names.
-_MARTS = tuple(Place("postgresql", mart.name) for mart in marts(SALES))
+_MARTS = tuple(Place("postgresql", mart.name) for mart in marts(GENERATED.contract))
 _PUBLISHED = tuple(Place("clickhouse", place.name) for place in (*_MARTS, *_LEDGER))
 
-STEPS = (
-    Step(
-        name="generate",
-        task="generate_data",
-        summary="Generate a feed of sales, with defects planted and counted",
-        help="Generate a feed of sales for the 365 days before the batch's date, with defects "
-        "planted and counted in truth.json.",
-        reads=(),
-        leaves=(_FEED,),
-        work=_generate,
-        counts=Generated,
-        takes_recipe=True,
-    ),
+GENERATE = Step(
+    name="generate",
+    task="generate_data",
+    summary="Generate a feed of sales, with defects planted and counted",
+    help="Generate a feed of sales for the 365 days before the batch's date, with defects "
+    "planted and counted in truth.json.",
+    reads=(),
+    leaves=(Place("lake", "generate/feed"),),
+    work=_generate,
+    counts=Generated,
+    takes_recipe=True,
+)
+
+EXTRACT = Step(
+    name="extract",
+    task="extract_data",
+    summary="Read the store's files into a feed of text, row by row",
+    help="Read the store's files, or its table, into a feed of text; keep the files, by checksum, "
+    "so that a batch can be run again.",
+    reads=(),
+    leaves=(Place("lake", "extract/feed"),),
+    work=_extract,
+    counts=Extracted,
+)
+
+_OTHERS = (
     Step(
         name="validate",
         task="validate_data",
         summary="Type every field; reject bad rows with every reason",
         help="Type every field of the feed; reject bad rows with every reason, see report.json. "
         "Too many of them stop the batch.",
-        reads=(_FEED,),
+        reads=(),
         leaves=(_TYPED, _REJECTS),
         work=_validate,
         counts=Validated,
@@ -188,6 +207,17 @@ STEPS = (
 )
 
 
+def steps(store: Store) -> tuple[Step, ...]:
+    """The steps of a store's batches, in order. They differ in where the feed comes from."""
+    first = GENERATE if store.source is None else EXTRACT
+    validate, *others = _OTHERS
+    return (first, replace(validate, reads=first.leaves), *others)
+
+
+STEPS = steps(GENERATED)
+"""The steps of the generated shop."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """What is open already. A run opens the others itself, and closes only those."""
@@ -205,11 +235,13 @@ class Run:
         settings: Settings,
         as_of: date,
         recipe: Recipe | None = None,
-        contract: Contract = SALES,
+        store: Store = GENERATED,
         opened: Opened = Opened(),
     ) -> None:
         self.settings = settings
-        self.batch = Batch(as_of, contract)
+        self.store = store
+        self.steps = steps(store)
+        self.batch = Batch(as_of, store)
         self.recipe = recipe or Recipe()
         self._opened = opened
         self._to_close = ExitStack()
@@ -232,7 +264,7 @@ class Run:
         Raises:
             VitrinaError: the step cannot be done; what readers see is as it was before.
         """
-        names = [each.name for each in STEPS]
+        names = [each.name for each in self.steps]
         self.lake.forget(names[names.index(step.name) + 1 :])
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._lineage.run(step), spark_failures(self.settings, again):
@@ -246,7 +278,7 @@ class Run:
     def lake(self) -> "Lake":
         from vitrina.stores.lake import Lake
 
-        return Lake(self.settings.lake_root, self.batch.as_of)
+        return Lake(lake_root(self.settings, self.store), self.batch.as_of)
 
     @cached_property
     def spark(self) -> "SparkSession":
@@ -256,22 +288,31 @@ class Run:
     def postgres(self) -> "Postgres":
         from vitrina.stores.opening import open_postgres
 
-        return self._opened.postgres or self._to_close.enter_context(open_postgres(self.settings))
+        return self._opened.postgres or self._to_close.enter_context(
+            open_postgres(self.settings, self.store)
+        )
 
     @cached_property
     def clickhouse(self) -> "ClickHouse":
         from vitrina.stores.opening import open_clickhouse
 
         return self._opened.clickhouse or self._to_close.enter_context(
-            open_clickhouse(self.settings)
+            open_clickhouse(self.settings, self.store)
         )
 
 
-def results(lake: "Lake") -> dict[str, Result[Counts]]:
+def lake_root(settings: Settings, store: Store) -> str:
+    """Where the batches of a store are in the lake; those of the generated shop are at its top."""
+    if store.source is None:
+        return settings.lake_root
+    return f"{settings.lake_root}/stores/{store.name}"
+
+
+def results(lake: "Lake", store: Store) -> dict[str, Result[Counts]]:
     """What every step left of a batch, by its name, in order.
 
     Raises:
         BatchError: a step has not ended for this batch.
         CorruptFile: what it left cannot be read.
     """
-    return {step.name: read_result(lake.result(step.name), step.counts) for step in STEPS}
+    return {step.name: read_result(lake.result(step.name), step.counts) for step in steps(store)}

@@ -8,7 +8,7 @@ the names from here. `docs/rules.md` says what each means.
 from decimal import Decimal
 from enum import StrEnum
 
-from vitrina.columns import Date, Integer, Label, Numeric
+from vitrina.columns import Date, FreeText, Integer, Label, Numeric
 from vitrina.contract import Contract
 
 
@@ -26,13 +26,44 @@ class Rule(StrEnum):
     in_the_future = "in_the_future"
     before_the_window = "before_the_window"
     unknown = "unknown"
+    mangled = "mangled"
+    """A spreadsheet has replaced the text: an exponent, an error value, a column too narrow."""
 
 
 class Repair(StrEnum):
-    """What validation repairs in the text of a field."""
+    """What is repaired in the text of a field, in reading a store's files or in validation."""
 
     spaces = "spaces"
     case = "case"
+    invisible = "invisible"
+    """Characters that nobody sees, at the ends."""
+    composed = "composed"
+    """A letter and its mark were two characters."""
+    decimal_zero = "decimal_zero"
+    """A whole number was written with decimals, all of them 0."""
+    guard = "guard"
+    """An apostrophe or `="…"` kept a spreadsheet from reading the text as a number."""
+
+
+class RowRule(StrEnum):
+    """What can be wrong with a whole row of a store's file."""
+
+    currency_other = "currency_other"
+    key_repeated = "key_repeated"
+    line_cut_off = "line_cut_off"
+    not_an_object = "not_an_object"
+    not_json = "not_json"
+    stray_quote = "stray_quote"
+    unclosed_quote = "unclosed_quote"
+
+
+class RowRepair(StrEnum):
+    """What is repaired in a whole row of a store's file."""
+
+    currency_sign = "currency_sign"
+    float_noise = "float_noise"
+    """A number of a spreadsheet was read as its shortest text of 15 digits."""
+    trailing_delimiter = "trailing_delimiter"
 
 
 CONFLICTING_DUPLICATE = "conflicting_duplicate"
@@ -55,6 +86,7 @@ RULES: dict[type, tuple[Rule, ...]] = {
         Rule.before_the_window,
     ),
     Label: (Rule.missing, Rule.unknown),
+    FreeText: (Rule.missing, Rule.malformed, Rule.mangled),
 }
 """The rules that a field of each type can break, in the order in which they are reported."""
 
@@ -72,6 +104,15 @@ def name(field: str, rule: Rule | Repair) -> str:
     'quantity_below_minimum'
     """
     return f"{field}_{rule}"
+
+
+def wrong_width(found: int, expected: int) -> str:
+    """The reason to reject a row that has not as many fields as the file's header.
+
+    >>> wrong_width(9, 8)
+    'row_has_9_fields_of_8'
+    """
+    return f"row_has_{found}_fields_of_{expected}"
 
 
 def reasons(contract: Contract) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from vitrina.counts import Counts, Result, rejects_by_reason
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS
 from vitrina.pipeline import results
+from vitrina.store import Store
 from vitrina.stores.lake import Lake
 
 
@@ -45,13 +46,13 @@ class Summary:
         }
 
 
-def summarize(lake: Lake, totals: Sequence[ControlTotals]) -> Summary:
+def summarize(lake: Lake, store: Store, totals: Sequence[ControlTotals]) -> Summary:
     """The batch's summary.
 
     Raises:
         BatchError: a step has not ended for this batch.
     """
-    return Summary(lake.as_of, results(lake), totals, lake.root)
+    return Summary(lake.as_of, results(lake, store), totals, lake.root)
 
 
 def render(summary: Summary, program: str) -> RenderableType:

@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from vitrina import rules
 from vitrina.columns import Date, Integer, Label, Numeric
-from vitrina.contract import Batch, Contract, Field
+from vitrina.contract import Contract, Field
 from vitrina.rules import Repair, Rule
+from vitrina.store import Batch
 
 NUMBERS_MISREAD = ("n/a", "?", "1e3", "12,50")
 UNKNOWN_PLACES = ("Atlantis", "Lukomorye", "-")

@@ -15,13 +15,14 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from vitrina.columns import Date, Integer, Label, Numeric
-from vitrina.contract import Batch, Contract, Field
+from vitrina.columns import Date, FreeText, Integer, Label, Numeric
+from vitrina.contract import Contract, Field
 from vitrina.errors import SettingsError
 from vitrina.generator import defects, retail
 from vitrina.generator.draw import choose, high_bits, row_hash, shuffled
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.rules import CONFLICTING_DUPLICATE
+from vitrina.store import Batch
 
 EXACT_COPY = "exact_copy"
 CONFLICTING_COPY = "conflicting_copy"
@@ -249,6 +250,8 @@ def _any_value(field: Field, hashed: Column, batch: Batch) -> Column:
         case Integer() | Numeric():
             least, most = _limits(field)
             return F.pmod(hashed, F.lit(most - least + 1)) + least
+        case FreeText():
+            raise SettingsError(f"contract: {field.name} is text, which is not generated")
 
 
 def _text(field: Field) -> Column:

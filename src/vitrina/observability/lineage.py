@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from vitrina import __version__
-from vitrina.contract import TIME_ZONE, Batch
+from vitrina.contract import TIME_ZONE
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import Settings
+from vitrina.store import Batch
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient

@@ -12,9 +12,9 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from vitrina.columns import Numeric, spark_type
-from vitrina.contract import Batch
 from vitrina.counts import Analyzed
 from vitrina.marts import ABC_PERCENT, SHARE_SCALE, Mart, marts
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
 

@@ -10,10 +10,11 @@ from decimal import Decimal
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from vitrina.contract import Batch, Contract
+from vitrina.contract import Contract
 from vitrina.counts import Cleaned, Validated, read_result
 from vitrina.errors import ReconciliationError
 from vitrina.rules import CONFLICTING_DUPLICATE
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 

@@ -5,10 +5,10 @@
 
 from pyspark.sql import SparkSession
 
-from vitrina.contract import Batch
 from vitrina.counts import Generated
 from vitrina.generator.feed import count_defects, make_feed, truth
 from vitrina.generator.recipe import Recipe
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
-from vitrina.contract import Batch
 from vitrina.counts import (
     Cleaned,
+    Extracted,
     Generated,
     Loaded,
     Result,
@@ -20,6 +20,7 @@ from vitrina.counts import (
 )
 from vitrina.errors import CorruptFile, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
 from vitrina.stores.postgres.store import Postgres
 
@@ -30,7 +31,10 @@ _BATCH_ROWS = 65_536
 
 
 def ledger_entry(
-    batch: Batch, generated: Result[Generated], validated: Validated, cleaned: Cleaned
+    batch: Batch,
+    fed: Result[Generated] | Result[Extracted],
+    validated: Validated,
+    cleaned: Cleaned,
 ) -> LedgerEntry:
     """What the ledger says of a batch, from what its steps counted. It began with its feed.
 
@@ -39,15 +43,15 @@ def ledger_entry(
     """
     entry = LedgerEntry(
         as_of=batch.as_of,
-        source=generated.counts.source,
-        seed=generated.counts.seed,
+        source=fed.counts.source,
+        seed=fed.counts.seed,
         rows_in=validated.rows_in,
         clean=cleaned.clean,
         rejected=validated.rejected + cleaned.conflicting,
         repaired=validated.repaired,
         collapsed=cleaned.collapsed,
         total_sales_amount=cleaned.total_sales_amount,
-        started_at=generated.started,
+        started_at=fed.started,
         loaded_at=datetime.now(UTC),
     )
     accounted_for = entry.clean + entry.rejected + entry.collapsed
@@ -60,6 +64,14 @@ def ledger_entry(
             left=f"nothing was loaded; run: vitrina validate --as-of {batch.as_of}",
         )
     return entry
+
+
+def read_feed_result(lake: Lake, batch: Batch) -> Result[Generated] | Result[Extracted]:
+    """What the step that left the feed counted."""
+    document = lake.result(batch.store.feed_step)
+    if batch.store.source is None:
+        return read_result(document, Generated)
+    return read_result(document, Extracted)
 
 
 def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.RecordBatch]]:
@@ -111,10 +123,10 @@ def run(
         StoreUnavailable: other writers or readers were not done in time.
     """
     with lake.step("load") as left:
-        generated = read_result(lake.result("generate"), Generated)
+        fed = read_feed_result(lake, batch)
         validated = read_result(lake.result("validate"), Validated).counts
         cleaned = read_result(lake.result("clean"), Cleaned).counts
-        entry = ledger_entry(batch, generated, validated, cleaned)
+        entry = ledger_entry(batch, fed, validated, cleaned)
         dataset = lake.dataset("clean", "clean")
         expected = ControlTotals(
             "spark", "sale", entry.clean, cleaned.total_quantity, entry.total_sales_amount

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vitrina.columns import Date, Label, Numeric
-from vitrina.contract import Batch
 from vitrina.counts import Published
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import Mart, marts
+from vitrina.store import Batch
 from vitrina.stores.clickhouse.store import ROWS, ClickHouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres

@@ -14,11 +14,12 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from vitrina import rules
-from vitrina.columns import Date, Integer, Label, Numeric, spark_type
-from vitrina.contract import Batch, Contract, Field
+from vitrina.columns import Date, FreeText, Integer, Label, Numeric, spark_type
+from vitrina.contract import Contract, Field
 from vitrina.counts import Validated
 from vitrina.errors import FeedError
 from vitrina.rules import Repair, Rule
+from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
 # Space, tab, line feed, carriage return, no-break space.
@@ -92,7 +93,7 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Decim
     """
     contract = batch.contract
     with lake.step("validate") as left:
-        feed = lake.read(spark, lake.dataset("generate", "feed"))
+        feed = lake.read(spark, lake.dataset(batch.store.feed_step, "feed"))
         # One pass over the feed: its rows, good and bad, are written once.
         typed = lake.read(spark, lake.write(left, "typed", type_rows(feed, batch), "parquet"))
         rejects = rejected_rows(typed, contract)
@@ -145,6 +146,8 @@ def _typed(field: Field) -> Column:
             for other in others:
                 value = value.when(F.lower(text) == other.lower(), other)
             return value
+        case FreeText():
+            return F.when(text != "", text)
 
 
 # Engines differ in what a cast accepts (exponents, signs, white space, surplus decimals, which

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vitrina.settings import Settings
+from vitrina.store import GENERATED, Store
 
 if TYPE_CHECKING:
     from vitrina.stores.clickhouse.store import ClickHouse
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_postgres(settings: Settings) -> Iterator["Postgres"]:
+def open_postgres(settings: Settings, store: Store = GENERATED) -> Iterator["Postgres"]:
     """PostgreSQL; the embedded server runs as long as somebody has it open.
 
     Raises:
@@ -25,17 +26,17 @@ def open_postgres(settings: Settings) -> Iterator["Postgres"]:
     from vitrina.stores.postgres.store import postgres
 
     if settings.postgres_dsn is not None:
-        with postgres(settings.postgres_dsn.get_secret_value()) as store:
-            yield store
+        with postgres(settings.postgres_dsn.get_secret_value()) as opened:
+            yield opened
         return
     from vitrina.stores.postgres.embedded import embedded_postgres
 
-    with embedded_postgres(settings.folder / "postgres") as dsn, postgres(dsn) as store:
-        yield store
+    with embedded_postgres(settings.folder / "postgres") as dsn, postgres(dsn) as opened:
+        yield opened
 
 
 @contextmanager
-def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
+def open_clickhouse(settings: Settings, store: Store = GENERATED) -> Iterator["ClickHouse"]:
     """ClickHouse; the embedded one belongs to one process at a time.
 
     Raises:
@@ -47,13 +48,13 @@ def open_clickhouse(settings: Settings) -> Iterator["ClickHouse"]:
 
     if settings.clickhouse_dsn is not None:
         address = settings.clickhouse_dsn.get_secret_value()
-        with clickhouse(address, settings.clickhouse_cluster) as store:
-            yield store
+        with clickhouse(address, settings.clickhouse_cluster) as opened:
+            yield opened
         return
     from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 
-    with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as store:
-        yield store
+    with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as opened:
+        yield opened
 
 
 def last_opened(settings: Settings) -> int | None:

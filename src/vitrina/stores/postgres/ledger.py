@@ -8,9 +8,9 @@ from typing import Any
 from psycopg import sql
 
 from vitrina import ledger
-from vitrina.contract import Batch
 from vitrina.errors import BatchError
 from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.store import Batch
 from vitrina.stores.postgres.session import Session, columns
 
 ENTRY = tuple(field.name for field in fields(LedgerEntry))

@@ -19,8 +19,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from vitrina.columns import arrow_schema
-from vitrina.contract import Batch, Contract
+from vitrina.contract import Contract
 from vitrina.errors import StoreError
+from vitrina.store import Batch
 from vitrina.stores.postgres.session import Session, refuse
 from vitrina.stores.postgres.tables import SCHEMA
 

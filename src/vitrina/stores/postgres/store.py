@@ -18,10 +18,11 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
-from vitrina.contract import Batch, Contract
+from vitrina.contract import Contract
 from vitrina.errors import BatchError, ReconciliationError, StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS, Mart, marts
+from vitrina.store import Batch
 from vitrina.stores.postgres import versions
 from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
 from vitrina.stores.postgres.marts import (

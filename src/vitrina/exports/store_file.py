@@ -1,0 +1,467 @@
+"""`store.toml`: what a store's sales are, where they come from, and what each column means.
+
+A run does what the file says and guesses nothing; `vitrina inspect` proposes one. The models
+here are the file's reference: their JSON Schema is published for editors, and
+`docs/store-file.md` is made from it.
+"""
+
+import difflib
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vitrina import contract
+from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
+from vitrina.contract import ORDER_ID, Contract
+from vitrina.errors import SettingsError
+from vitrina.store import Store
+
+Name = Annotated[str, Field(min_length=1)]
+Format = Literal["csv", "jsonl", "json", "parquet", "xlsx"]
+
+
+class _Table(BaseModel):
+    """A table of the file; a key that it does not have is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Csv(_Table):
+    """How files of separated values are written."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(
+        default='"', max_length=1, description='The mark around a text; "" if there is none'
+    )
+    encoding: str = Field(default="utf-8", description="A name that Python knows")
+
+
+class Xlsx(_Table):
+    """Which sheets of a workbook to read."""
+
+    sheets: tuple[Name, ...] = Field(default=(), description="All unless given")
+
+
+class Numbers(_Table):
+    """How numbers are written in text."""
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = Field(
+        default="", description='Between groups of three digits; " " is any kind of space'
+    )
+    round: bool = Field(
+        default=False,
+        description="Round decimals that the field does not keep, half away from zero; a row "
+        "with such a number is rejected unless set",
+    )
+
+
+class Column(_Table):
+    """How one field is made from the columns of a row. Exactly one of the first four is given."""
+
+    column: Name | None = Field(default=None, description="The column that holds it")
+    columns: tuple[Name, ...] = Field(
+        default=(), description="Columns joined by `separator`; with `first`, alternatives"
+    )
+    constant: str | None = Field(default=None, description="The same for every row")
+    multiply: tuple[Name, Name] | None = Field(
+        default=None, description="The product of two columns, such as quantity and price"
+    )
+    minus: Name | None = Field(
+        default=None, description="A column to subtract, such as a line's discount"
+    )
+    first: bool = Field(
+        default=False, description="Take the first of `columns` that has a value; join none"
+    )
+    separator: str = "/"
+    place: Literal["order", "file"] | None = Field(
+        default=None,
+        description="Append the line's place, from 1: in its order, which is the value so far, "
+        "or in its file",
+    )
+    carried_down: bool = Field(
+        default=False,
+        description="Where it is missing, take it from the line above of the same order "
+        "(`source.order`)",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Self:
+        given = [self.column, self.columns or None, self.constant, self.multiply]
+        if sum(each is not None for each in given) != 1 and not (
+            self.place == "file" and not any(given)
+        ):
+            raise ValueError("give one of column, columns, constant and multiply")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the source that it takes."""
+        single = [name for name in (self.column, self.minus) if name is not None]
+        return (*self.columns, *(self.multiply or ()), *single)
+
+
+class Id(Column):
+    """An id: text, or a whole number of 64 bits."""
+
+    type: Literal["text", "integer"] = "text"
+    optional: bool = False
+
+
+class Quantity(Column):
+    """Units sold, or their weight."""
+
+    decimals: int = Field(default=0, ge=0, le=3)
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+
+
+class Day(Column):
+    """The day of a sale, from a date or a time."""
+
+    format: str = Field(
+        default="iso",
+        description="`iso` for 2026-11-24 and 2026-11-24T12:45:00+03:00, `unix` for seconds "
+        "since 1970, or a pattern of d dd M MM yy yyyy H HH mm ss a, and of the rest as it stands: "
+        "dd.MM.yyyy HH:mm:ss",
+    )
+    zone: str | None = Field(
+        default=None, description="Of times that name none; the store's unless given"
+    )
+
+
+class Amount(Column):
+    """Money of one line of a sale."""
+
+    decimals: int = Field(default=2, ge=0, le=4)
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+
+
+class Region(Column):
+    """Where it was sold."""
+
+    allowed: tuple[Name, ...] = Field(default=(), description="Any unless given")
+    synonyms: dict[str, str] = Field(
+        default={}, description='What else means one of the allowed: `Север = "North"`'
+    )
+    other: str | None = Field(
+        default=None, description="What the rest is read as; it is rejected unless given"
+    )
+
+
+class Extra(Column):
+    """A field of the store's own, carried into `sale`."""
+
+    type: Literal["text", "integer", "decimal", "date"] = "text"
+    decimals: int = Field(default=2, ge=0, le=9)
+    optional: bool = True
+    format: str = "iso"
+    description: str = ""
+
+
+class Fields(_Table):
+    """The fields of a sale, each with where it comes from."""
+
+    sale_id: Id
+    customer_id: Id | None = Field(default=None, description="Left out, no sale has a customer")
+    product_id: Id
+    quantity: Quantity
+    sale_date: Day
+    sale_amount: Amount
+    region: Region
+    order_id: Id | None = None
+    extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Extra] = {}
+
+
+class Row(_Table):
+    """What a row is, by the value of a column. The first rule that applies decides."""
+
+    column: Name
+    equals: tuple[str, ...] = Field(
+        default=(), description="The column has one of these texts, or numbers equal to one"
+    )
+    starts_with: tuple[str, ...] = ()
+    is_blank: bool | None = Field(default=None, description="The column has no value, or has one")
+    negate: bool = Field(default=False, description="The rule applies to all other rows")
+    fate: Literal["sale", "return", "set aside"] = Field(
+        default="set aside",
+        description="`return` makes quantity and amount negative; a row that is set aside is no "
+        "sale and no mistake",
+    )
+    why: str = Field(default="", description="The column's value unless given")
+    in_order: bool = Field(
+        default=False, description="It holds for the lines below of the same order as well"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_condition(self) -> Self:
+        if sum((bool(self.equals), bool(self.starts_with), self.is_blank is not None)) != 1:
+            raise ValueError("give one of equals, starts_with and is_blank")
+        return self
+
+
+class Refund(_Table):
+    """An order's own column of what was refunded: one more row, a return, for each such order."""
+
+    column: Name
+    product_id: str = Field(default="refund", description="Its product")
+
+
+class AddUp(_Table):
+    """Rows that are parts of one sale: their amounts are added, the first is kept."""
+
+    by: tuple[Name, ...] = Field(min_length=1, description="Columns that are equal in the parts")
+
+
+class Versions(_Table):
+    """Which of several rows with one `sale_id` is the newest."""
+
+    column: Name = Field(description="The greatest value is the newest, as a time or a number")
+    format: str = "iso"
+
+
+class CurrencyColumn(_Table):
+    """Which column says in what currency a row is; a row of another than the store's is rejected.
+
+    A sign or a code beside the amount is read as well, with or without this column.
+    """
+
+    column: Name
+
+
+class Source(_Table):
+    """Where the sales come from: files, or a table of PostgreSQL."""
+
+    files: tuple[Name, ...] = Field(
+        default=(),
+        description="Paths, patterns and folders, relative to this file, or s3:// addresses",
+    )
+    format: Format | None = Field(default=None, description="By the file's name unless given")
+    csv: Csv = Csv()
+    xlsx: Xlsx = Xlsx()
+    postgres: str | None = Field(
+        default=None, description="A table, or a query that begins with SELECT, instead of files"
+    )
+    postgres_dsn_variable: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = Field(
+        default=None, description="The environment variable with the address of that PostgreSQL"
+    )
+    numbers: Numbers = Numbers()
+    missing: tuple[str, ...] = Field(
+        default=(), description="Texts that mean that there is no value, besides an empty one"
+    )
+    totals: tuple[Name, ...] = Field(
+        default=(), description="Rows whose first cell begins so are totals, and set aside"
+    )
+    order: tuple[Name, ...] = Field(
+        default=(), description="Columns that are equal in the lines of one order"
+    )
+    currency: CurrencyColumn | None = None
+    rows: tuple[Row, ...] = ()
+    refund: Refund | None = None
+    add_up: AddUp | None = None
+    versions: Versions | None = None
+    fields: Fields
+    folder: Path = Field(default=Path(), exclude=True, description="Where the file stands")
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if bool(self.files) == bool(self.postgres):
+            raise ValueError("give either files or postgres")
+        if bool(self.postgres) != bool(self.postgres_dsn_variable):
+            raise ValueError("postgres and postgres_dsn_variable go together")
+        needs_order = self.refund is not None or any(
+            each.carried_down for each in self.mapped.values()
+        )
+        if (needs_order or any(row.in_order for row in self.rows)) and not self.order:
+            raise ValueError("carried_down, in_order and refund need source.order")
+        return self
+
+    @property
+    def mapped(self) -> dict[str, Column]:
+        """How each field of the contract is made, by its name, in the contract's order."""
+        fixed = {name: getattr(self.fields, name) for name in _ORDER}
+        return {
+            **{name: column for name, column in fixed.items() if column is not None},
+            **self.fields.extra,
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of the files that something here names, each once."""
+        named = [
+            *(name for column in self.mapped.values() for name in column.names),
+            *self.order,
+            *(row.column for row in self.rows),
+            *([self.currency.column] if self.currency else []),
+            *([self.refund.column] if self.refund else []),
+            *(self.add_up.by if self.add_up else []),
+            *([self.versions.column] if self.versions else []),
+        ]
+        return tuple(dict.fromkeys(named))
+
+
+class StoreFile(_Table):
+    """The whole file."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="Names the store's schema in PostgreSQL, its database in ClickHouse and its "
+        "folder in the lake",
+    )
+    title: str = Field(description="What people call it, on dashboards")
+    time_zone: str = Field(
+        default=contract.TIME_ZONE, description="Where its days begin, such as Europe/Berlin"
+    )
+    currency: str | None = Field(
+        default=None, pattern=r"^[A-Z]{3}$", description="Of all amounts, such as EUR"
+    )
+    days: int = Field(default=365, ge=1, description="How many days a batch covers")
+    source: Source
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone} is no time zone of the IANA, such as Europe/Moscow")
+        return zone
+
+    def store(self) -> Store:
+        """The store that the file describes."""
+        return Store(
+            self.name,
+            self.title,
+            Contract(_fields(self.source.fields), self.days),
+            self.time_zone,
+            self.currency,
+            self.source,
+        )
+
+
+_ORDER = (
+    "sale_id",
+    "customer_id",
+    "product_id",
+    "quantity",
+    "sale_date",
+    "sale_amount",
+    "region",
+    ORDER_ID,
+)
+
+
+def load_store(file: Path) -> Store:
+    """Read a store's file.
+
+    Raises:
+        SettingsError: it cannot be read or is not as it should be; names the key and, where a
+            key is misspelt, its nearest neighbour.
+    """
+    try:
+        document = tomllib.loads(file.read_text("utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML in UTF-8: {error}") from error
+    try:
+        found = StoreFile.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(f"{file}: {_told(error)}; see docs/store-file.md") from None
+    source = found.source.model_copy(update={"folder": file.absolute().parent})
+    return found.model_copy(update={"source": source}).store()
+
+
+_INT64 = 2**63 - 1
+_DIGITS = 12
+"""Digits of an amount before the point; more than any shop's sale."""
+
+
+def _fields(fields: Fields) -> tuple[contract.Field, ...]:
+    """The contract's fields, in the order of `_ORDER`, then those of the store's own."""
+    customer = fields.customer_id or Id(constant="", optional=True)
+    amount, quantity, region = fields.sale_amount, fields.quantity, fields.region
+    found = [
+        _id("sale_id", "Identifies the sale", fields.sale_id),
+        _id("customer_id", "Who bought", customer, nullable=customer.optional),
+        _id("product_id", "What was sold", fields.product_id),
+        contract.Field(
+            "quantity",
+            Numeric(15, quantity.decimals) if quantity.decimals else Integer(64),
+            "Units sold; below 0 if returned",
+            minimum=quantity.minimum,
+            maximum=quantity.maximum,
+        ),
+        contract.Field("sale_date", Date(), "Day of the sale, within the batch's window"),
+        contract.Field(
+            "sale_amount",
+            Numeric(_DIGITS + amount.decimals, amount.decimals),
+            "Money received; below 0 if returned",
+            minimum=amount.minimum,
+            maximum=amount.maximum,
+        ),
+        contract.Field(
+            "region",
+            Label(),
+            "Where it was sold",
+            allowed=region.allowed,
+            synonyms=tuple(region.synonyms.items()),
+            other=region.other,
+        ),
+    ]
+    if fields.order_id is not None:
+        found.append(_id(ORDER_ID, "The order it belongs to", fields.order_id))
+    return (*found, *(_extra(name, extra) for name, extra in fields.extra.items()))
+
+
+def _id(name: str, description: str, id_: Id, nullable: bool = False) -> contract.Field:
+    if id_.type == "text":
+        return contract.Field(name, FreeText(), description, nullable=nullable)
+    return contract.Field(name, Integer(64), description, nullable, minimum=1, maximum=_INT64)
+
+
+def _extra(name: str, extra: Extra) -> contract.Field:
+    types: dict[str, FieldType] = {
+        "text": FreeText(),
+        "integer": Integer(64),
+        "decimal": Numeric(min(38, 18 + extra.decimals), extra.decimals),
+        "date": Date(),
+    }
+    return contract.Field(name, types[extra.type], extra.description or name, extra.optional)
+
+
+def _told(error: ValidationError) -> str:
+    """The first mistake, by its key, and the key that was probably meant."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}" if key else first["msg"]
+    known = _keys(first["loc"][:-1])
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"{key} is not a key; {hint}"
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that the table at this place may have."""
+    schema = StoreFile.model_json_schema()
+    here = schema
+    for part in place:
+        while "$ref" in here or "anyOf" in here:
+            here = (
+                schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
+                if "$ref" in here
+                else here["anyOf"][0]
+            )
+        if isinstance(part, int):
+            here = here["items"]
+        else:
+            here = here.get("properties", {}).get(part) or here["additionalProperties"]
+    while "$ref" in here or "anyOf" in here:
+        here = (
+            schema["$defs"][here["$ref"].rsplit("/", 1)[1]] if "$ref" in here else here["anyOf"][0]
+        )
+    return list(here.get("properties", {}))

@@ -1,0 +1,68 @@
+"""A store, whose sales a batch holds, and the batch. Every part of Vitrina is handed one."""
+
+import datetime
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vitrina.contract import SALES, TIME_ZONE, Contract
+from vitrina.errors import SettingsError
+
+if TYPE_CHECKING:
+    from vitrina.exports.store_file import Source
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a store's sales come from and what they are.
+
+    Raises:
+        SettingsError: the name is not one of small letters, digits and `_`.
+    """
+
+    name: str
+    """Names its schema in PostgreSQL, its database in ClickHouse and its folder in the lake."""
+    title: str
+    """What people call it, on dashboards."""
+    contract: Contract
+    time_zone: str = TIME_ZONE
+    """Where its days begin: an IANA name."""
+    currency: str | None = None
+    """An ISO 4217 code, shown with every amount."""
+    source: "Source | None" = None
+    """Its exports, and how they become the contract's fields. None: sales are generated."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SettingsError(
+                f"store {self.name!r}: a store's name has small letters, digits and _, begins "
+                "with a letter and has at most 40 characters"
+            )
+
+    @property
+    def feed_step(self) -> str:
+        """The name of the step that leaves its feed."""
+        return "generate" if self.source is None else "extract"
+
+
+GENERATED = Store("vitrina", "Vitrina", SALES)
+"""The generated shop, the default."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run's data, named by its date: the sales of `contract.days` days before `as_of`."""
+
+    as_of: datetime.date
+    store: Store = GENERATED
+
+    @property
+    def contract(self) -> Contract:
+        return self.store.contract
+
+    @property
+    def first_day(self) -> datetime.date:
+        """The first day of the window `first_day <= sale_date < as_of`."""
+        return self.as_of - datetime.timedelta(days=self.contract.days)
