@@ -4,6 +4,7 @@
     ├── SettingsError            a setting, parameter or contract is unusable
     │   └── NotInstalled         an optional part of Vitrina is needed and not installed
     ├── BatchError               a step was asked for before the one it builds on
+    ├── ExportError              a store's file or table cannot be read as its sales
     ├── FeedError                the feed cannot be read or is too bad to load
     ├── CorruptFile              a file of the lake is not the one that was written
     ├── ReconciliationError      two engines, or two steps, disagree about a figure
@@ -43,6 +44,10 @@ class NotInstalled(SettingsError):
 
 
 class BatchError(VitrinaError):
+    pass
+
+
+class ExportError(VitrinaError):
     pass
 
 
