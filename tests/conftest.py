@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
+from tests.airflow_databases import AirflowDatabase
 from tests.databases import new_database
 from tests.homes import home_folder, postgres_folder
 from tests.servers.s3 import KEYS, s3_server
@@ -83,6 +84,14 @@ def pytest_unconfigure() -> None:
     gc.callbacks[:] = [
         each for each in gc.callbacks if not each.__module__.startswith("hypothesis.")
     ]
+
+
+@pytest.fixture(scope="session")
+def airflow_database(tmp_path_factory: pytest.TempPathFactory) -> AirflowDatabase:
+    """A database for each Airflow that a test starts."""
+    folder = tmp_path_factory.getbasetemp()
+    # Each worker has a folder of its own in that of the run.
+    return AirflowDatabase(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 @pytest.fixture(scope="session")

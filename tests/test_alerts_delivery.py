@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.airflow_databases import AirflowDatabase
 from tests.homes import home_folder
 from tests.servers.receivers import Received, http_receiver, silence, smtp_receiver
 from vitrina.observability.alerts import tell_failed, tell_late
@@ -48,12 +49,15 @@ class Failed:
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failed]:
+def failed(
+    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
+) -> Iterator[Failed]:
     with (
         home_folder(tmp_path_factory.mktemp("failing")) as home,
         http_receiver() as hook,
         smtp_receiver() as mail,
     ):
+        airflow_database.copy_to(home)
         ended = subprocess.run(
             [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
             env=os.environ

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.airflow_databases import AirflowDatabase
 from tests.homes import home_folder
 from vitrina.contract import SALES
 from vitrina.generator.recipe import ROWS, SEED
@@ -154,8 +155,11 @@ def test_a_misspelt_variable_leaves_the_dag_and_fails_its_run_with_its_name(
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(
+    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
+) -> Iterator[Path]:
     with home_folder(tmp_path_factory.mktemp("make run")) as home:
+        airflow_database.copy_to(home)
         yield home
 
 

@@ -91,6 +91,11 @@ def take(under_way: Run, *steps: str) -> None:
             under_way.step(step)
 
 
+def all_of(run: Run) -> Opened:
+    """What a run has open, for another run."""
+    return Opened(run.spark, run.postgres, run.clickhouse)
+
+
 def contents(
     settings: Settings, as_of: datetime.date = AS_OF, contract: Contract = SALES
 ) -> Contents:
@@ -125,12 +130,12 @@ def test_running_any_step_again_leaves_what_was_there(home: Settings) -> None:
     with Run(home, AS_OF, RECIPE) as first_time:
         take(first_time)
         before = contents_of(first_time)
-    assert all(before.values())
-    for first, step in enumerate(STEPS):
-        with Run(home, AS_OF, RECIPE) as again:
-            # Later steps too, since what they were made from is replaced.
-            take(again, *(each.name for each in STEPS[first:]))
-            assert contents_of(again) == before, step.name
+        assert all(before.values())
+        for first, step in enumerate(STEPS):
+            with Run(home, AS_OF, RECIPE, opened=all_of(first_time)) as again:
+                # Later steps too, since what they were made from is replaced.
+                take(again, *(each.name for each in STEPS[first:]))
+                assert contents_of(again) == before, step.name
 
 
 def test_a_step_done_again_is_forgotten_by_none_but_the_later_ones(home: Settings) -> None:
@@ -174,13 +179,13 @@ def test_what_a_run_was_handed_open_stays_open(spark: SparkSession, home: Settin
 def test_a_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(
     home: Settings,
 ) -> None:
-    with Run(home, WEEK_BEFORE, RECIPE) as under_way:
-        take(under_way)
-        earlier = contents_of(under_way, WEEK_BEFORE)
-    with Run(home, AS_OF, RECIPE) as under_way:
-        take(under_way)
-        later = contents_of(under_way)
-    both = contents(home, WEEK_BEFORE)
+    with Run(home, WEEK_BEFORE, RECIPE) as week_before:
+        take(week_before)
+        earlier = contents_of(week_before, WEEK_BEFORE)
+        with Run(home, AS_OF, RECIPE, opened=all_of(week_before)) as this_week:
+            take(this_week)
+            later = contents_of(this_week)
+        both = contents_of(week_before, WEEK_BEFORE)
     for table, rows in earlier.items():
         if table.startswith("postgres"):
             assert both[table] == later[table] != rows

@@ -3,14 +3,13 @@
 import os
 import shutil
 import signal
-import sqlite3
 import stat
 import subprocess
 import sys
 import time
 import urllib.error
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from spark_server import free_port
 from up import DAG, USER, Airflow
 
+from tests.airflow_databases import AirflowDatabase
 from tests.airflow_runs import RUNS, start
 from tests.browsers import launched
 from tests.homes import home_folder
@@ -85,9 +85,12 @@ def processes(airflow: Airflow) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def first_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Airflow, str]]:
+def first_up(
+    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
+) -> Iterator[tuple[Airflow, str]]:
     """Airflow, started where a `make run` was killed, and what `make up` printed."""
     with home_folder(tmp_path_factory.mktemp("магазин 1")) as data:
+        airflow_database.copy_to(data)
         try:
             kill_a_run_at_work(data)
             ended = make("up", data, PORT=str(free_port()))
@@ -189,24 +192,14 @@ def test_a_killed_make_run_is_not_resumed(api: AirflowApi) -> None:
     assert run["state"] == "failed"
 
 
-def copy_of_airflows_database(airflow: Airflow, data: Path) -> None:
-    """Copy the database: making another takes ten seconds."""
-    home = Airflow(data).home
-    home.mkdir(parents=True)
-    (home / "version.txt").write_text((airflow.home / "version.txt").read_text())
-    with (
-        closing(sqlite3.connect(airflow.home / "airflow.db")) as made,
-        closing(sqlite3.connect(home / "airflow.db")) as copy,
-    ):
-        made.backup(copy)
-
-
-def test_a_dag_that_cannot_be_read_is_reported_at_once(airflow: Airflow, tmp_path: Path) -> None:
+def test_a_dag_that_cannot_be_read_is_reported_at_once(
+    airflow_database: AirflowDatabase, tmp_path: Path
+) -> None:
     root, data = tmp_path / "root", tmp_path / "data"
     shutil.copytree(ROOT / "scripts", root / "scripts")
     (root / "dags").mkdir()
     (root / "dags" / "sales.py").write_text("from airflow.sdk import dag, nothing_of_the_kind\n")
-    copy_of_airflows_database(airflow, data)
+    airflow_database.copy_to(data)
     try:
         ended = make("up", data, root, PORT=str(free_port()))
     finally:
