@@ -1,0 +1,90 @@
+"""The stores of `examples/stores`: each file goes all the way into the marts, or says why not."""
+
+import datetime
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from vitrina.errors import ExportError
+from vitrina.exports.store_file import load_store
+from vitrina.pipeline import Opened, Run
+from vitrina.settings import Settings
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "stores"
+AS_OF = datetime.date(2026, 12, 1)
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What becomes of an example's rows, and what its clean rows sum to."""
+
+    clean: int
+    net: str
+    set_aside: int = 0
+    rejected: int = 0
+    collapsed: int = 0
+
+
+READ = {
+    "1c": Fates(6, "21277.50", set_aside=4),
+    "amazon-settlement": Fates(4, "63.00", set_aside=4, collapsed=1),
+    "online-retail": Fates(7, "155.54", set_aside=2, rejected=1),
+    "online-retail-2": Fates(7, "140.04", set_aside=1, collapsed=2),
+    "ozon": Fates(6, "6520.50", set_aside=2, rejected=2),
+    "sample-sales": Fates(9, "34699.18", set_aside=1),
+    "shopify": Fates(9, "112.00", set_aside=2, rejected=1),
+    "square": Fates(9, "37.00", rejected=1),
+    "stripe": Fates(9, "1275.00", set_aside=2, rejected=1),
+    "superstore": Fates(9, "3519.44", set_aside=1),
+    "wildberries": Fates(7, "10631.60", set_aside=3),
+}
+
+REFUSED = {
+    "daily-totals": ("Product", "Quantity"),
+    "instacart": ("order_date", "amount", "quantity", "region"),
+    "olist": ("customer_unique_id", "order_purchase_timestamp", "customer_state"),
+    "woocommerce": ("SKU", "Quantity", "Line total"),
+}
+
+
+def test_every_example_is_here() -> None:
+    assert {folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()} == {*READ, *REFUSED}
+
+
+def under_way(spark: SparkSession, example: str, home: Path) -> Run:
+    # A tenth of so few rows is one row.
+    settings = Settings(home=home, max_rejected_share=Decimal("0.3"))
+    store = load_store(EXAMPLES / example / "store.toml")
+    return Run(settings, AS_OF, store=store, opened=Opened(spark=spark))
+
+
+@pytest.mark.parametrize("example", READ)
+def test_each_row_of_an_example_has_the_fate_that_it_should(
+    spark: SparkSession, home: Path, example: str
+) -> None:
+    expected = READ[example]
+    with under_way(spark, example, home) as run:
+        extracted, validated, cleaned = (run.step(step) for step in run.steps[:3])
+    assert (
+        Fates(
+            cleaned.clean,
+            str(cleaned.total_sales_amount),
+            validated.set_aside,
+            validated.rejected,
+            cleaned.collapsed + extracted.added_up,
+        )
+        == expected
+    )
+
+
+@pytest.mark.parametrize("example", REFUSED)
+def test_a_layout_that_cannot_fit_is_refused_by_the_names_that_are_missing(
+    spark: SparkSession, home: Path, example: str
+) -> None:
+    with under_way(spark, example, home) as run, pytest.raises(ExportError) as refused:
+        run.step(run.steps[0])
+    for name in REFUSED[example]:
+        assert name in str(refused.value)
