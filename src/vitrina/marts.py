@@ -1,6 +1,6 @@
 """The marts: what each table holds, what one row stands for, in which order it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vitrina.columns import Column, Date, FieldType, Integer, Label, Numeric
 from vitrina.contract import Contract
@@ -68,25 +68,27 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
         Column("total_returns_amount", total_amount, "Money given back for the returns"),
         Column(NET_AMOUNT, total_amount, "Money received less money given back"),
     )
-    averages: tuple[Column, ...] = (
+    average = Column(
+        "average_sale_amount", amount, "Average receipt: total over count, half up to the cent"
+    )
+    average_of_some = replace(
+        average, description=f"{average.description}; none without sales", nullable=True
+    )
+    orders = (
+        Column(TOTAL_ORDERS, Integer(64), "Number of orders with sales"),
         Column(
-            "average_sale_amount",
-            amount,
-            f"Average {'line' if contract.has_orders else 'receipt'}: "
-            "total over count, half up to the cent; none without sales",
+            "average_order_amount",
+            total_amount,
+            "Average order: total over orders, half up to the cent; none without orders",
             nullable=True,
         ),
     )
-    if contract.has_orders:
-        averages += (
-            Column(TOTAL_ORDERS, Integer(64), "Number of orders that have sales here"),
-            Column(
-                "average_order_amount",
-                total_amount,
-                "Average order: total over orders, half up to the cent; none without orders",
-                nullable=True,
-            ),
-        )
+    # A group may have returns and no sales, if there are returns at all.
+    averages = (
+        average_of_some if _takes_returns(contract) else average,
+        *(orders if contract.has_orders else ()),
+    )
+    averages_of_day = (average_of_some, *averages[1:])
     share_of_all = Column("share", share, "Share of the whole amount, of 1")
     rank = Column("sales_rank", Integer(32), "1 for the largest amount")
     return (
@@ -128,7 +130,7 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
                 region,
                 sales,
                 *money,
-                *averages,
+                *averages_of_day,
                 Column(
                     "moving_average_7_days",
                     total_amount,
@@ -145,6 +147,11 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
             ),
         ),
     )
+
+
+def _takes_returns(contract: Contract) -> bool:
+    least = contract["sale_amount"].minimum
+    return least is None or least < 0
 
 
 def _sum_of(amount: Numeric) -> Numeric:
