@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
-from vitrina.counts import Cleaned, Generated, Validated
 from vitrina.contract import ORDER_ID
+from vitrina.counts import Cleaned, Counts, Extracted, Generated, Validated
 from vitrina.marts import TOTAL_ORDERS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
@@ -29,11 +29,15 @@ def clean_lake(
     lake = Lake(str(root), batch.as_of)
     clean = pa.concat_tables([arrow_schema(batch.contract.fields).empty_table(), *tables])
     valid = clean.num_rows + CONFLICTING + COLLAPSED
-    with lake.step("generate") as left:
+    with lake.step(batch.store.feed_step) as left:
         feed_rows = valid + REJECTED
-        left.counts = Generated(
-            "generated", 42, feed_rows, feed_rows, REJECTED, 1, COLLAPSED, CONFLICTING
-        ).document()
+        if batch.store.source is None:
+            fed: Counts = Generated(
+                "generated", 42, feed_rows, feed_rows, REJECTED, 1, COLLAPSED, CONFLICTING
+            )
+        else:
+            fed = Extracted("sales.csv", 1, feed_rows, feed_rows, 0, 0)
+        left.counts = fed.document()
     with lake.step("validate") as left:
         left.counts = Validated(
             rows_in=valid + REJECTED,

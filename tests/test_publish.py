@@ -187,12 +187,13 @@ def test_the_ledger_goes_along(lake: Lake, source: Postgres, target: ClickHouse)
         in totals
     )
     assert target.query(
-        "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount"
+        "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount,"
+        " total_returns, total_returns_amount"
         f" FROM control_totals WHERE import_date = '{AS_OF}' ORDER BY table_name, engine"
     )[1] == [tuple(vars(each).values()) for each in totals]
     assert dict(target.query("SELECT reason, rejected_rows FROM rejects_by_reason")[1]) == REJECTS
     assert target.query("SELECT source, seed, rows_in, clean, rejected FROM batch")[1] == [
-        ("generated", 42, 7, 4, 3)
+        ("generated", 42, 9, 6, 3)
     ]
     entry = source.current_batch()
     assert entry is not None
