@@ -23,7 +23,7 @@ from vitrina.observability.lineage import Lineage, dataset_names
 from vitrina.observability.metrics import send_metrics
 from vitrina.pipeline import STEPS, Place, Run
 from vitrina.settings import Settings, load_settings
-from vitrina.store import Batch
+from vitrina.store import GENERATED, Batch
 from vitrina.stores import versions
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
@@ -198,7 +198,7 @@ def test_an_address_that_cannot_be_read_fails_no_step_that_does_not_use_it(tmp_p
     )
     with Lineage(settings, Batch(AS_OF)).run(STEPS[0]):
         pass
-    send_metrics(settings.statsd, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
+    send_metrics(settings.statsd, GENERATED, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])

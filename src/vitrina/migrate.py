@@ -6,8 +6,8 @@ PostgreSQL and another loads them, as in `deploy/`. Elsewhere the steps do the s
 
 from dataclasses import dataclass
 
-from vitrina.contract import SALES
 from vitrina.settings import Settings
+from vitrina.store import Store
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres.store import Postgres
@@ -23,26 +23,26 @@ class Migrated:
     now: int
 
 
-def migrate(settings: Settings) -> list[Migrated]:
-    """Create every table that is absent, and upgrade those of an older version, in both stores.
+def migrate(settings: Settings, store: Store) -> list[Migrated]:
+    """Create each of a store's tables that is absent, and upgrade those of an older version.
 
     Raises:
         StoreError: a table is there with other columns, the user may not change it, or a newer
             Vitrina has changed it.
         StoreUnavailable: a store cannot be reached, or is in use for too long.
     """
-    with open_postgres(settings) as postgres:
-        done = [_migrate("PostgreSQL", postgres)]
+    with open_postgres(settings, store) as postgres:
+        done = [_migrate("PostgreSQL", postgres, store)]
     if settings.postgres_dsn is not None:
         from vitrina.stores.postgres.roles import give_sale_to_loader
 
         give_sale_to_loader(settings.postgres_dsn.get_secret_value())
-    with open_clickhouse(settings) as clickhouse:
-        done.append(_migrate("ClickHouse", clickhouse))
+    with open_clickhouse(settings, store) as clickhouse:
+        done.append(_migrate("ClickHouse", clickhouse, store))
     return done
 
 
-def _migrate(name: str, store: Postgres | ClickHouse) -> Migrated:
-    before = store.version()
-    store.create_tables(SALES)
+def _migrate(name: str, database: Postgres | ClickHouse, store: Store) -> Migrated:
+    before = database.version()
+    database.create_tables(store.contract)
     return Migrated(name, before, newest())
