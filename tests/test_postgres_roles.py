@@ -59,8 +59,9 @@ def run_batch(server: PostgresServer, home: Path, as_of: str) -> None:
 def warehouse(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
     """The owner has made the tables, the loader has loaded a batch and then another."""
     home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=home, postgres_dsn=SecretStr(address(server, "vitrina_owner")))
-    migrate(settings, GENERATED)
+    migrate(
+        Settings(home=home, postgres_dsn=SecretStr(address(server, "vitrina_owner"))), GENERATED
+    )
     for as_of in ("2026-11-17", "2026-11-24"):
         run_batch(server, home, as_of)
     return server

@@ -70,10 +70,13 @@ def run(spark: SparkSession, lake: Lake, batch: Batch) -> Cleaned:
         clean = one_row_per_sale(valid, numbered, contract)
         clean = lake.read(spark, lake.write(left, "clean", clean, "parquet"))
 
+        is_sale = F.col("sale_amount") >= 0
         sales = clean.agg(
             F.count("*").alias("clean"),
-            F.sum("quantity").alias("quantity"),
-            F.sum("sale_amount").alias("amount"),
+            F.sum(F.when(is_sale, F.col("quantity"))).alias("quantity"),
+            F.sum(F.when(is_sale, F.col("sale_amount"))).alias("amount"),
+            F.count_if(~is_sale).alias("returns"),
+            F.sum(F.when(~is_sale, -F.col("sale_amount"))).alias("returned"),
         ).collect()[0]
         repeated = numbered.agg(
             F.coalesce(F.sum(F.col("copies") - 1), F.lit(0)).alias("collapsed"),
@@ -86,6 +89,8 @@ def run(spark: SparkSession, lake: Lake, batch: Batch) -> Cleaned:
             repeated.conflicting,
             sales.quantity or 0,
             sales.amount or Decimal(0),
+            sales.returns,
+            sales.returned or Decimal(0),
         )
         _require_every_row(counts, batch)
         left.counts = counts.document()

@@ -17,6 +17,7 @@ from vitrina.dashboard.page.snapshot import Snapshot, read_snapshot
 from vitrina.dashboard.texts import Language
 from vitrina.errors import SettingsError, VitrinaError
 from vitrina.settings import Settings
+from vitrina.store import GENERATED
 from vitrina.stores.opening import last_opened, open_clickhouse
 
 ADDRESS = "127.0.0.1"
@@ -60,7 +61,7 @@ class DashboardServer(ThreadingHTTPServer):
         return True
 
     def _read(self) -> Snapshot:
-        with open_clickhouse(self._settings) as store:
+        with open_clickhouse(self._settings, GENERATED) as store:
             # Within: as soon as it is closed, others may open it.
             self._seen = last_opened(self._settings)
             return read_snapshot(store)
