@@ -214,7 +214,6 @@ def dashboard(
     as_json: AsJson = False,
 ) -> None:
     """Write the dashboard of the newest import, one HTML file that needs no network."""
-    from vitrina.contract import SALES
     from vitrina.dashboard.texts import Language
 
     settings, language = load_settings(), Language(lang)
@@ -231,9 +230,9 @@ def dashboard(
     name = "dashboard.html" if language is Language.en else f"dashboard.{lang}.html"
     file = (settings.folder / name if to is None else to.expanduser()).absolute()
     with _busy("reading the import"), open_clickhouse(settings) as store:
-        snapshot = read_snapshot(store)
+        snapshot = read_snapshot(store, GENERATED.contract)
     with _busy("drawing the page"):
-        write(render(snapshot, SALES, language), file)
+        write(render(snapshot, GENERATED, language), file)
     if as_json:
         _print_json({"file": str(file), "import_date": snapshot.import_date, "language": lang})
     else:
@@ -267,12 +266,11 @@ def _serve(settings: Settings, language: "Language", port: int, as_json: bool) -
     """Serve the dashboard until Ctrl-C."""
     from threading import Event
 
-    from vitrina.contract import SALES
     from vitrina.dashboard.page.serve import serving
 
     with ExitStack() as opened:
         with _busy("drawing the page"):
-            server = opened.enter_context(serving(settings, SALES, language, port))
+            server = opened.enter_context(serving(settings, GENERATED, language, port))
         if as_json:
             _print_json({"url": server.url})
         else:
