@@ -58,8 +58,8 @@ format: set-up-dev ## format the code
 	@.venv/bin/ruff check --fix-only --quiet
 	@.venv/bin/ruff format
 
-grafana: set-up-dev ## generate Grafana's dashboards and alerts in deploy/grafana
-	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana deploy/grafana
+grafana: set-up-dev ## generate Grafana's dashboards and alerts in deploy/grafana; STORE= is a store's file, OUT= another folder
+	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana "$(or $(OUT),deploy/grafana)" $(if $(STORE),--store "$(STORE)")
 
 lock: set-up-dev ## pin what pyproject.toml requires, keeping present pins that still fit
 	@$(PYTHON_OF_VENV) scripts/lock.py

@@ -353,9 +353,9 @@ def _write_dashboard(
     from vitrina.stores.opening import open_clickhouse
 
     with _busy("reading the import"), open_clickhouse(settings, store) as clickhouse:
-        snapshot = read_snapshot(clickhouse)
+        snapshot = read_snapshot(clickhouse, store.contract)
     with _busy("drawing the page"):
-        write(render(snapshot, store.contract, language), file)
+        write(render(snapshot, store, language), file)
     if as_json:
         found = {"file": str(file), "import_date": snapshot.import_date}
         _print_json({**found, "language": language.value})
@@ -373,8 +373,7 @@ def _serve(
 
     with ExitStack() as opened:
         with _busy("drawing the page"):
-            served = serving(settings, store.contract, language, port)
-            server = opened.enter_context(served)
+            server = opened.enter_context(serving(settings, store, language, port))
         if as_json:
             _print_json({"url": server.url})
         else:
