@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from pyarrow import fs
@@ -147,7 +147,7 @@ def find(source: Source) -> Listing:
 def unpacked_name(name: str) -> tuple[str, tuple[str, ...]]:
     """A file's name without the ends that say how it is packed, and those, the outermost first."""
     packings = []
-    while (end := os.path.splitext(name)[1].lower()) in PACKINGS:
+    while (end := PurePosixPath(name).suffix.lower()) in PACKINGS:
         name = name[: -len(end)]
         packings.append(end)
     return name, tuple(packings)
@@ -158,7 +158,7 @@ def format_of(name: str, declared: Format | None) -> Format | None:
 
     A zip without another end in its name may hold anything: the names in it tell.
     """
-    return declared or FORMATS.get(os.path.splitext(unpacked_name(name)[0])[1].lower())
+    return declared or FORMATS.get(PurePosixPath(unpacked_name(name)[0]).suffix.lower())
 
 
 def unfit_name(name: str) -> str | None:
@@ -174,10 +174,10 @@ def unfit_name(name: str) -> str | None:
 def _why_not(found: Found, below: str, is_chosen: bool, declared: Format | None) -> str | None:
     """Why a file is passed over. `below` is the part of its name that the source leaves open."""
     parts = below.split("/")
-    if why := unfit_name(found.name if is_chosen and not below else below):
-        # A hidden file that is named in full is meant.
-        if why != HIDDEN or below:
-            return why
+    why = unfit_name(below or found.name)
+    # A hidden file that is named in full is meant.
+    if why and (below or why != HIDDEN):
+        return why
     if any(part.startswith(".") for part in parts[:-1]):
         return HIDDEN
     known = format_of(found.name, declared) or unpacked_name(found.name)[1][-1:] == (".zip",)

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -124,7 +124,8 @@ def _single(
 
     @contextmanager
     def unpacked() -> Iterator[BinaryIO]:
-        with opened() as stream:
+        with opened() as packed:
+            stream = packed
             for codec in codecs:
                 stream = _checked(name, pa.CompressedInputStream(stream, codec))
             if format_ not in _SEEKING or not (codecs or in_zip):
@@ -145,9 +146,12 @@ def _member(
 
     @contextmanager
     def member() -> Iterator[BinaryIO]:
-        with opened() as stream, _damage(name), zipfile.ZipFile(stream) as packed:
-            with packed.open(info) as inside:
-                yield _checked(f"{name}/{info.filename}", inside)
+        with ExitStack() as open_files:
+            stream = open_files.enter_context(opened())
+            with _damage(f"{name}/{info.filename}"):
+                packed = open_files.enter_context(zipfile.ZipFile(stream))
+                inside = open_files.enter_context(packed.open(info))
+            yield _checked(f"{name}/{info.filename}", inside)
 
     return member
 
