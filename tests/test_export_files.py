@@ -260,8 +260,8 @@ def test_each_file_in_a_zip_is_read_as_its_own() -> None:
         ("s.zip/b.csv", "csv", TEXT),
     ]
     assert found.passed_over == (
-        ("s.zip/.c.csv", files.HIDDEN),
-        ("s.zip/image.png", files.UNKNOWN),
+        files.PassedOver("s.zip/.c.csv", len(TEXT), files.HIDDEN),
+        files.PassedOver("s.zip/image.png", 1, files.UNKNOWN),
     )
 
 

@@ -65,7 +65,7 @@ class Kept:
         """The file, now that the store has it under these names."""
         if set(names) & set(self.names[-1:]):
             return self
-        return replace(self, names=(*(n for n in self.names if n != names[0]), names[0]))
+        return replace(self, names=(*self.names, names[0]))
 
 
 def fingerprint(store: Store) -> str:
@@ -199,7 +199,7 @@ class Archive:
         """The SHA-256 of a file whose bytes are kept now; None if it has changed meanwhile."""
         if may_be_known or on_s3(self.root):
             with found.open() as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                sha256 = _sha256(stream)
             if found.has_changed():
                 return None
             if self._exists(sha256) and self._measure(sha256) == sha256:
@@ -241,11 +241,8 @@ class Archive:
 
     def _measure(self, sha256: str) -> str:
         """The SHA-256 that the bytes kept under one have."""
-        digest = hashlib.sha256()
         with self._fs.open_input_stream(f"{self._path}/{sha256}") as stream:
-            while block := stream.read(_READ_SIZE):
-                digest.update(block)
-        return digest.hexdigest()
+            return _sha256(stream)
 
     def _document(self, path: str) -> Kept:
         with self._fs.open_input_stream(path) as stream:
@@ -284,6 +281,13 @@ class Archive:
             stream.write((json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
         if part != path:
             self._fs.move(part, path)
+
+
+def _sha256(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(_READ_SIZE):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _days(said: list[str] | None) -> Days:

@@ -5,6 +5,7 @@ again after that time, and passed over if it has changed since.
 """
 
 import fnmatch
+import io
 import os
 import re
 import time
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from pyarrow import fs
 
@@ -50,6 +51,7 @@ _PARTIAL = (".crdownload", ".download", ".filepart", ".part", ".partial", ".temp
 _LOCKS = ("~$", ".~lock.")
 _WILD = re.compile(r"[*?\[]")
 _SHOWN = 10
+_READ_SIZE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -73,17 +75,15 @@ class Found:
             StoreError: S3 refuses it; `StoreUnavailable`: S3 does not answer.
         """
         try:
-            if self.bucket is None:
-                with Path(self.path).open("rb") as stream:
-                    yield stream
-            else:
-                with (
-                    s3_failures(self.name, "file"),
-                    self.bucket.open_input_file(self.path) as stream,
-                ):
-                    yield cast("BinaryIO", stream)
-        except (FileNotFoundError, PermissionError) as error:
+            raw = (
+                io.FileIO(self.path)
+                if self.bucket is None
+                else _Object(self.name, self.bucket, self.path)
+            )
+        except OSError as error:
             raise ExportError(f"{self.name} cannot be read: {error.strerror or error}") from error
+        with io.BufferedReader(raw, _READ_SIZE) as stream:
+            yield stream
 
     def has_changed(self) -> bool:
         """Whether it is another file by now, or none. An object of S3 is whole or not there."""
@@ -334,3 +334,34 @@ class _Bucket:
     def _found(self, info: fs.FileInfo) -> Found:
         modified = (info.mtime_ns or 0) / 1e9
         return Found(f"s3://{info.path}", info.path, info.size, modified, self._fs)
+
+
+class _Object(io.RawIOBase):
+    """An object of S3, whose failures are ours."""
+
+    def __init__(self, name: str, bucket: fs.FileSystem, path: str) -> None:
+        super().__init__()
+        self._name = name
+        with s3_failures(name, "file"):
+            self._file = bucket.open_input_file(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        with s3_failures(self._name, "file"):
+            return int(self._file.readinto(buffer))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from vitrina.errors import ExportError
-from vitrina.exports.files import UNKNOWN, format_of, unfit_name, unpacked_name
+from vitrina.exports.files import UNKNOWN, PassedOver, format_of, unfit_name, unpacked_name
 from vitrina.exports.store_file import Format
 
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
@@ -45,8 +45,7 @@ class Members:
     """What was found in a file."""
 
     files: tuple[Unpacked, ...]
-    passed_over: tuple[tuple[str, str], ...]
-    """Names in a zip that are not read, each with why."""
+    passed_over: tuple[PassedOver, ...]
 
 
 def members(
@@ -72,7 +71,7 @@ def members(
     for info in sorted(infos, key=lambda info: info.filename):
         member = f"{name}/{info.filename}"
         if why := _why_not(info, declared):
-            passed_over.append((member, why))
+            passed_over.append(PassedOver(member, info.file_size, why))
         elif info.flag_bits & 1:
             raise ExportError(f"{member} is encrypted; send it without a password")
         else:
