@@ -161,6 +161,7 @@ class Archive:
     def remember(self, files: Iterable[Kept]) -> None:
         """Write the files' documents: from now on they are in the archive."""
         with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
+            self._make_folder()
             for _ in pool.map(self._write_document, files):
                 pass
 
@@ -207,8 +208,7 @@ class Archive:
                 return sha256
         else:
             sha256 = None
-        if not on_s3(self.root):
-            self._fs.create_dir(self._path, recursive=True)
+        self._make_folder()
         # A key of S3 cannot be given later, and is there only when all its bytes are.
         part = sha256 if sha256 and on_s3(self.root) else f".{uuid.uuid4().hex}.part"
         try:
@@ -234,6 +234,10 @@ class Archive:
             while block := source.read(_READ_SIZE):
                 measured.write(block)
         return measured.sha256
+
+    def _make_folder(self) -> None:
+        if not on_s3(self.root):
+            self._fs.create_dir(self._path, recursive=True)
 
     def _exists(self, name: str) -> bool:
         info = self._fs.get_file_info(f"{self._path}/{name}")
