@@ -267,9 +267,7 @@ def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
         if kept is None:
             raise CorruptFile(f"{archive.root} has no {read['name']} any more; put the export back")
         held = members(kept.name, partial(archive.open, kept.sha256), source.format).files
-        found[read["number"]] = next(
-            (each for each in held if each.name == read["name"]), held[0]
-        )
+        found[read["number"]] = next((each for each in held if each.name == read["name"]), held[0])
     return found
 
 

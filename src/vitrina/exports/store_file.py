@@ -23,6 +23,7 @@ from vitrina import contract
 from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.contract import ORDER_ID, Contract
 from vitrina.errors import SettingsError
+from vitrina.exports.patterns import ISO, UNIX, date_pattern
 from vitrina.store import Store
 
 Name = Annotated[str, Field(min_length=1)]
@@ -124,6 +125,23 @@ class Column(_Table):
         ):
             raise ValueError("give one of column, columns, constant and multiply")
         return self
+
+    @model_validator(mode="after")
+    def _computes_numbers(self) -> Self:
+        is_number = isinstance(self, Quantity | Amount) or (
+            isinstance(self, Extra) and self.type in {"integer", "decimal"}
+        )
+        if not is_number and (self.multiply or self.minus):
+            raise ValueError("multiply and minus give numbers, and this is none")
+        is_text = getattr(self, "type", "text") == "text" and not isinstance(self, Day)
+        if self.place is not None and (is_number or not is_text):
+            raise ValueError("place gives a text, and this is none")
+        return self
+
+    @field_validator("format", check_fields=False)
+    @classmethod
+    def _is_a_format(cls, format_: str) -> str:
+        return _dates(format_)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -250,8 +268,11 @@ class Row(_Table):
     negate: bool = Field(default=False, description="The rule applies to all other rows")
     fate: Literal["sale", "return", "set aside"] = Field(
         default="set aside",
-        description="`return` makes quantity and amount negative; a row that is set aside is no "
-        "sale and no mistake",
+        description="`return` makes quantity and amount negative where they are above 0; a row "
+        "that is set aside is no sale and no mistake",
+    )
+    quantity: Decimal | None = Field(
+        default=None, description="The quantity of such a row, whatever the file has; 0 for money"
     )
     why: str = Field(default="", description="The column's value unless given")
     in_order: bool = Field(
@@ -283,6 +304,11 @@ class Versions(_Table):
 
     column: Name = Field(description="The greatest value is the newest, as a time or a number")
     format: str = "iso"
+
+    @field_validator("format")
+    @classmethod
+    def _is_a_format(cls, format_: str) -> str:
+        return _dates(format_)
 
 
 class CurrencyColumn(_Table):
@@ -363,6 +389,8 @@ class Source(_Table):
             raise ValueError("give either files or postgres")
         if bool(self.postgres) != bool(self.postgres_dsn_variable):
             raise ValueError("postgres and postgres_dsn_variable go together")
+        if self.refund is not None and self.fields.sale_id.type != "text":
+            raise ValueError("refund makes ids such as #1001/refund: sale_id has to be text")
         needs_order = self.refund is not None or any(
             each.carried_down for each in self.mapped.values()
         )
@@ -418,6 +446,12 @@ class StoreFile(_Table):
         if zone not in available_timezones():
             raise ValueError(f"{zone} is no time zone of the IANA, such as Europe/Moscow")
         return zone
+
+    @model_validator(mode="after")
+    def _knows_its_currency(self) -> Self:
+        if self.source.currency is not None and self.currency is None:
+            raise ValueError("source.currency compares with the store's currency: give currency")
+        return self
 
     def store(self) -> Store:
         """The store that the file describes."""
@@ -634,6 +668,12 @@ def _for_editors(schema: Any) -> Any:
 def _is_title(key: str, value: Any) -> bool:
     """A property may be called `title`, too."""
     return key == "title" and isinstance(value, str)
+
+
+def _dates(format_: str) -> str:
+    if format_ not in {ISO, UNIX}:
+        date_pattern(format_)
+    return format_
 
 
 def _told(error: ValidationError) -> str:

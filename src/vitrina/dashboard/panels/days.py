@@ -20,8 +20,8 @@ from vitrina.dashboard.panel import Kind, Panel, Size
 from vitrina.dashboard.panels.tables import (
     DAYS_AND_RANKED_REGIONS,
     DAYS_AND_REGIONS,
-    LAST_DAYS,
     LARGEST,
+    LAST_DAYS,
     days,
     has_few_regions,
     has_returns,
