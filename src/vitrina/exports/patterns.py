@@ -41,6 +41,13 @@ def date_pattern(text: str) -> re.Pattern[str]:
     return re.compile(expression, re.DOTALL)
 
 
+def has_times(format_: str) -> bool:
+    """Whether every text of a format is a time; those of `iso` may be dates as well."""
+    if format_ == UNIX:
+        return True
+    return format_ != ISO and bool({"hour", "hour12"} & date_pattern(format_).groupindex.keys())
+
+
 _UTC = ("UTC", "GMT")
 OFFSET = r"Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?"
 _KNOWN = {

@@ -8,7 +8,7 @@ here are the file's reference: their JSON Schema is published for editors, and
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,7 +23,7 @@ from vitrina import contract
 from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.contract import ORDER_ID, Contract
 from vitrina.errors import SettingsError
-from vitrina.exports.patterns import ISO, UNIX, date_pattern
+from vitrina.exports.patterns import ISO, UNIX, date_pattern, has_times
 from vitrina.store import Store
 
 Name = Annotated[str, Field(min_length=1)]
@@ -51,7 +51,9 @@ class _Table(BaseModel):
 class Csv(_Table):
     """How files of separated values are written."""
 
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    delimiter: str = Field(
+        default=",", min_length=1, max_length=1, description="What stands between two cells"
+    )
     quote: str = Field(
         default='"', max_length=1, description='The mark around a text; "" if there is none'
     )
@@ -77,7 +79,7 @@ class Xlsx(_Table):
 class Numbers(_Table):
     """How numbers are written in text."""
 
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] = Field(default=".", description="Before the decimals")
     thousands: Literal["", ",", ".", " ", "'"] = Field(
         default="", description='Between groups of three digits; " " is any kind of space'
     )
@@ -105,7 +107,7 @@ class Column(_Table):
     first: bool = Field(
         default=False, description="Take the first of `columns` that has a value; join none"
     )
-    separator: str = "/"
+    separator: str = Field(default="/", description="Between the parts of a joined text")
     place: Literal["order", "file"] | None = Field(
         default=None,
         description="Append the line's place, from 1: in its order, which is the value so far, "
@@ -153,16 +155,22 @@ class Column(_Table):
 class Id(Column):
     """An id: text, or a whole number of 64 bits."""
 
-    type: Literal["text", "integer"] = "text"
-    optional: bool = False
+    type: Literal["text", "integer"] = Field(
+        default="text", description="As text, `007` and `7` are two ids"
+    )
+    optional: bool = Field(default=False, description="Whether a sale may be without")
 
 
 class Number(Column):
     """A number with limits of the store's own, both of them allowed values."""
 
     decimals: int
-    minimum: Decimal | None = Field(default=None, gt=-_LIMIT, lt=_LIMIT)
-    maximum: Decimal | None = Field(default=None, gt=-_LIMIT, lt=_LIMIT)
+    minimum: Decimal | None = Field(
+        default=None, gt=-_LIMIT, lt=_LIMIT, description="The least that is allowed"
+    )
+    maximum: Decimal | None = Field(
+        default=None, gt=-_LIMIT, lt=_LIMIT, description="The most that is allowed"
+    )
 
     @model_validator(mode="after")
     def _has_limits_that_hold(self) -> Self:
@@ -225,11 +233,13 @@ class Region(Column):
 class Extra(Column):
     """A field of the store's own, carried into `sale`."""
 
-    type: Literal["text", "integer", "decimal", "date"] = "text"
-    decimals: int = Field(default=2, ge=0, le=9)
-    optional: bool = True
-    format: str = "iso"
-    description: str = ""
+    type: Literal["text", "integer", "decimal", "date"] = Field(
+        default="text", description="What it is in `sale`"
+    )
+    decimals: int = Field(default=2, ge=0, le=9, description="Of a decimal, after the point")
+    optional: bool = Field(default=True, description="Whether a sale may be without")
+    format: str = Field(default="iso", description="Of a date, as for `sale_date`")
+    description: str = Field(default="", description="What it means, for people")
 
 
 class Fields(_Table):
@@ -259,11 +269,13 @@ class Fields(_Table):
 class Row(_Table):
     """What a row is, by the value of a column. The first rule that applies decides."""
 
-    column: Name
+    column: Name = Field(description="The column that tells")
     equals: tuple[str, ...] = Field(
         default=(), description="The column has one of these texts, or numbers equal to one"
     )
-    starts_with: tuple[str, ...] = ()
+    starts_with: tuple[str, ...] = Field(
+        default=(), description="The column begins with one of these texts"
+    )
     is_blank: bool | None = Field(default=None, description="The column has no value, or has one")
     negate: bool = Field(default=False, description="The rule applies to all other rows")
     fate: Literal["sale", "return", "set aside"] = Field(
@@ -289,7 +301,7 @@ class Row(_Table):
 class Refund(_Table):
     """An order's own column of what was refunded: one more row, a return, for each such order."""
 
-    column: Name
+    column: Name = Field(description="The column with what was refunded")
     product_id: str = Field(default="refund", description="Its product")
 
 
@@ -303,7 +315,7 @@ class Versions(_Table):
     """Which of several rows with one `sale_id` is the newest."""
 
     column: Name = Field(description="The greatest value is the newest, as a time or a number")
-    format: str = "iso"
+    format: str = Field(default="iso", description="Of a time, as for `sale_date`")
 
     @field_validator("format")
     @classmethod
@@ -317,7 +329,7 @@ class CurrencyColumn(_Table):
     A sign or a code beside the amount is read as well, with or without this column.
     """
 
-    column: Name
+    column: Name = Field(description="The column with a code such as EUR")
 
 
 class Source(_Table):
@@ -347,7 +359,10 @@ class Source(_Table):
         default=(), description="Columns that are equal in the lines of one order"
     )
     currency: CurrencyColumn | None = None
-    rows: tuple[Row, ...] = ()
+    rows: tuple[Row, ...] = Field(
+        default=(),
+        description="What rows are that are no plain sales; the first that applies decides",
+    )
     refund: Refund | None = None
     add_up: AddUp | None = None
     versions: Versions | None = None
@@ -446,6 +461,20 @@ class StoreFile(_Table):
         if zone not in available_timezones():
             raise ValueError(f"{zone} is no time zone of the IANA, such as Europe/Moscow")
         return zone
+
+    @model_validator(mode="after")
+    def _knows_its_zone(self) -> Self:
+        timed = [name for name, format_ in self._formats() if has_times(format_)]
+        if timed and "time_zone" not in self.model_fields_set:
+            raise ValueError(f"time_zone is missing: {timed[0]} has times, whose day it decides")
+        return self
+
+    def _formats(self) -> Iterator[tuple[str, str]]:
+        """The formats of the columns that become days."""
+        yield "source.fields.sale_date", self.source.fields.sale_date.format
+        for name, extra in self.source.fields.extra.items():
+            if extra.type == "date":
+                yield f"source.fields.extra.{name}", extra.format
 
     @model_validator(mode="after")
     def _knows_its_currency(self) -> Self:
