@@ -710,13 +710,16 @@ def _told(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] not in {"missing", "extra_forbidden"}:
-        return f"{key}: {first['msg'].removeprefix('Value error, ')}" if key else first["msg"]
+        said = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {said}" if key else said
     *place, last = first["loc"]
+    if isinstance(last, int):
+        return f"{key} is missing"
     known = _keys(place)
     if first["type"] == "missing":
-        meaning = str(known[str(last)].get("description", "")).partition("\n")[0]
+        meaning = str(known[last].get("description", "")).partition("\n")[0]
         return f"{key} is missing" + (f": {meaning.rstrip('.')}" if meaning else "")
-    near = difflib.get_close_matches(str(last), known, n=1)
+    near = difflib.get_close_matches(last, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
     return f"{key} is not a key; {hint}"
 
