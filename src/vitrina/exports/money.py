@@ -59,8 +59,7 @@ SIGNS: dict[str, frozenset[str]] = {
 }
 """What stands for a currency, and which it may be."""
 
-CODES = frozenset(
-    """
+_CODES = """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
     BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS
     GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW
@@ -68,8 +67,8 @@ CODES = frozenset(
     NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RUR RWF SAR SBD SCR SDG SEK
     SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS
     VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
-    """.split()
-)
+    """
+CODES = frozenset(_CODES.split())
 """The alphabetic codes of ISO 4217, and RUR, which old exports still write."""
 
 

@@ -18,6 +18,7 @@ from vitrina import contract
 from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.contract import ORDER_ID, Contract
 from vitrina.errors import SettingsError
+from vitrina.exports import patterns
 from vitrina.exports.feed import (
     FILE,
     FILE_NUMBER,
@@ -393,6 +394,17 @@ class StoreFile(_Table):
         )
 
 
+def source_of(store: Store) -> Source:
+    """Where a store's own sales come from.
+
+    Raises:
+        SettingsError: its sales are generated.
+    """
+    if store.source is None:
+        raise SettingsError(f"{store.name} has no files of its own: its sales are generated")
+    return store.source
+
+
 _ORDER = (
     "sale_id",
     "customer_id",
@@ -486,11 +498,8 @@ def _extra(name: str, extra: Extra) -> contract.Field:
 
 
 def _dates(format_: str) -> str:
-    # Imported late, since it reads numbers by the marks that are declared here.
-    from vitrina.exports import days
-
-    if format_ not in {days.ISO, days.UNIX}:
-        days.pattern(format_)
+    if format_ not in {patterns.ISO, patterns.UNIX}:
+        patterns.expression(format_)
     return format_
 
 
