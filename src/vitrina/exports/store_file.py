@@ -18,6 +18,17 @@ from vitrina import contract
 from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.contract import ORDER_ID, Contract
 from vitrina.errors import SettingsError
+from vitrina.exports import patterns
+from vitrina.exports.feed import (
+    FILE,
+    FILE_NUMBER,
+    LINE,
+    PROBLEMS,
+    RAW,
+    REPAIRED,
+    SET_ASIDE,
+    VERSION,
+)
 from vitrina.store import Store
 
 Name = Annotated[str, Field(min_length=1)]
@@ -98,6 +109,23 @@ class Column(_Table):
             raise ValueError("give one of column, columns, constant and multiply")
         return self
 
+    @model_validator(mode="after")
+    def _computes_numbers(self) -> Self:
+        is_number = isinstance(self, Quantity | Amount) or (
+            isinstance(self, Extra) and self.type in {"integer", "decimal"}
+        )
+        if not is_number and (self.multiply or self.minus):
+            raise ValueError("multiply and minus give numbers, and this is none")
+        is_text = getattr(self, "type", "text") == "text" and not isinstance(self, Day)
+        if self.place is not None and (is_number or not is_text):
+            raise ValueError("place gives a text, and this is none")
+        return self
+
+    @field_validator("format", check_fields=False)
+    @classmethod
+    def _is_a_format(cls, format_: str) -> str:
+        return _dates(format_)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of the source that it takes."""
@@ -177,6 +205,14 @@ class Fields(_Table):
     order_id: Id | None = None
     extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Extra] = {}
 
+    @field_validator("extra")
+    @classmethod
+    def _has_names_of_its_own(cls, extra: dict[str, Extra]) -> dict[str, Extra]:
+        taken = sorted(extra.keys() & {*_ORDER, *_OF_ROWS})
+        if taken:
+            raise ValueError(f"{taken[0]} is a name of Vitrina's own; give the field another")
+        return extra
+
 
 class Row(_Table):
     """What a row is, by the value of a column. The first rule that applies decides."""
@@ -190,8 +226,11 @@ class Row(_Table):
     negate: bool = Field(default=False, description="The rule applies to all other rows")
     fate: Literal["sale", "return", "set aside"] = Field(
         default="set aside",
-        description="`return` makes quantity and amount negative; a row that is set aside is no "
-        "sale and no mistake",
+        description="`return` makes quantity and amount negative where they are above 0; a row "
+        "that is set aside is no sale and no mistake",
+    )
+    quantity: Decimal | None = Field(
+        default=None, description="The quantity of such a row, whatever the file has; 0 for money"
     )
     why: str = Field(default="", description="The column's value unless given")
     in_order: bool = Field(
@@ -223,6 +262,11 @@ class Versions(_Table):
 
     column: Name = Field(description="The greatest value is the newest, as a time or a number")
     format: str = "iso"
+
+    @field_validator("format")
+    @classmethod
+    def _is_a_format(cls, format_: str) -> str:
+        return _dates(format_)
 
 
 class CurrencyColumn(_Table):
@@ -274,6 +318,8 @@ class Source(_Table):
             raise ValueError("give either files or postgres")
         if bool(self.postgres) != bool(self.postgres_dsn_variable):
             raise ValueError("postgres and postgres_dsn_variable go together")
+        if self.refund is not None and self.fields.sale_id.type != "text":
+            raise ValueError("refund makes ids such as #1001/refund: sale_id has to be text")
         needs_order = self.refund is not None or any(
             each.carried_down for each in self.mapped.values()
         )
@@ -330,6 +376,12 @@ class StoreFile(_Table):
             raise ValueError(f"{zone} is no time zone of the IANA, such as Europe/Moscow")
         return zone
 
+    @model_validator(mode="after")
+    def _knows_its_currency(self) -> Self:
+        if self.source.currency is not None and self.currency is None:
+            raise ValueError("source.currency compares with the store's currency: give currency")
+        return self
+
     def store(self) -> Store:
         """The store that the file describes."""
         return Store(
@@ -340,6 +392,17 @@ class StoreFile(_Table):
             self.currency,
             self.source,
         )
+
+
+def source_of(store: Store) -> Source:
+    """Where a store's own sales come from.
+
+    Raises:
+        SettingsError: its sales are generated.
+    """
+    if store.source is None:
+        raise SettingsError(f"{store.name} has no files of its own: its sales are generated")
+    return store.source
 
 
 _ORDER = (
@@ -375,6 +438,7 @@ def load_store(file: Path) -> Store:
     return found.model_copy(update={"source": source}).store()
 
 
+_OF_ROWS = (FILE, LINE, FILE_NUMBER, PROBLEMS, REPAIRED, SET_ASIDE, VERSION, RAW)
 _INT64 = 2**63 - 1
 _DIGITS = 12
 """Digits of an amount before the point; more than any shop's sale."""
@@ -431,6 +495,12 @@ def _extra(name: str, extra: Extra) -> contract.Field:
         "date": Date(),
     }
     return contract.Field(name, types[extra.type], extra.description or name, extra.optional)
+
+
+def _dates(format_: str) -> str:
+    if format_ not in {patterns.ISO, patterns.UNIX}:
+        patterns.expression(format_)
+    return format_
 
 
 def _told(error: ValidationError) -> str:
