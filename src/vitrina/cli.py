@@ -30,10 +30,11 @@ from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
 from vitrina.settings import Settings, load_settings
-from vitrina.store import Store
+from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
+    from vitrina.exports.rejects import Reject
     from vitrina.stores.postgres.store import Postgres
     from vitrina.summary import Summary
 
@@ -229,6 +230,46 @@ def status(store: File = None, as_json: AsJson = False) -> None:
         out.print(render_ledger(ledger))
 
 
+@app.command(epilog="Example: vitrina rejects --reason region_unknown --csv mend.csv")
+def rejects(
+    store: File = None,
+    as_of: AsOf = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Only rows rejected for this reason.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Write the rows here, as they stood in the store's files and under their header. "
+            "Mend them, and put the file where the store's files are.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rejected rows of a batch: file and line, reasons, the store's own columns."""
+    from vitrina.exports.rejects import rejects, write_mendable
+    from vitrina.stores.lake import Lake
+
+    with _of(store) as (settings, found):
+        day = _date(as_of) or today(found)
+        batch = Batch(day, found)
+        rows = rejects(Lake(lake_root(settings, found), day), batch, reason)
+        if to is not None:
+            files = write_mendable(rows, found.source, to.expanduser())
+            shown = [str(file) for file in files]
+            if as_json:
+                _print_json(shown)
+            elif not shown:
+                err.print("No row is rejected; nothing is written.")
+            else:
+                out.print("\n".join(shown), markup=False, highlight=False, soft_wrap=True)
+            return
+        for reject in rows:
+            _print_reject(reject, as_json)
+
+
 @app.command(epilog="Example: vitrina migrate")
 def migrate(store: File = None, as_json: AsJson = False) -> None:
     """Create the tables in both databases, or upgrade those of an older Vitrina."""
@@ -417,6 +458,28 @@ def _print_summary(found: "Summary", file: Path | None, as_json: bool) -> None:
         _print_json(found.document())
     else:
         out.print(render(found, _program(), _option(file)))
+
+
+def _print_reject(reject: "Reject", as_json: bool) -> None:
+    """One row at a time, however many there are: as a line of JSON, or for people."""
+    if as_json:
+        document = {
+            "file": reject.file,
+            "line": reject.line,
+            "reasons": reject.reasons,
+            "columns": reject.values,
+            "raw": reject.raw,
+        }
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    place = "" if reject.file is None else f"{reject.file}, line {reject.line}: "
+    columns = [f"{name} = {value}" for name, value in reject.values.items() if value is not None]
+    row = "; ".join(columns) if columns else reject.raw or ""
+    sys.stdout.write(f"{place}{', '.join(reject.reasons)}\n    {_in_one_line(row)}\n")
+
+
+def _in_one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def _program() -> str:

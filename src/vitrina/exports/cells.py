@@ -43,10 +43,10 @@ class Notes:
         if len(rows):
             self.found.setdefault(name, []).append(rows)
 
-    def add_all(self, other: "Notes", named: Callable[[str], str] = str) -> None:
+    def add_all(self, other: "Notes", named: Callable[[str], str] | None = None) -> None:
         for name, parts in other.found.items():
             for rows in parts:
-                self.add(named(name), rows)
+                self.add(name if named is None else named(name), rows)
 
     def forget(self, mask: Mask) -> None:
         """Take the names away from these rows."""
@@ -156,3 +156,15 @@ def _put(cells: Cells, texts: pa.Array, rows: Rows | None) -> None:
     mask = np.zeros(len(cells.texts), np.bool_)
     mask[rows] = True
     cells.texts = pc.replace_with_mask(cells.texts, pa.array(mask), texts)
+
+
+def blank_as_null(texts: pa.Array) -> pa.Array:
+    """Texts; null where there is nothing but white space."""
+    blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
+    return pc.if_else(blank, pa.scalar(None, pa.string()), texts)
+
+
+def as_mask(flags: pa.Array) -> Mask:
+    """Which are true; null is not."""
+    mask: Mask = flags.fill_null(False).to_numpy(zero_copy_only=False)
+    return mask

@@ -7,7 +7,7 @@ clocks go back, is the first; one that they skip is read as before they go forwa
 import datetime
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from vitrina.exports.cells import Cells, Read, Reader, bytes_of, ends_of, read_each
 from vitrina.exports.numbers import CANONICAL, is_number, number_reader, ranked
-from vitrina.exports.patterns import ISO, OFFSET, UNIX, date_pattern
+from vitrina.exports.patterns import ISO, ISO_DATE, UNIX, expression
 from vitrina.exports.store_file import Numbers
 from vitrina.exports.texts import cleaned
 from vitrina.rules import RowRule, Rule
@@ -95,52 +95,39 @@ def version_reader(format_: str, zone: str, marks: Numbers, *, typed: bool) -> R
     return read
 
 
-def read_days(cells: Cells, reader: Reader, format_: str, store_zone: str) -> None:
-    """Read a column's days; columns of plain dates, or of times in UTC, take no Python."""
-    if format_ in {ISO, _ISO_PATTERN}:
-        if _are_plain(cells.texts):
-            return
-        if format_ == ISO and (days := _of_moments(cells.texts, store_zone)) is not None:
-            cells.texts = days
-            return
-    read_each(cells, reader)
+def read_days(cells: Cells, format_: str, zone: str, store_zone: str, *, typed: bool) -> None:
+    """Read a column's days, as `day_reader` does, with as little of Python as the column allows."""
+    reader = day_reader(format_, zone, store_zone, typed=typed)
+    written = ISO if typed and format_ != UNIX else format_
+    if written in {ISO, ISO_DATE} and _are_plain(cells.texts):
+        return
+    if written == UNIX:
+        read_each(cells, reader)
+        return
+    found = _in_columns(cells.texts, written, zone == store_zone, store_zone)
+    rest = pc.and_(found.is_null(), cells.texts.is_valid())
+    original, cells.texts = cells.texts, found
+    if pc.any(rest).as_py():
+        cells.texts = pc.coalesce(found, original)
+        read_each(cells, reader, np.flatnonzero(rest))
 
 
 def written_reader(format_: str, *, typed: bool) -> Callable[[str], Written]:
     """Reads dates and times of a format. Raises `Unreadable`."""
-    if format_ == UNIX:
-        return _unix_or_iso if typed else _unix
-    return _iso if typed or format_ == ISO else pattern(format_)
+    compiled = re.compile(expression(ISO if typed or format_ == UNIX else format_))
 
-
-def pattern(text: str) -> Callable[[str], Written]:
-    """Reads dates and times of a pattern such as `dd.MM.yyyy HH:mm`.
-
-    Raises:
-        ValueError: the pattern has no whole date, or has letters that mean nothing.
-    """
-    compiled = date_pattern(text)
-
-    def read(written: str) -> Written:
-        return _written(compiled.fullmatch(written))
+    def read(text: str) -> Written:
+        if format_ == UNIX and not (typed and compiled.fullmatch(text)):
+            return _unix(text)
+        return _written(compiled.fullmatch(text))
 
     return read
 
 
 _CACHED = 1 << 17
 """Texts that a reader remembers from piece to piece."""
-_ISO_PATTERN = "yyyy-MM-dd"
-_ISO = re.compile(
-    r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
-    r"(?:[T ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
-    rf"(?:[.,](?P<fraction>[0-9]+))?)?(?: ?(?P<offset>{OFFSET}))?)?"
-)
 _SECONDS = re.compile(r"(-?[0-9]+)(?:\.[0-9]+)?")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-
-
-def _iso(text: str) -> Written:
-    return _written(_ISO.fullmatch(text))
 
 
 def _unix(text: str) -> Written:
@@ -151,11 +138,6 @@ def _unix(text: str) -> Written:
         return Written(_EPOCH + datetime.timedelta(seconds=int(found[1])), is_date=False)
     except OverflowError:
         raise Unreadable(Rule.impossible) from None
-
-
-def _unix_or_iso(text: str) -> Written:
-    found = _ISO.fullmatch(text)
-    return _unix(text) if found is None else _written(found)
 
 
 def _written(found: re.Match[str] | None) -> Written:
@@ -174,7 +156,7 @@ def _written(found: re.Match[str] | None) -> Written:
             int(parts.get("minute") or 0),
             int(parts.get("second") or 0),
             int((parts.get("fraction") or "").ljust(6, "0")[:6]),
-            tzinfo=_zone(parts.get("offset") or parts.get("utc")),
+            tzinfo=_zone(parts.get("offset")),
         )
     except ValueError:
         raise Unreadable(Rule.impossible) from None
@@ -214,20 +196,68 @@ def _are_plain(texts: pa.Array) -> bool:
     return bool(has_dashes and np.count_nonzero(data >= ord("0")) == 8 * len(written))
 
 
-def _of_moments(texts: pa.Array, store_zone: str) -> pa.Array | None:
-    """The days of times that all name their offset; None if one does not, or is odd."""
-    offsets = pc.match_substring_regex(texts, _MOMENT).fill_null(True)
-    if not pc.all(offsets).as_py():
-        return None
+def _in_columns(texts: pa.Array, format_: str, is_of_store: bool, store_zone: str) -> pa.Array:
+    """The days of most texts: those that are possible, and of the store's zone or name theirs.
+
+    Null for the rest. What is found here is what `day_reader` finds.
+    """
+    parts = pc.extract_regex(texts, pattern=f"^(?:{expression(format_, possible=True)})$")
+    names = {parts.type.field(place).name for place in range(parts.type.num_fields)}
+    part = {name: pc.struct_field(parts, name) for name in names}
+    year = (
+        part["year"]
+        if "year" in part
+        else pc.binary_join_element_wise("20", part["short_year"], "")
+    )
+    days = pc.binary_join_element_wise(year, _two(part["month"]), _two(part["day"]), "-")
+    days = pc.if_else(_is_possible(days), days, pa.scalar(None, pa.string()))
+    if not {"hour", "hour12"} & names:
+        return days
+    has_time = pc.not_equal(part["hour"], "") if "hour" in part else pa.scalar(value=True)
+    has_offset = pc.not_equal(part["offset"], "") if "offset" in part else pa.scalar(value=False)
+    if not is_of_store:
+        days = pc.if_else(
+            pc.and_(has_time, pc.invert(has_offset)), pa.scalar(None, pa.string()), days
+        )
+    if "offset" not in part or not pc.any(has_offset).as_py():
+        return days
+    if "hour" not in part:
+        return pc.if_else(has_offset, pa.scalar(None, pa.string()), days)
+    zoned = pc.and_(has_offset, days.is_valid()).fill_null(False)
+    moments = [days, _two(part["hour"]), part["minute"], part["offset"]]
+    in_zone = _in_zone([pc.filter(each, zoned) for each in moments], store_zone)
+    days = pc.if_else(has_offset, pa.scalar(None, pa.string()), days)
+    return pc.replace_with_mask(days, zoned, in_zone)
+
+
+def _two(digits: pa.Array) -> pa.Array:
+    return pc.ascii_lpad(digits, width=2, padding="0")
+
+
+def _is_possible(days: pa.Array) -> pa.Array:
+    """Whether the calendar has the days, each looked at once."""
+    encoded = days.dictionary_encode()
+    known = pa.array([_is_day(day) for day in encoded.dictionary.to_pylist()], pa.bool_())
+    return known.take(encoded.indices)
+
+
+def _is_day(day: str) -> bool:
     try:
-        moments = texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us", store_zone))
-        return moments.cast(pa.date32()).cast(pa.string())
+        datetime.date.fromisoformat(day)
+    except ValueError:
+        return False
+    return True
+
+
+def _in_zone(parts: Sequence[pa.Array], store_zone: str) -> pa.Array:
+    """The days in the store's zone of days, hours, minutes and offsets. Seconds decide no day."""
+    days, hours, minutes, offsets = parts
+    offsets = pc.replace_substring_regex(offsets, pattern="UTC|GMT", replacement="Z")
+    times = pc.binary_join_element_wise(hours, minutes, ":")
+    moments = pc.binary_join_element_wise(days, "T", times, offsets, "")
+    try:
+        local = moments.cast(pa.timestamp("s", "UTC")).cast(pa.timestamp("s", store_zone))
+        return local.cast(pa.date32()).cast(pa.string())
     except pa.ArrowInvalid:
-        return None
-
-
-# Forms that Arrow reads as the reader above does.
-_MOMENT = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-    r"(Z|[+-][0-9]{2}:[0-9]{2})$"
-)
+        # An offset of no zone, or no time zones where Arrow looks for them: not here.
+        return pa.nulls(len(days), pa.string())

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from vitrina.errors import ExportError
 from vitrina.exports.archive import Archive, Days, Kept, bearing, fingerprint
 from vitrina.exports.feed import Piece
 from vitrina.exports.files import BEING_WRITTEN, Listing, PassedOver, find
-from vitrina.exports.store_file import Source
+from vitrina.exports.store_file import Format, Source
 from vitrina.exports.unpacking import Unpacked, members
+from vitrina.settings import address_in
 from vitrina.store import Batch
 from vitrina.stores.lake import Document, Lake
 
@@ -68,31 +70,58 @@ def take_in(lake: Lake, batch: Batch, source: Source) -> "Intake":
 
     Raises:
         ExportError: there is nothing to read; or a file is named whose format nothing tells.
+        SettingsError: the variable with the address of the store's PostgreSQL is not set.
         CorruptFile: the archive cannot be read.
         StoreError: S3 refuses what was asked; `StoreUnavailable`: it does not answer.
     """
-    archive = Archive(lake.batches)
-    return Intake(archive, find(source), batch, source)
+    intake = Intake(batch)
+    if source.postgres is None:
+        intake.take_files(Archive(lake.batches), find(source), source)
+    else:
+        intake.take_table(source)
+    return intake
 
 
 class Intake:
     """What a batch is read from, and what became of it."""
 
-    def __init__(self, archive: Archive, listing: Listing, batch: Batch, source: Source) -> None:
-        self._archive = archive
+    def __init__(self, batch: Batch) -> None:
+        self.inputs: list[Input] = []
         self._batch = batch
-        self._nothing = listing.nothing
-        self._passed_over = [*listing.passed_over]
-        self._refused: list[ExportError] = []
-        self._refused_files: set[str] = set()
         self._rows: Counter[int] = Counter()
         self._unmapped: dict[int, dict[str, None]] = {}
+        self._archive: Archive | None = None
+        self._known: dict[str, Kept] = {}
+        self._read: list[Kept] = []
+        self._rest: list[Kept] = []
+        self._nothing: tuple[str, ...] = ()
+        self._passed_over: list[PassedOver] = []
+        self._refused: list[ExportError] = []
+        self._refused_files: set[str] = set()
+
+    def take_files(self, archive: Archive, listing: Listing, source: Source) -> None:
+        """Take what a listing has, and what bears on the batch of the archive."""
+        self._archive = archive
         self._known = archive.all()
-        present = self._present(listing)
-        self._read, self._rest = bearing((self._known | present).values(), batch, present.keys())
+        self._nothing = listing.nothing
+        self._passed_over += listing.passed_over
+        present = self._keep(archive, listing)
+        self._read, self._rest = bearing(
+            (self._known | present).values(), self._batch, present.keys()
+        )
         if not self._read:
             raise ExportError(self._nothing_to_read())
-        self.inputs = self._unpacked(source)
+        self._unpack(archive, source)
+
+    def take_table(self, source: Source) -> None:
+        """Take a table or a query as it is now. Its rows are not archived: the feed has them."""
+        from vitrina.exports.readers.table import read_table
+
+        assert source.postgres and source.postgres_dsn_variable  # noqa: S101, PT018 - see Source
+        dsn = address_in(source.postgres_dsn_variable)
+        name = source.postgres if len(source.postgres.split()) == 1 else "query"
+        pieces = partial(read_table, dsn, source.postgres, source)
+        self.inputs.append(Input(name, 1, self._day(datetime.datetime.now(datetime.UTC)), pieces))
 
     @property
     def seen(self) -> dict[int, datetime.date]:
@@ -131,8 +160,9 @@ class Intake:
         """
         if not self._refused:
             return
-        for sha256 in self._refused_files - {*self._known}:
-            self._archive.forget(sha256)
+        if self._archive:
+            for sha256 in self._refused_files - {*self._known}:
+                self._archive.forget(sha256)
         if len(self._refused) == 1:
             raise self._refused[0]
         said = "\n".join(f"  {error}" for error in self._refused)
@@ -155,7 +185,8 @@ class Intake:
             now = replace(kept, days={key: days})
             if now != self._known.get(kept.sha256):
                 changed.append(now)
-        self._archive.remember(changed)
+        if self._archive:
+            self._archive.remember(changed)
 
     def report(self, tallies: Mapping[int, Tally]) -> Document:
         """Each file's fate, for people."""
@@ -180,11 +211,11 @@ class Intake:
             "nothing_there": [*self._nothing],
         }
 
-    def _present(self, listing: Listing) -> dict[str, Kept]:
+    def _keep(self, archive: Archive, listing: Listing) -> dict[str, Kept]:
         """The files that the store has, each once."""
         now = datetime.datetime.now(datetime.UTC)
         sizes = {kept.size for kept in self._known.values()}
-        taken = self._archive.take(listing.files, sizes)
+        taken = archive.take(listing.files, sizes)
         present = {}
         for sha256, files in taken.items():
             names = [found.name for found in files]
@@ -204,29 +235,22 @@ class Intake:
         ]
         return present
 
-    def _unpacked(self, source: Source) -> list[Input]:
-        """What the files hold, in their order."""
-        zone = ZoneInfo(self._batch.store.time_zone)
-        inputs: list[Input] = []
+    def _unpack(self, archive: Archive, source: Source) -> None:
+        """Take what the files hold, in their order."""
         for kept in self._read:
-            opened = partial(self._archive.open, kept.sha256)
+            opened = partial(archive.open, kept.sha256)
             try:
                 held = members(kept.name, opened, source.format)
             except ExportError as error:
                 self._refuse(kept, error)
                 continue
             self._passed_over += held.passed_over
-            inputs += [
-                Input(
-                    file.name,
-                    number,
-                    kept.first_seen.astimezone(zone).date(),
-                    partial(_pieces, file, source),
-                    kept,
-                )
-                for number, file in enumerate(held.files, len(inputs) + 1)
-            ]
-        return inputs
+            for number, file in enumerate(held.files, len(self.inputs) + 1):
+                day, pieces = self._day(kept.first_seen), partial(_pieces, file, source)
+                self.inputs.append(Input(file.name, number, day, pieces, kept))
+
+    def _day(self, moment: datetime.datetime) -> datetime.date:
+        return moment.astimezone(ZoneInfo(self._batch.store.time_zone)).date()
 
     def _refuse(self, kept: Kept | None, error: ExportError) -> None:
         self._refused.append(error)
@@ -246,17 +270,23 @@ class Intake:
 
 def _pieces(file: Unpacked, source: Source) -> Iterator[Piece]:
     """Read a file by the reader of its format."""
-    from vitrina.exports.readers import csv, jsonl, parquet, xlsx
-
-    readers = {
-        "csv": csv.read,
-        "jsonl": jsonl.read,
-        "json": jsonl.read,
-        "parquet": parquet.read,
-        "xlsx": xlsx.read,
-    }
+    read = _reader(file.format)
     with file.open() as stream:
-        yield from readers[file.format](stream, file.name, source)
+        yield from read(stream, file.name, source)
+
+
+def _reader(format_: Format) -> Callable[[BinaryIO, str, Source], Iterator[Piece]]:
+    """The reader of a format; it alone loads what it reads by."""
+    match format_:
+        case "csv":
+            from vitrina.exports.readers.csv import read
+        case "jsonl" | "json":
+            from vitrina.exports.readers.jsonl import read
+        case "parquet":
+            from vitrina.exports.readers.parquet import read
+        case "xlsx":
+            from vitrina.exports.readers.xlsx import read
+    return read
 
 
 def _identity(kept: Kept) -> Document:

@@ -6,9 +6,8 @@ is wrong with it is left to validation. The work is Arrow's and NumPy's on whole
 plain Python for each distinct text that needs it (`cells.py`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +15,8 @@ import pyarrow.compute as pc
 
 from vitrina import contract, rules
 from vitrina.columns import Date, FreeText, Integer, Label, Numeric
-from vitrina.exports import days, numbers, orders, texts
-from vitrina.exports.cells import Cells, Mask, Notes, Read, Rows, read_each, strings
+from vitrina.exports import days, fates, numbers, orders, patterns, texts
+from vitrina.exports.cells import Cells, Notes, Read, Rows, as_mask, blank_as_null, read_each
 from vitrina.exports.feed import (
     FILE,
     FILE_NUMBER,
@@ -31,7 +30,8 @@ from vitrina.exports.feed import (
     feed_schema,
 )
 from vitrina.exports.money import currencies
-from vitrina.exports.store_file import Column, Day, Row, Source
+from vitrina.exports.source_columns import SourceColumns
+from vitrina.exports.store_file import Column, Day, source_of
 from vitrina.rules import RowRepair, RowRule
 from vitrina.store import Store
 
@@ -39,7 +39,7 @@ from vitrina.store import Store
 def mapped_schema(store: Store) -> pa.Schema:
     """The feed's columns, then those that `orders.complete` takes where it is needed."""
     feed = feed_schema(store.contract)
-    if store.source is None or not orders.needs_orders(store.source):
+    if not orders.needs_orders(source_of(store)):
         return feed
     return pa.schema([*feed, *orders.HELPERS])
 
@@ -54,20 +54,20 @@ def mapped(piece: Piece, store: Store, file: str, file_number: int) -> pa.Record
     cells = {name: rows.field(name) for name in store.contract.names}
     problems, repairs = Notes(), Notes()
     for name, each in cells.items():
-        problems.add_all(each.problems, lambda rule, name=name: _named(name, rule))
-        repairs.add_all(each.repairs, lambda repair, name=name: _named(name, repair))
+        problems.add_all(each.problems, partial(_named, name))
+        repairs.add_all(each.repairs, partial(_named, name))
     problems.add_all(rows.currency_problems())
     version = rows.version()
     problems.add_all(version.problems)
 
-    fate = rows.fate()
+    fate = fates.decide(rows, store.currency)
     helpers: dict[str, pa.Array] = {}
     if orders.needs_orders(rows.source):
         helpers = rows.helpers(fate)
     if not any(rule.in_order for rule in rows.source.rows):
-        _follow(fate, rows.source, cells)
+        fates.follow(fate, rows.source, cells)
     set_aside = fate.set_aside
-    silent = rows.unread | set_aside.is_valid().to_numpy(zero_copy_only=False)
+    silent = rows.unread | as_mask(set_aside.is_valid())
 
     columns: dict[str, pa.Array] = {
         **{name: each.texts for name, each in cells.items()},
@@ -85,37 +85,12 @@ def mapped(piece: Piece, store: Store, file: str, file_number: int) -> pa.Record
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
-@dataclass
-class _Fate:
-    """What the store's rules say of each row."""
-
-    rule: np.ndarray
-    """The number of the first rule that applies; -1 for none."""
-    below: np.ndarray
-    """The number of the first rule that applies to the lines below as well; -1 for none."""
-    set_aside: pa.Array
-    """string: why it is no sale; null for a sale."""
-
-
-class _Rows:
+class _Rows(SourceColumns):
     """A piece's columns, read as the store's file says."""
 
     def __init__(self, piece: Piece, store: Store, file: str) -> None:
-        assert store.source is not None
-        self.piece, self.store, self.file = piece, store, file
-        self.source: Source = store.source
-        self.count = len(piece.lines)
-        self.nulls = pa.nulls(self.count, pa.string())
-        self._texts: dict[str, pa.Array] = {}
-
-    @cached_property
-    def unread(self) -> Mask:
-        """The rows whose fate the reader has decided."""
-        mask = np.zeros(self.count, np.bool_)
-        for decided in (self.piece.problems, self.piece.set_aside):
-            if decided is not None:
-                mask |= decided.is_valid().to_numpy(zero_copy_only=False)
-        return mask
+        super().__init__(piece, source_of(store))
+        self.store, self.file = store, file
 
     def field(self, name: str) -> Cells:
         """A field of the contract; null where it has no origin."""
@@ -127,7 +102,7 @@ class _Rows:
             _trim(cells)
         if column.place == "file":
             has_origin = bool(column.names) or column.constant is not None
-            before = _blank_as_null(cells.texts) if has_origin else self.file
+            before = blank_as_null(cells.texts) if has_origin else self.file
             lines = self.piece.lines.cast(pa.string())
             cells.texts = pc.binary_join_element_wise(before, lines, column.separator)
         return cells
@@ -135,7 +110,7 @@ class _Rows:
     def currency_problems(self) -> Notes:
         cells = Cells(self.nulls)
         if self.source.currency is not None:
-            cells = Cells(self._text(self.source.currency.column))
+            cells = Cells(self.text(self.source.currency.column))
             read_each(cells, self._read_currency)
         return cells.problems
 
@@ -143,8 +118,8 @@ class _Rows:
         versions = self.source.versions
         if versions is None:
             return Cells(self.nulls)
-        cells = Cells(self._text(versions.column))
-        texts_, typed = self._split(versions.column)
+        cells = Cells(self.text(versions.column))
+        texts_, typed = self.split(versions.column)
         for rows, is_typed in ((texts_, False), (typed, True)):
             zone, marks = self.store.time_zone, self.source.numbers
             read_each(
@@ -152,34 +127,7 @@ class _Rows:
             )
         return cells
 
-    def fate(self) -> _Fate:
-        first = np.full(self.count, -1, np.int32)
-        below = np.full(self.count, -1, np.int32)
-        for number, rule in enumerate(self.source.rows):
-            applies = self._applies(rule) & ~self.unread
-            first[(first < 0) & applies] = number
-            if rule.in_order:
-                below[(below < 0) & applies] = number
-        set_aside = self.nulls if self.piece.set_aside is None else strings(self.piece.set_aside)
-        if not any(rule.in_order for rule in self.source.rows):
-            set_aside = pc.coalesce(set_aside, self.reasons(first))
-        return _Fate(first, below, set_aside)
-
-    def reasons(self, rule_of: np.ndarray) -> pa.Array:
-        """string: why each row is set aside by its rule; null where it is not."""
-        why = self.nulls
-        for number, rule in enumerate(self.source.rows):
-            mask = rule_of == number
-            if rule.fate != "set aside" or not mask.any():
-                continue
-            value = pa.scalar(rule.why)
-            if not rule.why:
-                found = _blank_as_null(pc.utf8_trim_whitespace(self._text(rule.column)))
-                value = pc.coalesce(found, pa.scalar(f"no {rule.column}"))
-            why = pc.if_else(pa.array(mask), value, why)
-        return why
-
-    def helpers(self, fate: _Fate) -> dict[str, pa.Array]:
+    def helpers(self, fate: fates.Fate) -> dict[str, pa.Array]:
         """What `orders.complete` takes: see `orders.HELPERS`."""
         source = self.source
         separator = source.fields.sale_id.separator
@@ -192,39 +140,13 @@ class _Rows:
         return {
             orders.ORDER: self._key(source.order, separator),
             orders.RULE: pa.array(fate.rule),
-            orders.WHY: self.reasons(fate.rule),
+            orders.WHY: fates.reasons(fate.rule, self),
             orders.BELOW: pa.array(fate.below),
-            orders.BELOW_WHY: self.reasons(fate.below),
+            orders.BELOW_WHY: fates.reasons(fate.below, self),
             orders.REFUND: refund,
             orders.REFUND_PROBLEM: refund_problem,
             orders.PARTS: self._key(source.add_up.by if source.add_up else (), "\x1f"),
         }
-
-    def _text(self, name: str) -> pa.Array:
-        """A column of the source; null where its text means that there is no value."""
-        if name not in self._texts:
-            found = strings(self.piece.columns[name])
-            if self.source.missing:
-                missing = pa.array(self.source.missing, pa.string())
-                is_missing = pc.is_in(pc.utf8_trim_whitespace(found), missing)
-                found = pc.if_else(is_missing, pa.scalar(None, pa.string()), found)
-            self._texts[name] = found
-        return self._texts[name]
-
-    def _split(self, *names: str) -> tuple[Rows | None, Rows | None]:
-        """The rows in which these columns are text, and those in which all are typed.
-
-        None stands for all rows.
-        """
-        none = np.empty(0, np.int64)
-        if not names or any(name not in self.piece.typed for name in names):
-            return None, none
-        typed = np.ones(self.count, np.bool_)
-        for name in names:
-            typed &= self.piece.typed[name].fill_null(False).to_numpy(zero_copy_only=False)
-        if typed.all():
-            return none, None
-        return (None, none) if not typed.any() else (np.flatnonzero(~typed), np.flatnonzero(typed))
 
     def _origin(self, name: str, column: Column) -> Cells:
         if column.multiply is not None or column.minus is not None:
@@ -236,7 +158,7 @@ class _Rows:
         if column.columns:
             return self._joined(name, column)
         if column.column is not None:
-            return self._read(name, self._text(column.column), *self._split(column.column))
+            return self._read(name, self.text(column.column), *self.split(column.column))
         return Cells(self.nulls)
 
     def _read(
@@ -280,7 +202,10 @@ class _Rows:
             reader = numbers.number_reader(
                 marks, decimals=decimals, money=money, currency=self.store.currency
             )
-            read_each(cells, reader, as_text)
+            if as_text is None:
+                numbers.read_numbers(cells, marks, reader, decimals)
+            else:
+                read_each(cells, reader, as_text)
         # Zeros at the end of a typed number are no surplus, so that its point is looked at.
         if _any_rows(as_typed) and numbers.may_be_odd(cells.texts, numbers.CANONICAL, decimals=0):
             read_each(cells, numbers.typed_reader(decimals, round_=marks.round), as_typed)
@@ -289,25 +214,20 @@ class _Rows:
         self, cells: Cells, column: Column, as_text: Rows | None, as_typed: Rows | None
     ) -> None:
         zone = self.store.time_zone
-        format_ = getattr(column, "format", days.ISO)
+        format_ = getattr(column, "format", patterns.ISO)
         named = (column.zone if isinstance(column, Day) else None) or zone
         for rows, typed in ((as_text, False), (as_typed, True)):
-            reader = days.day_reader(format_, named, zone, typed=typed)
             if rows is None:
-                written = days.ISO if typed and format_ != days.UNIX else format_
-                days.read_days(cells, reader, written, zone)
+                days.read_days(cells, format_, named, zone, typed=typed)
             else:
-                read_each(cells, reader, rows)
+                read_each(cells, days.day_reader(format_, named, zone, typed=typed), rows)
 
     def _first(self, name: str, column: Column) -> Cells:
         """The first of some columns that has a value."""
         found, typed = self.nulls, np.zeros(self.count, np.bool_)
         for each in column.columns:
-            candidate = _blank_as_null(self._text(each))
-            taken = pc.and_(found.is_null(), candidate.is_valid()).to_numpy(zero_copy_only=False)
-            if each in self.piece.typed:
-                flags = self.piece.typed[each].fill_null(False).to_numpy(zero_copy_only=False)
-                typed |= taken & flags
+            candidate = blank_as_null(self.text(each))
+            typed |= as_mask(pc.and_(found.is_null(), candidate.is_valid())) & self.typed(each)
             found = pc.coalesce(found, candidate)
         return self._read(name, found, np.flatnonzero(~typed), np.flatnonzero(typed))
 
@@ -315,7 +235,7 @@ class _Rows:
         """Some columns, joined; missing where one of them is."""
         if isinstance(self.store.contract[name].type, FreeText):
             parts = [
-                self._read(name, self._text(each), *self._split(each)) for each in column.columns
+                self._read(name, self.text(each), *self.split(each)) for each in column.columns
             ]
             whole = Cells(self.nulls)
             for part in parts:
@@ -324,8 +244,8 @@ class _Rows:
                 whole.repairs.add_all(part.repairs)
             whole.texts = _join([part.texts for part in parts], column.separator)
             return whole
-        found = [pc.utf8_trim_whitespace(self._text(each)) for each in column.columns]
-        return self._read(name, _join(found, column.separator), *self._split(*column.columns))
+        found = [pc.utf8_trim_whitespace(self.text(each)) for each in column.columns]
+        return self._read(name, _join(found, column.separator), *self.split(*column.columns))
 
     def _computed(self, name: str, column: Column) -> Cells:
         """A product, less what is to be subtracted; exact, and missing where a part is."""
@@ -357,9 +277,9 @@ class _Rows:
 
     def _number(self, name: str, field_: str) -> Cells:
         """A column of numbers from which a field is computed, with all their decimals."""
-        cells = Cells(self._text(name))
+        cells = Cells(self.text(name))
         money = _is_money(field_)
-        self._read_numbers(cells, None, *self._split(name), money=money)
+        self._read_numbers(cells, None, *self.split(name), money=money)
         numbers.refuse_others(cells)
         if isinstance(self.store.contract[field_].type, Integer):
             cells.problems = cells.problems.renamed(
@@ -371,43 +291,7 @@ class _Rows:
         """The values of some columns as one text; null where one is missing."""
         if not names:
             return self.nulls
-        return _join([pc.utf8_trim_whitespace(self._text(name)) for name in names], separator)
-
-    def _applies(self, rule: Row) -> Mask:
-        found = pc.utf8_trim_whitespace(self._text(rule.column))
-        if rule.is_blank is not None:
-            blank = pc.equal(found, "").fill_null(True)
-            applies = blank.to_numpy(zero_copy_only=False) == rule.is_blank
-        elif rule.starts_with:
-            applies = np.zeros(self.count, np.bool_)
-            for start in rule.starts_with:
-                starts = pc.starts_with(found, start).fill_null(False)
-                applies |= starts.to_numpy(zero_copy_only=False)
-        else:
-            applies = self._equals(rule, found)
-        return ~applies if rule.negate else applies
-
-    def _equals(self, rule: Row, found: pa.Array) -> Mask:
-        """Whether a value is one of the rule's texts, or a number equal to one of them."""
-        wanted = set(rule.equals)
-        values = {number for each in rule.equals if (number := numbers.value(each)) is not None}
-        encoded = found.dictionary_encode()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        distinct = encoded.dictionary.to_pylist()
-        applies = np.array([texts.cleaned(each)[0] in wanted for each in distinct] + [False])[codes]
-        if not values:
-            return applies
-        for rows, marks in zip(
-            self._split(rule.column), (self.source.numbers, numbers.CANONICAL), strict=True
-        ):
-            reader = numbers.number_reader(
-                marks, decimals=None, money=True, currency=self.store.currency
-            )
-            equal = np.array(
-                [numbers.value(reader(each).text or "") in values for each in distinct] + [False]
-            )[codes]
-            applies = applies | (equal if rows is None else equal & _mask(rows, self.count))
-        return applies
+        return _join([pc.utf8_trim_whitespace(self.text(name)) for name in names], separator)
 
     def _read_currency(self, text: str) -> Read:
         bare, _ = texts.cleaned(text)
@@ -428,30 +312,6 @@ def _named(field_: str, what: str) -> str:
     return str(what) if isinstance(what, RowRule | RowRepair) else f"{field_}_{what}"
 
 
-def _follow(fate: _Fate, source: Source, cells: Mapping[str, Cells]) -> None:
-    """Give quantity and amount the sign or the value that a row's rule says."""
-    for number, rule in enumerate(source.rows):
-        mask = fate.rule == number
-        if not mask.any():
-            continue
-        quantity = cells["quantity"]
-        if rule.quantity is not None:
-            quantity.texts = pc.if_else(pa.array(mask), f"{rule.quantity:f}", quantity.texts)
-            quantity.problems.forget(mask)
-            quantity.repairs.forget(mask)
-        if rule.fate == "return":
-            _negate(quantity, mask)
-            _negate(cells["sale_amount"], mask)
-
-
-def _negate(cells: Cells, mask: Mask) -> None:
-    """Put a minus before the numbers of these rows that are above 0."""
-    above = pc.match_substring_regex(cells.texts, orders.ABOVE_ZERO).fill_null(False)
-    right = pa.array(mask & ~cells.problems.mask(len(mask)))
-    negative = pc.binary_join_element_wise("-", cells.texts, "")
-    cells.texts = pc.if_else(pc.and_(above, right), negative, cells.texts)
-
-
 def _trim(cells: Cells) -> None:
     """Cut white space off, which validation would do, where a text is to be part of another."""
     trimmed = pc.utf8_trim_whitespace(cells.texts)
@@ -461,20 +321,9 @@ def _trim(cells: Cells) -> None:
         cells.texts = trimmed
 
 
-def _blank_as_null(found: pa.Array) -> pa.Array:
-    blank = pc.equal(pc.utf8_trim_whitespace(found), "")
-    return pc.if_else(blank, pa.scalar(None, pa.string()), found)
-
-
 def _join(parts: Sequence[pa.Array], separator: str) -> pa.Array:
     """Texts joined row by row; null where one is missing."""
-    return pc.binary_join_element_wise(*map(_blank_as_null, parts), separator)
-
-
-def _mask(rows: Rows, count: int) -> Mask:
-    mask = np.zeros(count, np.bool_)
-    mask[rows] = True
-    return mask
+    return pc.binary_join_element_wise(*map(blank_as_null, parts), separator)
 
 
 def _any_rows(rows: Rows | None) -> bool:

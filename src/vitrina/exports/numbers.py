@@ -42,22 +42,16 @@ def number_reader(
         if not bare:
             return Read(bare)
         found = pattern.fullmatch(_without_parentheses(bare))
-        if found is None:
+        minuses = [bare.startswith("("), *(found[each] for each in _MINUSES)] if found else []
+        if found is None or sum(map(bool, minuses)) > 1:
             return Read(text, no_number)
-        signs = [found[name] for name in ("before", "between", "after", "last") if found[name]]
-        is_negative = bool(signs) or bare.startswith("(")
-        if len(signs) + bare.startswith("(") > 1:
-            return Read(text, no_number)
-        beside = [found[name] for name in ("left", "right") if found[name]]
-        if beside:
-            known = currencies(beside[0])
-            if len(beside) > 1 or not money or not known:
-                return Read(text, no_number)
+        mark, *others = [found[side] for side in ("left", "right") if found[side]] or [""]
+        if mark:
+            known = currencies(mark) if money and not others else frozenset()
             if currency not in known:
-                return Read(text, RowRule.currency_other)
+                return Read(text, RowRule.currency_other if known else no_number)
             repairs = (*repairs, RowRepair.currency_sign)
-        whole = re.sub(r"[^0-9]", "", found["whole"])
-        number = f"{'-' if is_negative else ''}{whole}"
+        number = "-" * any(minuses) + re.sub(r"[^0-9]", "", found["whole"])
         if found["decimals"]:
             number += f".{found['decimals']}"
         kept = _kept(number, decimals, round_=marks.round)
@@ -98,6 +92,25 @@ def may_be_odd(texts: pa.Array, marks: Numbers, *, decimals: int | None) -> bool
     return bool((not is_plain or decimals == 0) and (data == ord(".")).any())
 
 
+def read_numbers(cells: Cells, marks: Numbers, reader: Reader, decimals: int | None) -> None:
+    """Read a column of numbers that are text: those of the declared form in columns, others each.
+
+    `reader` is that of the same marks and decimals.
+    """
+    regular = pc.match_substring_regex(cells.texts, _regular(marks, decimals)).fill_null(True)
+    rest = np.flatnonzero(~regular.to_numpy(zero_copy_only=False))
+    found = Cells(cells.texts)
+    read_each(found, reader, rest)
+    plain = cells.texts
+    if marks.thousands:
+        plain = pc.replace_substring_regex(plain, _THOUSANDS[marks.thousands], "")
+    if marks.decimal != ".":
+        plain = pc.replace_substring(plain, marks.decimal, ".")
+    cells.texts = plain if not len(rest) else pc.if_else(regular, plain, found.texts)
+    cells.problems.add_all(found.problems)
+    cells.repairs.add_all(found.repairs)
+
+
 def product(left: Cells, right: Cells) -> pa.Array:
     """The exact products of numbers; null where one is missing or has a problem."""
     return _computed(left, right, pc.multiply, _EXACT.multiply)
@@ -116,6 +129,17 @@ _BESIDE = (
     r"[^\W\d_][^\W\d_]*\.?|[^\W\d_]{0,2}[^\w\s.,'\u2019()+\-\u2212#%\"/\\*:;=<>|&^~`@!?_\x00-\x1f]"
 )
 _MINUS = "[-\u2212]"
+_MINUSES = ("before", "between", "after", "last")
+
+
+@functools.lru_cache(maxsize=256)
+def _regular(marks: Numbers, decimals: int | None) -> str:
+    """The numbers of a form, in the words of RE2, that need no more than other marks."""
+    mark = _THOUSANDS[marks.thousands]
+    groups = rf"[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+|" if mark else ""
+    kept = f"{{1,{decimals}}}" if decimals and marks.round else "+"
+    after = "" if decimals == 0 else rf"(?:\{marks.decimal}[0-9]{kept})?"
+    return rf"^-?(?:{groups}[0-9]+){after}$"
 
 
 def _pattern(marks: Numbers) -> re.Pattern[str]:
@@ -141,7 +165,7 @@ def _no_number(decimals: int | None) -> Rule:
 
 
 def _is_zero(decimals: str | None) -> bool:
-    return bool(decimals) and not decimals.strip("0")
+    return decimals is not None and decimals != "" and not decimals.strip("0")
 
 
 def _kept(number: str, decimals: int | None, *, round_: bool) -> str | None:
@@ -164,11 +188,14 @@ def _without_end_zeros(number: str, decimals: int | None) -> str:
     return f"{whole}.{kept}"
 
 
-@functools.lru_cache(_CACHED)
+def _shortest(number: Decimal) -> str:
+    """A number without zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _read_shortest(number: str) -> Read:
-    """A number of Arrow, which may have an exponent, without zeros at its end."""
-    text = f"{Decimal(number):f}"
-    return Read(text.rstrip("0").rstrip(".") if "." in text else text)
+    return Read(_shortest(Decimal(number)))
 
 
 def _computed(
@@ -187,8 +214,15 @@ def _computed(
         ]
         return pa.array(found, pa.string())
     cells = Cells(exact.cast(pa.string()))
-    read_each(cells, _read_shortest)
-    return cells.texts
+    # Arrow writes numbers near 0 of many decimals with an exponent.
+    odd = pc.match_substring(cells.texts, "E").fill_null(False)
+    if pc.any(odd).as_py():
+        read_each(cells, _read_shortest, np.flatnonzero(odd))
+    if exact.type.scale == 0:
+        return cells.texts
+    has_point = pc.match_substring(cells.texts, ".")
+    cut = pc.ascii_rtrim(pc.ascii_rtrim(cells.texts, "0"), ".")
+    return pc.if_else(has_point, cut, cells.texts)
 
 
 def _values(cells: Cells) -> pa.Array:
@@ -219,7 +253,7 @@ def _one(
         return None
     if not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
         return None
-    return _read_shortest(str(of_numbers(Decimal(left), Decimal(right)))).text
+    return _shortest(of_numbers(Decimal(left), Decimal(right)))
 
 
 def refuse_others(cells: Cells) -> None:

@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from vitrina import rules
-from vitrina.columns import Numeric
 from vitrina.exports.feed import (
     FILE,
     FILE_NUMBER,
@@ -23,7 +22,7 @@ from vitrina.exports.feed import (
     SET_ASIDE,
     feed_schema,
 )
-from vitrina.exports.store_file import Source
+from vitrina.exports.store_file import Source, source_of
 from vitrina.rules import RULES, RowRule
 from vitrina.store import Store
 
@@ -68,8 +67,7 @@ def complete(rows: DataFrame, store: Store) -> DataFrame:
     made of an order's refund) and `rows_added` (int: rows that were added up into it, and are
     no longer there). Rows in = rows here - refunds + rows added.
     """
-    source = store.source
-    assert source is not None
+    source = source_of(store)
     found = rows.withColumn(IS_REFUND, F.lit(False)).withColumn(ROWS_ADDED, F.lit(0))
     mapped = source.mapped.items()
     carried = [name for name, column in mapped if column.carried_down]
@@ -288,7 +286,5 @@ def _without(reasons: Sequence[str]) -> Column:
 
 def _told(total: Column, store: Store) -> Column:
     """A sum as text, with the decimals that the field keeps unless it has more."""
-    type_ = store.contract["sale_amount"].type
-    assert isinstance(type_, Numeric)
-    kept = total.cast(f"decimal(38,{type_.scale})")
+    kept = total.cast(f"decimal(38,{source_of(store).fields.sale_amount.decimals})")
     return F.when(kept == total, kept.cast("string")).otherwise(total.cast("string"))

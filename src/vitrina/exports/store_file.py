@@ -23,7 +23,7 @@ from vitrina import contract
 from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.contract import ORDER_ID, Contract
 from vitrina.errors import SettingsError
-from vitrina.exports.patterns import ISO, UNIX, date_pattern, has_times
+from vitrina.exports import patterns
 from vitrina.store import Store
 
 Name = Annotated[str, Field(min_length=1)]
@@ -464,7 +464,7 @@ class StoreFile(_Table):
 
     @model_validator(mode="after")
     def _knows_its_zone(self) -> Self:
-        timed = [name for name, format_ in self._formats() if has_times(format_)]
+        timed = [name for name, format_ in self._formats() if _has_times(format_)]
         if timed and "time_zone" not in self.model_fields_set:
             raise ValueError(f"time_zone is missing: {timed[0]} has times, whose day it decides")
         return self
@@ -495,6 +495,18 @@ class StoreFile(_Table):
 
 
 _TABLE_OR_QUERY = re.compile(r"(?i)\s*SELECT\b|[^\W\d]\w*(\.[^\W\d]\w*)?$")
+
+
+def source_of(store: Store) -> Source:
+    """Where a store's own sales come from.
+
+    Raises:
+        SettingsError: its sales are generated.
+    """
+    if store.source is None:
+        raise SettingsError(f"{store.name} has no files of its own: its sales are generated")
+    return store.source
+
 
 _ORDER = (
     "sale_id",
@@ -700,9 +712,17 @@ def _is_title(key: str, value: Any) -> bool:
 
 
 def _dates(format_: str) -> str:
-    if format_ not in {ISO, UNIX}:
-        date_pattern(format_)
+    if format_ not in {patterns.ISO, patterns.UNIX}:
+        patterns.expression(format_)
     return format_
+
+
+def _has_times(format_: str) -> bool:
+    """Whether every text of a format is a time; those of `iso` may be dates as well."""
+    if format_ in {patterns.ISO, patterns.UNIX}:
+        return format_ == patterns.UNIX
+    groups = re.compile(patterns.expression(format_)).groupindex
+    return bool({"hour", "hour12"} & groups.keys())
 
 
 def _told(error: ValidationError) -> str:

@@ -34,7 +34,7 @@ def cleaned(text: str) -> tuple[str, tuple[str, ...]]:
     White space and invisible characters at the ends are cut off; then a guard, by which people
     keep a spreadsheet from reading a text as a number; letters are composed (NFC).
     """
-    if text.isascii() and text.isalnum():
+    if text.isascii() and text.isprintable() and text[:1] not in _FIRST and text[-1:] != " ":
         return text, ()
     core = text.strip(SPACES + INVISIBLE)
     repairs: list[str] = []
@@ -88,29 +88,25 @@ def region_reader(
     allowed: tuple[str, ...], synonyms: tuple[tuple[str, str], ...], other: str | None
 ) -> Reader:
     """Reads a region: one of the allowed or what else means it, whatever the case."""
-    listed = {_folded(each): each for each in allowed}
+    # With a name for the rest, what is not named is of the rest.
+    named = allowed or (tuple(region for _, region in synonyms) if other is not None else ())
+    listed = {_folded(each): each for each in named}
     meant = {_folded(each): region for each, region in synonyms}
 
     def read(text: str) -> Read:
         found, repairs = cleaned(text)
-        if not found:
-            return Read(found)
         if has_control(found) or _ERROR_VALUE.fullmatch(found):
             return Read(text, Rule.unknown)
-        visible = found.translate(_WITHOUT_HIDDEN) if allowed else found
+        if not (found and named):
+            return Read(meant.get(_folded(found), found), None, repairs)
+        visible = found.translate(_WITHOUT_HIDDEN)
         if visible != found and Repair.invisible not in repairs:
             repairs = (*repairs, Repair.invisible)
         folded = _folded(visible)
-        if folded in listed:
-            region = listed[folded]
-            return Read(region, None, repairs if region == visible else (*repairs, Repair.case))
-        if folded in meant:
-            return Read(meant[folded], None, repairs)
-        if other is not None:
-            return Read(other, None, repairs)
-        if allowed:
-            return Read(text, Rule.unknown)
-        return Read(found, None, repairs)
+        if folded in listed and listed[folded] != visible:
+            repairs = (*repairs, Repair.case)
+        region = listed.get(folded, meant.get(folded, other))
+        return Read(text, Rule.unknown) if region is None else Read(region, None, repairs)
 
     return functools.lru_cache(1 << 16)(read)
 
@@ -129,6 +125,7 @@ def read_odd(cells: Cells, reader: Reader, rows: Rows | None) -> None:
     read_each(cells, reader, odd if rows is None else np.intersect1d(odd, rows))
 
 
+_FIRST = frozenset(" '=")
 _DECIMAL_ZERO = re.compile(r"(-?[0-9]+)\.0+")
 _GUARDED = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)
 _APOSTROPHE = re.compile(r"'([-+=@0-9][^']*)", re.DOTALL)
@@ -158,15 +155,15 @@ _ODD = (
 def _may_be_odd(data: Bytes) -> bool:
     if not len(data):
         return False
-    lowest, highest = data.min(), data.max()
-    if lowest < 0x20 or any((data == mark).any() for mark in b"='#+\x7f"):
+    if data.min() < 0x20 or _has_any(data, b"='#+\x7f"):
         return True
-    if (data == ord("-")).any() and any((data == mark).any() for mark in b"Ee"):
-        if any((data == mark).any() for mark in b".,"):
-            return True
-    if highest < 0x80:
-        return False
-    return bool(data.tobytes().translate(None, _EVEN))
+    if _has_any(data, b"-") and _has_any(data, b"Ee") and _has_any(data, b".,"):
+        return True
+    return bool(data.max() >= 0x80 and data.tobytes().translate(None, _EVEN))
+
+
+def _has_any(data: Bytes, marks: bytes) -> bool:
+    return any(bool((data == mark).any()) for mark in marks)
 
 
 # The bytes of ASCII, and of Latin and Cyrillic letters that are whole and seen.

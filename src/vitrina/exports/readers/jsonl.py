@@ -244,9 +244,7 @@ def _elements(texts: _Texts, decoder: _Decoder) -> Iterator[list[_Row]]:
         mark = window.peek()
         if mark not in (",", "]"):
             raise window.error(
-                "the array does not end; the file is cut off"
-                if not mark
-                else f"{mark!r} stands where a comma or the array's end should"
+                _CUT_OFF if not mark else f"{mark!r} stands where a comma or the array's end should"
             )
         is_more = mark == ","
         if is_more:
@@ -258,6 +256,7 @@ def _elements(texts: _Texts, decoder: _Decoder) -> Iterator[list[_Row]]:
     yield rows
 
 
+_CUT_OFF = "the array does not end; the file is cut off"
 _SPACES = re.compile(r"[ \t\n\r]*")
 _LONGEST_MARK = 16
 """More characters than a literal, a number's sign or an escape has, which a block may cut."""
@@ -305,7 +304,9 @@ class _Window:
                 is_cut = error.pos > len(self._text) - _LONGEST_MARK or "Unterminated" in error.msg
                 if is_cut and self._more():
                     continue
-                if is_cut and self._at < len(self._text):
+                if self._at == len(self._text):
+                    raise self.error(_CUT_OFF) from None
+                if is_cut:
                     self.is_at_end = True
                     return _Row(self._line, _BROKEN, self._text[self._at :].rstrip())
                 self.advance(error.pos - self._at)
