@@ -246,7 +246,7 @@ class Intake:
                 continue
             self._passed_over += held.passed_over
             for number, file in enumerate(held.files, len(self.inputs) + 1):
-                day, pieces = self._day(kept.first_seen), partial(_pieces, file, source)
+                day, pieces = self._day(kept.first_seen), partial(read_file, file, source)
                 self.inputs.append(Input(file.name, number, day, pieces, kept))
 
     def _day(self, moment: datetime.datetime) -> datetime.date:
@@ -268,7 +268,7 @@ class Intake:
         return f"store {self._batch.store.name}: no file to read: {'; '.join(said)}"
 
 
-def _pieces(file: Unpacked, source: Source) -> Iterator[Piece]:
+def read_file(file: Unpacked, source: Source) -> Iterator[Piece]:
     """Read a file by the reader of its format."""
     read = _reader(file.format)
     with file.open() as stream:

@@ -74,11 +74,11 @@ def rejects(lake: Lake, batch: Batch, reason: str | None = None) -> Iterator[Rej
     source = batch.store.source
     if source is None:
         return _of_reason(_generated(lake, batch), reason, lake)
-    return _of_reason(_of_files(lake, batch, source, reason), reason, lake)
+    return _of_reason(_of_files(lake, batch, source), reason, lake)
 
 
 def write_mendable(found: Iterable[Reject], source: Source | None, file: Path) -> list[Path]:
-    """Write rows in the store's own dialect, so that they can be mended and dropped into its folder.
+    """Write rows in the store's own dialect, to be mended and put where the store's files are.
 
     Rows from under different headers go to files of their own: `mend.csv`, `mend-2.csv`. Returns
     the files.
@@ -152,7 +152,7 @@ def _generated(lake: Lake, batch: Batch) -> Iterator[Reject]:
             yield Reject(None, None, (CONFLICTING_DUPLICATE,), values)
 
 
-def _of_files(lake: Lake, batch: Batch, source: Source, reason: str | None) -> Iterator[Reject]:
+def _of_files(lake: Lake, batch: Batch, source: Source) -> Iterator[Reject]:
     """Rows of a store's files, file by file."""
     dataset = _rejected(lake)
     places = _places(lake, dataset)
@@ -229,11 +229,8 @@ def _rejected(lake: Lake) -> Dataset:
     Raises:
         BatchError: validate has not judged this batch.
     """
-    document = lake.read_document("validate", "rejects.json")
-    if document is None:
-        # Says what to run.
-        return lake.dataset("validate", "rejects")
-    return lake.described(document)
+    # The second says what to run.
+    return lake.documented("validate", "rejects.json") or lake.dataset("validate", "rejects")
 
 
 def _rows(lake: Lake, dataset: Dataset) -> Iterator[dict[str, Any]]:
@@ -339,19 +336,21 @@ def _records(
 
 
 def _record(text: bytes, start: int, dialect: Dialect | None) -> str:
-    """The row that begins there. Few have more than a screen, and none is looked through twice."""
-    for size in (_FEW, _LONGEST):
-        part = text[start : start + size].decode(errors="ignore")
-        if dialect is None:
-            end = _line_end(part)
-        else:
-            end = dialect.record_until(part, 0)
-            if dialect.quote and part.count(dialect.quote, 0, end) % 2:
-                # The other quote may be further down.
-                continue
-        if end < len(part):
-            break
+    """The row that begins there. Few are long, so not all of the text is looked through."""
+    part = text[start : start + _FEW].decode(errors="ignore")
+    end = _end(part, dialect)
+    # A quote more than pairs: the other may be further down.
+    if end == len(part) or (dialect and dialect.quote and part.count(dialect.quote, 0, end) % 2):
+        part = text[start : start + _LONGEST].decode(errors="ignore")
+        end = _end(part, dialect)
     return part[:end]
+
+
+def _end(text: str, dialect: Dialect | None) -> int:
+    """Where the first row of a text ends."""
+    if dialect is not None:
+        return dialect.record_until(text, 0)
+    return min((at for at in (text.find("\n"), text.find("\r")) if at >= 0), default=len(text))
 
 
 def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -364,19 +363,14 @@ def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     yield held or b"", True
 
 
-def _line_end(text: str) -> int:
-    return min((at for at in (text.find("\n"), text.find("\r")) if at >= 0), default=len(text))
-
-
 def _line(names: Sequence[str], dialect: Dialect) -> str:
     """A header as the dialect writes it."""
     line = io.StringIO()
-    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
     csv.writer(
         line,
         delimiter=dialect.delimiter,
         quotechar=dialect.quote or None,
-        quoting=quoting,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
         lineterminator="",
     ).writerow(names)
     return line.getvalue()

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pyarrow as pa
 from pyarrow import fs
@@ -72,6 +72,17 @@ class Dataset:
     format: Format
     schema: str
     files: tuple[File, ...]
+
+    def document(self) -> Document:
+        """The dataset as JSON has it."""
+        files = [vars(file) for file in self.files]
+        return {"format": self.format, "schema": self.schema, "files": files}
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Read what `document` gave."""
+        files = tuple(File(**file) for file in document["files"])
+        return cls(document["format"], document["schema"], files)
 
 
 @dataclass
@@ -174,12 +185,7 @@ class Lake:
                 "seconds": round(time.perf_counter() - clock, 2),
                 "counts": outcome.counts,
                 "datasets": {
-                    dataset: {
-                        "format": left.format,
-                        "schema": left.schema,
-                        "files": [vars(file) for file in left.files],
-                    }
-                    for dataset, left in outcome.datasets.items()
+                    dataset: left.document() for dataset, left in outcome.datasets.items()
                 },
             }
             self.document(name, "step.json", result)
@@ -297,9 +303,20 @@ class Lake:
             BatchError: the step has not ended for this batch.
             CorruptFile: a file is missing or is not the one that was written.
         """
-        left = self.result(step)["datasets"][name]
-        files = tuple(File(**file) for file in left["files"])
-        dataset = Dataset(left["format"], left["schema"], files)
+        return self._checked(step, Dataset.from_document(self.result(step)["datasets"][name]))
+
+    def documented(self, step: str, name: str) -> Dataset | None:
+        """A dataset that the step has described in a document, whether or not it has ended.
+
+        Raises:
+            CorruptFile: a file is missing or is not the one that was written.
+        """
+        document = self.read_document(step, name)
+        if document is None:
+            return None
+        return self._checked(step, Dataset.from_document(document))
+
+    def _checked(self, step: str, dataset: Dataset) -> Dataset:
         with self._failures(), ThreadPoolExecutor() as pool:
             for file, found in zip(
                 dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
