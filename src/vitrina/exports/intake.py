@@ -279,14 +279,21 @@ def _reader(format_: Format) -> Callable[[BinaryIO, str, Source], Iterator[Piece
     """The reader of a format; it alone loads what it reads by."""
     match format_:
         case "csv":
-            from vitrina.exports.readers.csv import read
+            from vitrina.exports.readers import csv
+
+            return csv.read
         case "jsonl" | "json":
-            from vitrina.exports.readers.jsonl import read
+            from vitrina.exports.readers import jsonl
+
+            return jsonl.read
         case "parquet":
-            from vitrina.exports.readers.parquet import read
+            from vitrina.exports.readers import parquet
+
+            return parquet.read
         case "xlsx":
-            from vitrina.exports.readers.xlsx import read
-    return read
+            from vitrina.exports.readers import xlsx
+
+            return xlsx.read
 
 
 def _identity(kept: Kept) -> Document:
