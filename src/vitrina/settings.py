@@ -185,6 +185,20 @@ def load_settings() -> Settings:
         raise SettingsError(f"{name}: {first['msg']}; see docs/settings.md") from None
 
 
+def address_in(variable: str) -> str:
+    """The address that a variable holds which a store's file names.
+
+    Raises:
+        SettingsError: it is not set.
+    """
+    address = os.environ.get(variable)
+    if not address:
+        raise SettingsError(
+            f"{variable} is not set; the store's file expects the address of its PostgreSQL there"
+        )
+    return address
+
+
 def configure_embedded_engine(settings: Settings) -> None:
     """Give Sail its limits before it is imported. It takes them only from the environment.
 

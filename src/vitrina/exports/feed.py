@@ -40,6 +40,8 @@ class Piece:
     """string: the text of a row that cannot be read; null for others."""
     part: str = ""
     """The sheet of a workbook of which several are read; a row then stands in `file[part]`."""
+    unmapped: tuple[str, ...] = ()
+    """Columns of the file that nothing asked for."""
 
 
 def feed_schema(contract: Contract) -> pa.Schema:
