@@ -340,9 +340,10 @@ def test_many_rows_are_all_written_once(own: Shop) -> None:
     export(own.folder / "a.csv", *map(sale, numbers))
     assert own.extract().feed_rows == 300_000
     feed = own.lake.read(own.spark, own.lake.dataset("extract", "feed"))
-    first, last, rows, ids, lines = feed.selectExpr(
+    (counted,) = feed.selectExpr(
         "min(line)", "max(line)", "count(*)", "sum(cast(sale_id AS bigint))", "sum(line)"
-    ).first()
+    ).collect()
+    first, last, rows, ids, lines = counted
     assert (first, last, rows) == (2, 300_001, 300_000)
     assert (ids, lines) == (sum(numbers), sum(numbers) + 300_000)
     assert len(own.lake.dataset("extract", "feed").files) > 1

@@ -279,21 +279,21 @@ def _reader(format_: Format) -> Callable[[BinaryIO, str, Source], Iterator[Piece
     """The reader of a format; it alone loads what it reads by."""
     match format_:
         case "csv":
-            from vitrina.exports.readers import csv
+            from vitrina.exports.readers.csv import read as read_csv
 
-            return csv.read
+            return read_csv
         case "jsonl" | "json":
-            from vitrina.exports.readers import jsonl
+            from vitrina.exports.readers.jsonl import read as read_jsonl
 
-            return jsonl.read
+            return read_jsonl
         case "parquet":
-            from vitrina.exports.readers import parquet
+            from vitrina.exports.readers.parquet import read as read_parquet
 
-            return parquet.read
+            return read_parquet
         case "xlsx":
-            from vitrina.exports.readers import xlsx
+            from vitrina.exports.readers.xlsx import read as read_xlsx
 
-            return xlsx.read
+            return read_xlsx
 
 
 def _identity(kept: Kept) -> Document:
