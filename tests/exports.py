@@ -33,3 +33,8 @@ def rows_of(pieces: Iterable[Piece]) -> list[dict[str, Any]]:
                 row["part"] = piece.part
             found.append(row)
     return found
+
+
+def unmapped_of(pieces: Iterable[Piece]) -> list[str]:
+    """Each name that nothing asked for, once."""
+    return list(dict.fromkeys(name for piece in pieces for name in piece.unmapped))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.exports import rows_of, source_of
+from tests.exports import rows_of, source_of, unmapped_of
 from vitrina.errors import ExportError
 from vitrina.exports.readers import jsonl
 
@@ -216,3 +216,8 @@ def _text(value: Any) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_keys_that_nothing_asks_for_are_told() -> None:
+    stream = io.BytesIO(b'{"a": 1, "b": 2}\n{"c": 3, "b": 4}\n')
+    assert unmapped_of(jsonl.read(stream, "sales.jsonl", source_of("a"))) == ["b", "c"]

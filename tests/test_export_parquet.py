@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
-from tests.exports import rows_of, source_of
+from tests.exports import rows_of, source_of, unmapped_of
 from vitrina.errors import ExportError
 from vitrina.exports.readers import parquet
 from vitrina.exports.readers.typed import as_text, plain
@@ -230,3 +230,8 @@ def test_exponents_are_written_out_unless_that_would_be_endless() -> None:
         "-0.0015",
         "1e401",
     ]
+
+
+def test_columns_that_nothing_asks_for_are_told() -> None:
+    stream = file_of({"b": pa.array([1]), "a": pa.array([1]), "c": pa.array([[1]])})
+    assert unmapped_of(parquet.read(stream, "sales.parquet", source_of("a"))) == ["b", "c"]

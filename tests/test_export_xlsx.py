@@ -11,7 +11,7 @@ import openpyxl
 import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from tests.exports import rows_of, source_of
+from tests.exports import rows_of, source_of, unmapped_of
 from vitrina.errors import ExportError
 from vitrina.exports.readers import xlsx
 
@@ -227,3 +227,10 @@ def test_what_is_damaged_or_no_workbook_is_refused() -> None:
         except ExportError:
             refused += 1
     assert refused > 30
+
+
+def test_columns_that_nothing_asks_for_are_told() -> None:
+    stream = io.BytesIO(
+        bytes_of(book({"S": [("b", "a"), (1, 2)], "T": [("a", None, "c"), (1, 2)]}))
+    )
+    assert unmapped_of(xlsx.read(stream, "book.xlsx", source_of("a"))) == ["b", "c"]

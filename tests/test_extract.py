@@ -4,19 +4,24 @@ import datetime
 import gzip
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import psycopg
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 from pyspark.sql import SparkSession
 
+from tests.servers.s3 import BUCKET
 from tests.test_export_files import place
 from vitrina.counts import Extracted
-from vitrina.errors import CorruptFile, ExportError
+from vitrina.errors import CorruptFile, ExportError, SettingsError
 from vitrina.exports.feed import FILE_NUMBER, SET_ASIDE, feed_schema
 from vitrina.exports.store_file import StoreFile
 from vitrina.steps import extract
@@ -30,7 +35,7 @@ HEADER = ",".join(NAMES)
 
 
 def shop(folder: Path, *files: str, **other: Any) -> Store:
-    """A store whose columns are named like the fields."""
+    """A store whose columns are named like the fields; its files are CSV unless given."""
     fields: dict[str, Any] = {name: {"column": name} for name in NAMES}
     for name, said in other.pop("fields", {}).items():
         fields[name] = fields.get(name, {}) | said
@@ -58,7 +63,7 @@ class Shop:
         self.spark = spark
         self.folder = folder / "exports"
         self.folder.mkdir()
-        self.root = folder / "lake" / "stores" / "shop"
+        self.root: Path | str = folder / "lake" / "stores" / "shop"
 
     def extract(self, store: Store | None = None, as_of: datetime.date = AS_OF) -> Extracted:
         self.lake = Lake(str(self.root), as_of)
@@ -184,12 +189,12 @@ def test_all_refusals_of_a_run_are_told_together_and_nothing_is_left(own: Shop) 
     assert "b.csv.gz" in said[1]
     assert "c.csv" in said[2]
     assert own.lake.read_document("extract", "step.json") is None
-    assert not [*(own.root / "archive").glob("*.json")]
+    assert not [*Path(own.root, "archive").glob("*.json")]
     # Mended, they are all read, and the archive knows nothing of the refused ones.
     place(own.folder / "b.csv.gz", gzip.compress(f"{HEADER}\n{sale(2)}\n".encode()))
     (own.folder / "c.csv").unlink()
     assert own.extract(store).rows_in == 2
-    assert len([*(own.root / "archive").iterdir()]) == 4
+    assert len([*Path(own.root, "archive").iterdir()]) == 4
 
 
 def test_a_file_that_was_refused_leaves_the_batch_before_as_it_was(own: Shop) -> None:
@@ -205,7 +210,7 @@ def test_a_file_that_was_changed_in_the_archive_stops_the_batch(own: Shop) -> No
     export(own.folder / "a.csv", sale(1))
     own.extract()
     (own.folder / "a.csv").unlink()
-    (kept,) = [path for path in (own.root / "archive").iterdir() if not path.suffix]
+    (kept,) = [path for path in Path(own.root, "archive").iterdir() if not path.suffix]
     kept.write_bytes(kept.read_bytes().replace(b"1.00", b"9.00"))
     with pytest.raises(CorruptFile, match="is not the file that was kept"):
         own.extract()
@@ -263,10 +268,123 @@ def test_rows_made_of_refunds_and_rows_added_up_are_counted(own: Shop) -> None:
     assert sorted(row[2] for row in own.rows("sale_amount")) == ["-2.00", "5.00", "7.00"]
 
 
+def test_versions_and_fates_are_in_the_feed_whichever_file_is_first(own: Shop) -> None:
+    header = f"{HEADER},status,updated"
+    export(
+        own.folder / "2026-11-10.csv",
+        f"{sale(1)},paid,2026-11-08T10:00:00",
+        f"{sale(2)},pending,2026-11-09T12:00:00",
+        header=header,
+    )
+    export(
+        own.folder / "2026-11-17.csv",
+        f"{sale(1)},cancelled,2026-11-12T09:00:00",
+        f"{sale(2)},paid,2026-11-11T08:00:00",
+        header=header,
+    )
+    store = shop(
+        own.folder,
+        versions={"column": "updated"},
+        rows=[{"column": "status", "equals": ["paid"], "negate": True}],
+    )
+    own.extract(store)
+    rows = own.rows("sale_id", "file_number", "set_aside", "version")
+    assert [row[:-1] for row in rows] == [
+        ("2026-11-10.csv", 2, "1", 1, None),
+        ("2026-11-10.csv", 3, "2", 1, "pending"),
+        ("2026-11-17.csv", 2, "1", 2, "cancelled"),
+        ("2026-11-17.csv", 3, "2", 2, None),
+    ]
+    versions = [row[-1] for row in rows]
+    assert versions[2] > versions[0]
+    assert versions[3] > versions[1]
+
+
+def test_files_of_every_kind_make_one_feed(own: Shop) -> None:
+    values = dict(zip(NAMES, sale(2).split(","), strict=True))
+    export(own.folder / "a.csv", sale(1))
+    place(own.folder / "b.jsonl", json.dumps(values).encode())
+    place(own.folder / "c.json", json.dumps([values | {"sale_id": 3}]).encode())
+    parquet.write_table(
+        pa.table({**{n: [v] for n, v in values.items()}, "sale_id": [4]}), own.folder / "d.parquet"
+    )
+    with zipfile.ZipFile(own.folder / "e.zip", "w") as packed:
+        packed.writestr("2.csv", f"{HEADER}\n{sale(6)}\n")
+        packed.writestr("1.csv", f"{HEADER}\n{sale(5)}\n")
+    place(own.folder / "f.csv.gz", gzip.compress(f"{HEADER}\n{sale(7)}\n".encode()))
+    place(own.folder / "g.csv.zst", pa.Codec("zstd").compress(f"{HEADER}\n{sale(8)}\n".encode()))
+    own.extract(shop(own.folder, "."))
+    assert own.rows("file_number", "sale_id", "sale_date") == [
+        ("a.csv", 2, 1, "1", "2026-11-01"),
+        ("b.jsonl", 1, 2, "2", "2026-11-01"),
+        ("c.json", 1, 3, "3", "2026-11-01"),
+        ("d.parquet", 1, 4, "4", "2026-11-01"),
+        ("e.zip/1.csv", 2, 5, "5", "2026-11-01"),
+        ("e.zip/2.csv", 2, 6, "6", "2026-11-01"),
+        ("f.csv.gz", 2, 7, "7", "2026-11-01"),
+        ("g.csv.zst", 2, 8, "8", "2026-11-01"),
+    ]
+
+
+def test_the_day_of_first_sight_is_the_stores(own: Shop) -> None:
+    """At any moment it is a later day in Kiritimati than on Niue."""
+    today = datetime.datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
+    export(own.folder / "a.csv", sale(1, str(today)))
+    for zone, why in {"Pacific/Kiritimati": AFTER, "Pacific/Niue": None}.items():
+        own.extract(shop(own.folder, time_zone=zone), as_of=today)
+        assert own.rows("set_aside") == [("a.csv", 2, why)]
+
+
+def test_many_rows_are_all_written_once(own: Shop) -> None:
+    numbers = range(1, 300_001)
+    export(own.folder / "a.csv", *map(sale, numbers))
+    assert own.extract().feed_rows == 300_000
+    feed = own.lake.read(own.spark, own.lake.dataset("extract", "feed"))
+    (counted,) = feed.selectExpr(
+        "min(line)", "max(line)", "count(*)", "sum(cast(sale_id AS bigint))", "sum(line)"
+    ).collect()
+    first, last, rows, ids, lines = counted
+    assert (first, last, rows) == (2, 300_001, 300_000)
+    assert (ids, lines) == (sum(numbers), sum(numbers) + 300_000)
+    assert len(own.lake.dataset("extract", "feed").files) > 1
+
+
+def test_a_table_is_read_as_it_is(
+    own: Shop, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE orders AS SELECT 7::bigint AS sale_id, 'c' AS customer_id, 'p' AS "
+            "product_id, 2 AS quantity, DATE '2026-11-03' AS sale_date, 12.50::numeric(9, 2) AS "
+            "sale_amount, 'North' AS region, 1 AS more"
+        )
+    store = shop(own.folder, files=(), postgres="orders", postgres_dsn_variable="SHOP_DSN")
+    with pytest.raises(SettingsError, match="SHOP_DSN is not set"):
+        own.extract(store)
+    monkeypatch.setenv("SHOP_DSN", database)
+    assert own.extract(store) == Extracted("orders", 1, 1, 1, 0, 0)
+    (row,) = own.rows("sale_id", "quantity", "sale_date", "region", "set_aside")
+    assert row == ("orders", 1, "7", "2", "2026-11-03", "North", None)
+    assert not Path(own.root, "archive").exists()
+
+
+def test_a_lake_on_s3_keeps_the_files_and_completes_orders(
+    sail: SparkSession, tmp_path: Path
+) -> None:
+    own = Shop(sail, tmp_path)
+    own.root = f"s3://{BUCKET}/extract/shop"
+    export(own.folder / "a.csv", "7,1,1,1,2026-11-01,1.00,North", "7,1,2,1,2026-11-01,2.00,North")
+    store = shop(own.folder, order=["sale_id"], fields={"sale_id": {"place": "order"}})
+    for _ in range(2):
+        assert own.extract(store) == Extracted("a.csv", 1, 2, 2, 0, 0)
+        assert own.rows("sale_id") == [("a.csv", 2, "7/1"), ("a.csv", 3, "7/2")]
+        (own.folder / "a.csv").unlink(missing_ok=True)
+
+
 # The window, and what is counted
 
 
-def feed(*rows: Mapping[str, Any]) -> pa.RecordBatch:
+def feed(*rows: dict[str, Any]) -> pa.RecordBatch:
     schema = feed_schema(shop(Path()).contract)
     empty = dict.fromkeys(schema.names) | {FILE_NUMBER: 1}
     return pa.RecordBatch.from_pylist([empty | row for row in rows], schema)

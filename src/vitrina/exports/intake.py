@@ -279,14 +279,21 @@ def _reader(format_: Format) -> Callable[[BinaryIO, str, Source], Iterator[Piece
     """The reader of a format; it alone loads what it reads by."""
     match format_:
         case "csv":
-            from vitrina.exports.readers.csv import read
+            from vitrina.exports.readers.csv import read as read_csv
+
+            return read_csv
         case "jsonl" | "json":
-            from vitrina.exports.readers.jsonl import read
+            from vitrina.exports.readers.jsonl import read as read_jsonl
+
+            return read_jsonl
         case "parquet":
-            from vitrina.exports.readers.parquet import read
+            from vitrina.exports.readers.parquet import read as read_parquet
+
+            return read_parquet
         case "xlsx":
-            from vitrina.exports.readers.xlsx import read
-    return read
+            from vitrina.exports.readers.xlsx import read as read_xlsx
+
+            return read_xlsx
 
 
 def _identity(kept: Kept) -> Document:

@@ -27,7 +27,7 @@ from vitrina.exports.intake import Tally, take_in
 from vitrina.exports.mapping import mapped, mapped_schema
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, Lake
-from vitrina.stores.parts import Work, write_parts
+from vitrina.stores.lake_parts import Work, write_parts
 
 BEFORE, AFTER = "before the window", "after the window"
 """Why a row outside the window is set aside."""

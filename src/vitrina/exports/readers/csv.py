@@ -11,11 +11,13 @@ below the last total, of which none has two cells with a value. A sale has more 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from os import cpu_count
 from typing import BinaryIO
 
 from vitrina.exports.feed import Piece
+from vitrina.exports.header import unmapped
 from vitrina.exports.readers.blocks import Block, RowShape, blocks
 from vitrina.exports.readers.decoding import Text
 from vitrina.exports.readers.dialect import Dialect
@@ -42,10 +44,12 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
     below = top[heading.end :]
     shape = RowShape.of(heading.dialect, len(heading.names), _sample(below))
     table = Table(file, heading, source.columns, source.totals)
+    others = tuple(unmapped(heading.names, source.columns))
     cut = blocks(chain([below], chunks), file, heading.next_line, heading.dialect, shape)
     with ThreadPoolExecutor(_CORES) as cores:
         parsed = ((block, table, block.is_unended and text.cut_off) for block in cut)
-        yield from _without_foot(_in_order(cores, parsed))
+        for piece in _without_foot(_in_order(cores, parsed)):
+            yield replace(piece, unmapped=others)
 
 
 _CORES = cpu_count() or 1

@@ -72,6 +72,11 @@ class Text:
                     decoder.setstate(state)
                     lines += line_ends(decoder.decode(chunk[:start]).encode())
                     raise self._refusal(error, offset - len(state[0]), lines + 1) from None
+                except UnicodeError as error:  # no byte order mark where there has to be one
+                    raise ExportError(
+                        f"{self.file}: byte {offset}, line {lines + 1}: no text in "
+                        f"{self.encoding}: {error}; set csv.encoding to the one the file is in"
+                    ) from None
             yield text
             offset += len(chunk)
             lines += line_ends(text)

@@ -147,6 +147,6 @@ def _has_header(raw: bytes, encoding: str, dialect: Dialect, wanted: Sequence[st
     """Whether the header is found in the beginning of the file, decoded so."""
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(raw).removeprefix(BOM)
-    except UnicodeDecodeError:
+    except UnicodeError:
         return False
     return any(set(wanted) <= set(record.names) for record in _records(text, dialect))

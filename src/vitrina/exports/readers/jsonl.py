@@ -9,7 +9,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import PurePath
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from vitrina.errors import ExportError
 from vitrina.exports import header
 from vitrina.exports.feed import Piece
+from vitrina.exports.files import format_of
 from vitrina.exports.readers.typed import plain
 from vitrina.exports.store_file import Source
 
@@ -43,16 +44,14 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
         ExportError: a byte is not UTF-8, a row is too long, a mapped name is in no row, or the
             file is something else than what was declared.
     """
-    is_array = source.format == "json" or (
-        source.format is None and ".json" in map(str.lower, PurePath(file).suffixes)
-    )
+    is_array = format_of(file, source.format) == "json"
     texts = _Texts(stream, file)
     names = _Names(file, source.columns)
     decoder = _Decoder(source.columns)
     for rows in _elements(texts, decoder) if is_array else _lines(texts, decoder):
         if rows:
             names.look_at(rows)
-            yield _piece(rows, source.columns)
+            yield replace(_piece(rows, source.columns), unmapped=names.unmapped)
     names.judge()
 
 
@@ -347,8 +346,9 @@ class _Names:
         self._first = ""
 
     def look_at(self, rows: Iterable[_Row]) -> None:
+        is_first = not self._rows
         for row in rows:
-            if not self._absent:
+            if not self._absent and not is_first:
                 return
             self._first = self._first or row.raw
             self._rows += 1
@@ -359,6 +359,11 @@ class _Names:
                     self._seen.update(dict.fromkeys(keys))
         if self._rows >= _ROWS_THAT_TELL:
             self.judge()
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """Names that nobody wants, of those seen so far."""
+        return tuple(header.unmapped(list(self._seen), self._wanted))
 
     def judge(self) -> None:
         """Refuse a file whose rows so far have not every wanted name.

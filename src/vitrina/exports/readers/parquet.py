@@ -32,10 +32,12 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
         opened = parquet.ParquetFile(
             stream, buffer_size=_BUFFER, pre_buffer=False, page_checksum_verification=True
         )
-        places = header.positions(file, opened.schema_arrow.names, source.columns)
+        names = opened.schema_arrow.names
+        places = header.positions(file, names, source.columns)
         _refuse_nested(file, opened.schema_arrow, places)
         for batch in opened.iter_batches(_ROWS, columns=list(places)):
-            yield numbered({name: as_text(batch.column(name)) for name in places}, first)
+            texts = {name: as_text(batch.column(name)) for name in places}
+            yield numbered(texts, first, header.unmapped(names, source.columns))
             first += batch.num_rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ExportError(

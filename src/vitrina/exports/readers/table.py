@@ -31,7 +31,7 @@ def read_table(dsn: str, table_or_query: str, source: Source) -> Iterator[Piece]
             types = {name: found.types[place] for name, place in places.items()}
             for batch in found.batches(source.columns):
                 texts = {name: _text(batch.column(name), kind) for name, kind in types.items()}
-                yield numbered(texts, first)
+                yield numbered(texts, first, header.unmapped(found.names, source.columns))
                 first += batch.num_rows
     except StoreUnavailable:
         raise

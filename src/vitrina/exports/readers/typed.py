@@ -52,7 +52,7 @@ def as_text(values: pa.Array) -> Text:
     return maker(values)
 
 
-def numbered(columns: Mapping[str, Text], first: int) -> Piece:
+def numbered(columns: Mapping[str, Text], first: int, unmapped: Iterable[str]) -> Piece:
     """Whole columns as a piece whose rows are numbered from `first`."""
     rows = max((len(text.values) for text in columns.values()), default=0)
     return Piece(
@@ -64,6 +64,7 @@ def numbered(columns: Mapping[str, Text], first: int) -> Piece:
             if text.typed
         },
         repaired=repaired(text.noisy for text in columns.values()),
+        unmapped=tuple(unmapped),
     )
 
 

@@ -9,6 +9,7 @@ import datetime
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import IO, Any, BinaryIO
 from xml.etree import ElementTree
@@ -82,9 +83,10 @@ def _pieces(
     sheet: CalamineSheet, shown: str, part: str, errors: _Errors, source: Source
 ) -> Iterator[Piece]:
     rows = _rows(sheet, errors)
-    places = _header(rows, shown, source.columns)
+    names, places = _header(rows, shown, source.columns)
+    unmapped = tuple(header.unmapped(names, source.columns))
     while chunk := list(islice(rows, _ROWS)):
-        yield _piece(chunk, places, part, source.totals)
+        yield replace(_piece(chunk, places, source.totals), part=part, unmapped=unmapped)
 
 
 def _rows(sheet: CalamineSheet, errors: _Errors) -> Iterator[tuple[int, _Cells]]:
@@ -102,8 +104,8 @@ def _is_blank(cell: Any) -> bool:
 
 def _header(
     rows: Iterator[tuple[int, _Cells]], shown: str, wanted: Sequence[str]
-) -> dict[str, int]:
-    """Where the wanted columns stand, by the first row that has all; `rows` go on below it.
+) -> tuple[list[str], dict[str, int]]:
+    """The first row with all wanted names, and where these stand; `rows` go on below it.
 
     Raises:
         ExportError: see `header.positions`.
@@ -113,10 +115,10 @@ def _header(
     for _, cells in islice(rows, _SEARCHED):
         found = [text or "" for text in _column(cells)[0].to_pylist()]
         if set(wanted) <= set(found):
-            return header.positions(shown, found, wanted)
+            return found, header.positions(shown, found, wanted)
         best = max(best, found, key=lambda names: len(alike & set(map(header.alike, names))))
     try:
-        return header.positions(shown, best, wanted)
+        return best, header.positions(shown, best, wanted)
     except ExportError as error:
         raise ExportError(
             f"{error}; if this sheet has no sales, name those that have in xlsx.sheets under source"
@@ -129,7 +131,6 @@ def _header(
 def _piece(
     rows: Sequence[tuple[int, _Cells]],
     places: Mapping[str, int],
-    part: str,
     totals: tuple[str, ...],
 ) -> Piece:
     columns, typed, noisy = {}, {}, []
@@ -145,7 +146,6 @@ def _piece(
         typed,
         repaired=repaired(noisy),
         set_aside=pa.array(set_aside, pa.string()) if any(set_aside) else None,
-        part=part,
     )
 
 
