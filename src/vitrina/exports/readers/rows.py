@@ -195,7 +195,7 @@ class _Parser:
         for column in columns:
             nothing &= column.is_null().to_numpy()
         places = self._places_of_values[nothing]
-        yield from (int(place) for place in places if not _values(self._fields(int(place))))
+        yield from (int(place) for place in places if not any(self._fields(int(place))))
 
     def _ragged(self, place: int, found: int, marks: dict[int, str]) -> _Odd | None:
         """A row of another width than the header's; None if it is none."""
