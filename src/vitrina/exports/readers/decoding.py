@@ -58,10 +58,10 @@ class Text:
                 "set csv.encoding to one, such as utf-8 or cp1251"
             ) from None
         is_utf_8 = codecs.lookup(self.encoding).name in ("utf-8", "ascii")
-        offset, lines = 0, 0
+        offset, lines, text = 0, 0, b""
         chunk = self.head
         while chunk:
-            state = decoder.getstate()
+            state, after_return = decoder.getstate(), text.endswith(b"\r")
             if is_utf_8 and not state[0] and chunk.isascii():
                 text = chunk
             else:
@@ -79,7 +79,7 @@ class Text:
                     ) from None
             yield text
             offset += len(chunk)
-            lines += line_ends(text)
+            lines += line_ends(text) - (after_return and text.startswith(b"\n"))
             chunk = self._read(CHUNK)
         self.cut_off = bool(decoder.getstate()[0])
 
