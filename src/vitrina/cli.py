@@ -270,6 +270,41 @@ def rejects(
             _print_reject(reject, as_json)
 
 
+@app.command(epilog="Example: vitrina inspect exports/ --out store.toml")
+def inspect(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES", help="Exports, or folders of them."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write the proposed file; a new one. Printed unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look into a store's exports and propose a store's file, with the evidence for each guess."""
+    from vitrina.exports.inspect import propose, write_new
+
+    with _busy("looking into the files"):
+        proposal = propose(files)
+    if to is not None:
+        write_new(proposal, to.expanduser())
+    if as_json:
+        _print_json({"text": proposal.text, "findings": proposal.findings})
+        return
+    for finding in proposal.findings:
+        err.print(finding, markup=False, highlight=False, soft_wrap=True)
+    if to is None:
+        sys.stdout.write(proposal.text)
+    else:
+        out.print(str(to), markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command(epilog="Example: vitrina migrate")
 def migrate(store: File = None, as_json: AsJson = False) -> None:
     """Create the tables in both databases, or upgrade those of an older Vitrina."""

@@ -22,6 +22,7 @@ from vitrina.exports.evidence import (
     numbers_of,
 )
 from vitrina.exports.files import FORMATS, find, unpacked_name
+from vitrina.exports.reference import SCHEMA_FILE
 from vitrina.exports.sampling import ROWS, Sample, sample
 from vitrina.exports.store_file import Source
 from vitrina.exports.unpacking import Unpacked, members
@@ -119,7 +120,9 @@ def propose(paths: Sequence[Path]) -> Proposal:
     if not samples:
         raise ExportError("; ".join(findings) or "there is no file to look into")
     whole = _joined(samples, findings)
-    return Proposal(_Draft(paths, whole, findings).text(), findings)
+    # The first line is for editors.
+    text = f"#:schema {SCHEMA_FILE.as_uri()}\n{_Draft(paths, whole, findings).text()}"
+    return Proposal(text, findings)
 
 
 def write_new(proposal: Proposal, file: Path) -> None:

@@ -88,7 +88,7 @@ def _rows(
         said = each.get("description") or _of(each, definitions).get("description", "")
         said = " ".join(said.split()).rstrip(".")
         default = "**needed**" if key in needed else _default(each)
-        yield f"| `{key}` | {_cell(said)} | {_cell(_values(each, definitions))} | {default} |\n"
+        yield f"| `{key}` | {_cell(said)} | {_cell(_values(each))} | {default} |\n"
 
 
 def _of(part: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -103,27 +103,26 @@ def _default(part: dict[str, Any]) -> str:
     return f"`{json.dumps(default, ensure_ascii=False)}`"
 
 
-def _values(part: dict[str, Any], definitions: dict[str, Any]) -> str:
+def _values(part: dict[str, Any]) -> str:
     """What a key may have, in words."""
-    if "$ref" in part:
-        return "a table"
     if "enum" in part:
         return ", ".join(f"`{json.dumps(each)}`" for each in part["enum"])
-    match part.get("type"):
-        case "array" if "$ref" in part["items"] if "items" in part else False:
-            return "tables"
-        case "array":
-            return "two texts" if part.get("maxItems") == 2 else "texts"
-        case "integer":
-            low, high = part.get("minimum"), part.get("maximum")
-            return f"{low} to {high}" if high is not None else f"from {low}"
-        case "boolean":
-            return "`true`, `false`"
-        case "object":
-            return "a table"
-        case "string":
-            return "text"
-    return "a number"
+    kind = part.get("type", "object" if "$ref" in part else "number")
+    if kind == "integer":
+        high = part.get("maximum")
+        return f"{part['minimum']} to {high}" if high is not None else f"from {part['minimum']}"
+    if kind == "array":
+        of_tables = "$ref" in part.get("items", {})
+        return "tables" if of_tables else "two texts" if part.get("maxItems") == 2 else "texts"
+    return _KINDS[kind]
+
+
+_KINDS = {
+    "boolean": "`true`, `false`",
+    "number": "a number",
+    "object": "a table",
+    "string": "text",
+}
 
 
 def _cell(text: str) -> str:
