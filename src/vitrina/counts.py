@@ -116,7 +116,7 @@ class Extracted(Counts):
 
     @property
     def note(self) -> str:
-        return f"{self.files:,} files"
+        return f"{self.files:,} file{'' if self.files == 1 else 's'}"
 
 
 @dataclass(frozen=True)

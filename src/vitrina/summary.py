@@ -77,19 +77,39 @@ def render(summary: Summary, program: str, option: str = "") -> RenderableType:
 
 
 def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:
-    """Control totals, table by table, and whether all engines that hold a table agree."""
+    """Control totals, table by table, and whether all engines that hold a table agree.
+
+    Those of returns are shown where there are any.
+    """
+    shown = [place for place in range(len(TOTALS)) if place < _OF_SALES or _any(place, totals)]
     table = _table(f"Reconciliation of {as_of}", "table", "engine")
-    for name in ("sales", "units", "amount"):
-        table.add_column(name, justify="right", overflow="fold")
+    for place in shown:
+        table.add_column(_HEADINGS[TOTALS[place]], justify="right", overflow="fold")
     table.add_column("ok")
     for each in sorted(totals, key=lambda total: total.table):
+        figures = _figures(each)
         table.add_row(
             each.table,
             each.engine,
-            *["" if figure is None else f"{figure:,}" for figure in _figures(each)],
+            *["" if figures[place] is None else f"{figures[place]:,}" for place in shown],
             _mark(agrees(each, totals)),
         )
     return table
+
+
+_HEADINGS = {
+    "total_sales": "sales",
+    "total_quantity": "units",
+    "total_sales_amount": "amount",
+    "total_returns": "returns",
+    "total_returns_amount": "returned",
+}
+_OF_SALES = TOTALS.index("total_returns")
+"""How many of the totals are of sales; the others are of returns."""
+
+
+def _any(place: int, totals: Sequence[ControlTotals]) -> bool:
+    return any(_figures(each)[place] for each in totals)
 
 
 def agrees(one: ControlTotals, totals: Sequence[ControlTotals]) -> bool:

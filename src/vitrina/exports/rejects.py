@@ -285,7 +285,9 @@ def _in_csv(stream: BinaryIO, source: Source, file: str, wanted: _Wanted) -> Ite
     top = next(chunks, b"")
     dialect = Dialect(source.csv.delimiter, source.csv.quote)
     heading = find_heading(top, text.head, file, dialect, source.columns)
-    separator = f"{heading.separator}\n" if heading.separator else ""
+    # Where the file itself names another delimiter than the declared one, for a spreadsheet.
+    delimiter = heading.dialect.delimiter
+    separator = "" if delimiter == source.csv.delimiter else f"sep={delimiter}\n"
     head = Head(f"{separator}{_line(heading.names, heading.dialect)}\n", source.csv.encoding)
     below = chain([top[heading.end :]], chunks)
     for line, row in _records(below, heading.next_line, wanted, heading.dialect):
