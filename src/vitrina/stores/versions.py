@@ -10,6 +10,7 @@ so each of its parts does nothing where it has been done.
 
 from dataclasses import dataclass
 
+from vitrina import ledger
 from vitrina.columns import Column
 from vitrina.errors import StoreError
 
@@ -41,6 +42,8 @@ class Change:
     clickhouse: tuple[Add, ...] = ()
 
 
+_FATES = (Add(ledger.BATCH, ledger.SET_ASIDE), Add(ledger.BATCH, ledger.SUPERSEDED))
+
 CHANGES: tuple[Change, ...] = (
     Change(
         "The ledger's tables have the names that they have in ClickHouse",
@@ -48,6 +51,11 @@ CHANGES: tuple[Change, ...] = (
             Rename("batch_reject", "rejects_by_reason"),
             Rename("control_total", "control_totals"),
         ),
+    ),
+    Change(
+        "The ledger counts rows set aside and superseded",
+        postgres=_FATES,
+        clickhouse=_FATES,
     ),
 )
 """In order; the first leads to version 2."""
