@@ -97,13 +97,13 @@ def _validate(run: "Run") -> Validated:
 def _clean(run: "Run") -> Cleaned:
     from vitrina.steps import clean
 
-    return clean.run(run.spark, run.lake, run.batch)
+    return clean.run(run.spark, run.lake, run.batch, run.settings.max_rejected_share)
 
 
 def _load(run: "Run") -> Loaded:
     from vitrina.steps import load
 
-    return load.run(run.lake, run.postgres, run.batch)
+    return load.run(run.lake, run.postgres, run.batch, allow_few=run.settings.allow_few)
 
 
 def _analyze(run: "Run") -> Analyzed:
