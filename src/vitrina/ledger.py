@@ -46,7 +46,10 @@ class ControlTotals:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One batch. Rows in = clean + rejected + collapsed; `rejected` counts conflicts too."""
+    """One batch. Rows in = clean + rejected + set aside + collapsed + superseded.
+
+    `rejected` counts conflicts too, and `collapsed` rows that were added to another.
+    """
 
     as_of: date
     source: str
@@ -57,6 +60,8 @@ class LedgerEntry:
     rejected: int
     repaired: int
     collapsed: int
+    set_aside: int
+    superseded: int
     total_sales_amount: Decimal
     started_at: datetime
     loaded_at: datetime
@@ -89,6 +94,9 @@ class LedgerTable:
 
 AS_OF = Column("as_of", Date(), "Names the batch: the day after its last")
 
+SET_ASIDE = Column("set_aside", Integer(64), "Rows that are no sales by the store's rules")
+SUPERSEDED = Column("superseded", Integer(64), "Older versions of a sale, or of one set aside")
+
 BATCH, REJECTS_BY_REASON, CONTROL_TOTALS = "batch", "rejects_by_reason", "control_totals"
 
 NAMES = (BATCH, REJECTS_BY_REASON, CONTROL_TOTALS)
@@ -108,11 +116,13 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
             (
                 Column("source", FreeText(), "generated, or the name of the feed's files"),
                 Column("seed", count, "Of a generated feed", nullable=True),
-                Column("rows_in", count, "clean + rejected + collapsed"),
+                Column("rows_in", count, "clean + rejected + set_aside + collapsed + superseded"),
                 Column("clean", count, "Sales loaded"),
                 Column("rejected", count, "Rows rejected, conflicting duplicates too"),
                 Column("repaired", count, "Rows that were read after a repair"),
-                Column("collapsed", count, "Exact copies dropped"),
+                Column("collapsed", count, "Exact copies dropped, and rows added to another"),
+                SET_ASIDE,
+                SUPERSEDED,
                 amount,
                 Column("started_at", moment, "When its feed was begun"),
                 Column("loaded_at", moment, "When readers of sale first saw it"),
