@@ -22,6 +22,8 @@ def ledger_entry(as_of: date = AS_OF, **changes: Any) -> LedgerEntry:
         "rejected": 2,
         "repaired": 1,
         "collapsed": 1,
+        "set_aside": 0,
+        "superseded": 0,
         "total_sales_amount": Decimal("61.00"),
         "started_at": started_at,
         "loaded_at": started_at + timedelta(minutes=1),
