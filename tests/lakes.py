@@ -14,7 +14,8 @@ from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
 from vitrina.counts import Cleaned, Generated, Validated
-from vitrina.marts import Mart, marts
+from vitrina.contract import ORDER_ID
+from vitrina.marts import TOTAL_ORDERS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
 
@@ -53,13 +54,17 @@ def clean_lake(
             name = str(path.relative_to(lake.root))
             files.append(File(name, path.stat().st_size, sha256))
         left.datasets["clean"] = Dataset("parquet", "", tuple(files))
+        sold = clean.filter(pc.field("sale_amount") >= 0)
+        returned = clean.filter(pc.field("sale_amount") < 0)
         counted = Cleaned(
             rows_in=valid,
             clean=clean.num_rows,
             collapsed=COLLAPSED,
             conflicting=CONFLICTING,
-            total_quantity=pc.sum(clean["quantity"]).as_py() or 0,
-            total_sales_amount=pc.sum(clean["sale_amount"]).as_py() or Decimal(0),
+            total_quantity=pc.sum(sold["quantity"]).as_py() or 0,
+            total_sales_amount=pc.sum(sold["sale_amount"]).as_py() or Decimal(0),
+            total_returns=returned.num_rows,
+            total_returns_amount=-(pc.sum(returned["sale_amount"]).as_py() or Decimal(0)),
         )
         left.counts = {**counted.document(), **(counts or {})}
     return lake
@@ -95,14 +100,30 @@ def right_marts(batch: Batch, sales: pa.Table) -> dict[str, pa.Table]:
 
 
 def _right_mart(mart: Mart, sales: pa.Table) -> pa.Table:
-    groups = sales.group_by(list(mart.key)).aggregate(
-        [([], "count_all"), ("quantity", "sum"), ("sale_amount", "sum")]
-    )
-    known = {name: groups[name] for name in mart.key} | {
-        "total_sales": groups["count_all"],
-        "total_quantity": groups["quantity_sum"],
-        "total_sales_amount": groups["sale_amount_sum"],
+    amount = sales["sale_amount"]
+    is_sale = pc.greater_equal(amount, pa.scalar(Decimal(0), amount.type))
+    measures = {
+        "total_sales": is_sale.cast(pa.int64()),
+        "total_quantity": pc.if_else(is_sale, sales["quantity"], None),
+        "total_sales_amount": pc.if_else(is_sale, amount, Decimal("0.00")),
+        "total_returns": pc.invert(is_sale).cast(pa.int64()),
+        "total_returns_amount": pc.if_else(is_sale, Decimal("0.00"), pc.negate(amount)),
+        "net_amount": amount,
     }
+    keyed = pa.table({name: sales[name] for name in mart.key} | measures)
+    groups = keyed.group_by(list(mart.key)).aggregate([(name, "sum") for name in measures])
+    known = {name: groups[name] for name in mart.key} | {
+        name: pc.fill_null(groups[f"{name}_sum"], 0) for name in measures
+    }
+    if TOTAL_ORDERS in mart.names:
+        orders = pa.table({name: sales[name] for name in (*mart.key, ORDER_ID)}).filter(is_sale)
+        counted = orders.group_by(list(mart.key)).aggregate([(ORDER_ID, "count_distinct")])
+        of_key = {
+            tuple(row[name] for name in mart.key): row[f"{ORDER_ID}_count_distinct"]
+            for row in counted.to_pylist()
+        }
+        keys = groups.select(list(mart.key)).to_pylist()
+        known[TOTAL_ORDERS] = pa.array([of_key.get(tuple(key.values()), 0) for key in keys])
     schema = arrow_schema(mart.columns)
     columns = []
     for column in mart.columns:

@@ -53,7 +53,7 @@ REGIONS = (*ODD_REGIONS, *(f"Kreis {number}" for number in range(1, 34)))
 ODD_PRODUCTS = (
     "<script>document.title = 'taken'</script>",
     "00123",
-    "O'Neill \"XL\"",
+    'O\'Neill "XL"',
     "Gartenbank, Eukalyptus, geölt, mit Armlehnen und Auflage, dreisitzig",
 )
 PRODUCTS = 4_000

@@ -293,7 +293,7 @@ def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
             execute = counted(iter(range(calls)), PostgresSession.execute)
             patch.setattr(PostgresSession, "execute", execute)
             try:
-                store._upgrade()  # noqa: SLF001
+                store._upgrade(SALES)  # noqa: SLF001
             except Interrupted:
                 pass
             else:

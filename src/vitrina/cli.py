@@ -153,7 +153,7 @@ def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
     day = _date(as_of) if as_of else None
     with ExitStack() as opened:
         with _busy("asking PostgreSQL"):
-            store = opened.enter_context(open_postgres(settings))
+            store = opened.enter_context(open_postgres(settings, GENERATED))
             lake = Lake(settings.lake_root, day or _current_batch(store))
         _print_summary(lake, store, as_json)
 
@@ -164,7 +164,7 @@ def status(as_json: AsJson = False) -> None:
     from vitrina.stores.opening import open_postgres
     from vitrina.summary import ledger_json, render_ledger
 
-    with _busy("asking PostgreSQL"), open_postgres(load_settings()) as store:
+    with _busy("asking PostgreSQL"), open_postgres(load_settings(), GENERATED) as store:
         entries = [(entry, store.control_totals(entry.as_of)) for entry in store.ledger()]
     if as_json:
         _print_json(ledger_json(entries))
@@ -180,7 +180,7 @@ def migrate(as_json: AsJson = False) -> None:
     from vitrina.migrate import migrate
 
     with _busy("migrating"):
-        migrated = migrate(load_settings())
+        migrated = migrate(load_settings(), GENERATED)
     if as_json:
         _print_json([vars(store) for store in migrated])
         return
@@ -229,7 +229,7 @@ def dashboard(
 
     name = "dashboard.html" if language is Language.en else f"dashboard.{lang}.html"
     file = (settings.folder / name if to is None else to.expanduser()).absolute()
-    with _busy("reading the import"), open_clickhouse(settings) as store:
+    with _busy("reading the import"), open_clickhouse(settings, GENERATED) as store:
         snapshot = read_snapshot(store, GENERATED.contract)
     with _busy("drawing the page"):
         write(render(snapshot, GENERATED, language), file)
@@ -251,10 +251,10 @@ def sql(
     settings = load_settings()
     with _busy(f"asking {store.value}"):
         if store is Store.postgres:
-            with open_postgres(settings) as postgres:
+            with open_postgres(settings, GENERATED) as postgres:
                 names, rows = postgres.query(query)
         else:
-            with open_clickhouse(settings) as clickhouse:
+            with open_clickhouse(settings, GENERATED) as clickhouse:
                 names, rows = clickhouse.query(query)
     if as_json:
         _print_json([dict(zip(names, row, strict=True)) for row in rows])

@@ -17,7 +17,7 @@ from vitrina import __version__
 from vitrina.contract import TIME_ZONE
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import Settings
-from vitrina.store import Batch
+from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
@@ -36,9 +36,9 @@ class DatasetName(NamedTuple):
     name: str
 
 
-def dataset_names(settings: Settings, places: "Iterable[Place]") -> list[DatasetName]:
+def dataset_names(settings: Settings, store: Store, places: "Iterable[Place]") -> list[DatasetName]:
     """The names of what a step reads or leaves, in the same order."""
-    return [_dataset_name(settings, place) for place in places]
+    return [_dataset_name(settings, store, place) for place in places]
 
 
 class Lineage:
@@ -126,23 +126,27 @@ class Lineage:
             eventType=RunState[state],
             run=Run(run_id, facets),
             job=Job(_NAMESPACE, f"sales.{step.name}"),
-            inputs=[InputDataset(*each) for each in dataset_names(self._settings, step.reads)],
-            outputs=[OutputDataset(*each) for each in dataset_names(self._settings, step.leaves)],
+            inputs=[InputDataset(*name) for name in self._names(step.reads)],
+            outputs=[OutputDataset(*name) for name in self._names(step.leaves)],
         )
 
+    def _names(self, places: "Iterable[Place]") -> list[DatasetName]:
+        return dataset_names(self._settings, self._batch.store, places)
 
-def _dataset_name(settings: Settings, place: "Place") -> DatasetName:
+
+def _dataset_name(settings: Settings, store: Store, place: "Place") -> DatasetName:
     # Late: they know the stores' drivers.
+    from vitrina.pipeline import lake_root
     from vitrina.stores.addresses import clickhouse_address, postgres_address
 
     match place.store:
         case "lake":
-            return _in_lake(settings.lake_root, place.name)
+            return _in_lake(lake_root(settings, store), place.name)
         case "postgresql":
-            address = postgres_address(settings)
+            address = postgres_address(settings, store)
             return DatasetName(f"postgres://{address.server}", f"{address.prefix}{place.name}")
         case "clickhouse":
-            address = clickhouse_address(settings)
+            address = clickhouse_address(settings, store)
             return DatasetName(f"clickhouse://{address.server}", f"{address.prefix}{place.name}")
 
 

@@ -8,10 +8,14 @@ A change in PostgreSQL is a transaction. In ClickHouse it may be interrupted, or
 so each of its parts does nothing where it has been done.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vitrina.columns import Column
+from vitrina.contract import Contract
 from vitrina.errors import StoreError
+from vitrina.ledger import CONTROL_TOTALS, tables
+from vitrina.marts import marts
 
 TABLE = "schema_version"
 
@@ -26,10 +30,36 @@ class Rename:
 
 @dataclass(frozen=True)
 class Add:
-    """A table gets another column. Rows that are there hold NULL in it, or 0 if it has no NULL."""
+    """A table gets another column.
+
+    Rows that are there hold NULL in it, or 0 if it has no NULL; or what they hold in the column
+    `like`.
+    """
 
     table: str
     column: Column
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class AddTotal:
+    """Each mart gets another column, of the type that the contract makes it; so does what sums up.
+
+    Rows that are there hold 0 in it, or what they hold in the column `like`.
+    """
+
+    column: str
+    like: str | None = None
+
+    def parts(self, contract: Contract) -> Iterator["Add"]:
+        """The column of each table that declares it."""
+        declared = {mart.name: mart.columns for mart in marts(contract)} | {
+            table.name: table.columns for table in tables(contract) if table.name == CONTROL_TOTALS
+        }
+        for table, columns in declared.items():
+            for column in columns:
+                if column.name == self.column:
+                    yield Add(table, column, self.like)
 
 
 @dataclass(frozen=True)
@@ -37,9 +67,16 @@ class Change:
     """What leads from one version to the next, in each of the stores."""
 
     description: str
-    postgres: tuple[Rename | Add, ...] = ()
-    clickhouse: tuple[Add, ...] = ()
+    postgres: tuple[Rename | Add | AddTotal, ...] = ()
+    clickhouse: tuple[Add | AddTotal, ...] = ()
 
+
+_RETURNS = (
+    AddTotal("total_returns"),
+    AddTotal("total_returns_amount"),
+    # Until then, nothing was given back.
+    AddTotal("net_amount", like="total_sales_amount"),
+)
 
 CHANGES: tuple[Change, ...] = (
     Change(
@@ -48,6 +85,11 @@ CHANGES: tuple[Change, ...] = (
             Rename("batch_reject", "rejects_by_reason"),
             Rename("control_total", "control_totals"),
         ),
+    ),
+    Change(
+        "Returns stand beside sales in the marts and the control totals",
+        postgres=_RETURNS,
+        clickhouse=_RETURNS,
     ),
 )
 """In order; the first leads to version 2."""

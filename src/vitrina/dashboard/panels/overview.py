@@ -27,7 +27,7 @@ from vitrina.dashboard.panels.tables import (
     receipts,
 )
 from vitrina.dashboard.placeholders import Variable
-from vitrina.dashboard.query import Imports, Query, Table
+from vitrina.dashboard.query import Imports, Table
 from vitrina.dashboard.texts import Words
 from vitrina.rules import MAX_REJECTED_SHARE, NOTABLE_REJECTED_SHARE
 

@@ -84,7 +84,8 @@ def _control_totals(contract: Contract) -> Panel:
         totals += ["total_returns", "total_returns_amount"]
     # A table of days has no quantity.
     agree = "\n        AND ".join(
-        f"ifNull({name} = (SELECT {name} FROM first), true)" for name in totals
+        f"ifNull({name} = (SELECT {name} FROM first), true)"  # noqa: S608 - as below
+        for name in totals
     )
     return Panel(
         id="control_totals",
