@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
-from vitrina.counts import Cleaned, Generated, Validated
 from vitrina.contract import ORDER_ID
+from vitrina.counts import Cleaned, Generated, Validated
 from vitrina.marts import TOTAL_ORDERS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
