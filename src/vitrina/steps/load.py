@@ -50,6 +50,8 @@ def ledger_entry(
         rejected=validated.rejected + cleaned.conflicting,
         repaired=validated.repaired,
         collapsed=cleaned.collapsed,
+        set_aside=0,
+        superseded=0,
         total_sales_amount=cleaned.total_sales_amount,
         started_at=fed.started,
         loaded_at=datetime.now(UTC),
