@@ -39,19 +39,21 @@ from tests.homes import clickhouse_with_tables
 from tests.ledgers import TWO_SALES
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.moments import TODAY, at_the_moment
+from tests.own_shop import fill_own_shop, own_shop
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from vitrina.columns import Column, Date, Integer, Label, Numeric, arrow_schema
 from vitrina.contract import SALES, Contract
-from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
+from vitrina.dashboard.grafana.alerting import ALERT_FOLDER, alert_rules
 from vitrina.dashboard.grafana.clickhouse import (
     DATA_SOURCE,
     GRAFANA_VERSION,
     PLUGIN,
     PLUGIN_VERSION,
 )
-from vitrina.dashboard.grafana.dashboards import dashboard_uid
+from vitrina.dashboard.grafana.dashboards import dashboard_uid, sales_dashboard
 from vitrina.dashboard.grafana.files import files, write
+from vitrina.dashboard.grafana.overrides import Scene, unit_of
 from vitrina.dashboard.panel import Kind
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
 from vitrina.dashboard.panels import NEWEST, WEEK_BEFORE_THE_ONLY_IMPORT
@@ -374,6 +376,121 @@ def test_rows_become_columns_by_names_that_the_query_has() -> None:
         for before, after in itertools.pairwise(renamed):
             # What the first has renamed, the second must leave alone.
             assert not set(before.values()) & set(after)
+
+
+# Those of a store's own
+
+
+def test_a_store_s_own_files_are_of_its_own_tables_and_names(tmp_path: Path) -> None:
+    shop = own_shop(tmp_path)
+    found = files(shop)
+    assert set(found) == {
+        "dashboards/store_kontor.en.json",
+        "dashboards/store_kontor.ru.json",
+        "provisioning/alerting/store_kontor.json",
+    }
+    assert not set(found) & set(files(GENERATED))
+    board = json.loads(found["dashboards/store_kontor.ru.json"])
+    assert board["title"] == 'Kontor "Ö" & <Söhne>: продажи'
+    assert board["uid"] == "store-kontor-sales-ru"
+    (group,) = json.loads(found["provisioning/alerting/store_kontor.json"])["groups"]
+    assert group["name"] == "store-kontor"
+    assert [rule["uid"] for rule in group["rules"]] == [
+        "store-kontor-import-late",
+        "store-kontor-rejected-share",
+        "store-kontor-not-reconciled",
+    ]
+    assert {rule["dashboardUid"] for rule in group["rules"]} == {"store-kontor-sales-en"}
+    assert group["rules"][0]["title"] == 'Kontor "Ö" & <Söhne>: An import is late'
+    tables = "|".join([*(mart.name for mart in marts(shop.contract)), *LEDGER])
+    for contents_ in found.values():
+        assert not re.findall(rf"(?:FROM|JOIN) (?:{tables})\b", contents_)
+        assert "FROM store_kontor.batch" in contents_
+
+
+def test_a_long_name_of_a_store_fits_into_a_uid(tmp_path: Path) -> None:
+    """40 characters at most: `MaxUIDLength`, pkg/util/shortid_generator.go."""
+    shop = own_shop(tmp_path)
+    names = ("a" * 40, "a" * 39 + "b", "vitrina")
+    uids = [
+        json.loads(contents_)["uid"]
+        for name in names
+        for path, contents_ in files(replace(shop, name=name)).items()
+        if path.startswith("dashboards/")
+    ]
+    uids += [
+        rule["uid"]
+        for name in names
+        for rule in alert_rules(replace(shop, name=name))["groups"][0]["rules"]
+    ]
+    assert len(set(uids)) == 15
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", each) for each in uids)
+
+
+def test_a_title_with_a_dollar_is_not_expanded(tmp_path: Path) -> None:
+    shop = replace(own_shop(tmp_path), title="Cash & $HOME")
+    (group,) = alert_rules(shop)["groups"]
+    assert group["rules"][0]["title"] == "Cash & $$HOME: An import is late"
+
+
+@pytest.mark.parametrize(
+    ("currency", "english", "russian"),
+    [
+        ("EUR", "currency:financial:€", "currency:financial:\N{NO-BREAK SPACE}€:suffix"),
+        (
+            "CHF",
+            "currency:financial:CHF\N{NO-BREAK SPACE}",
+            "currency:financial:\N{NO-BREAK SPACE}CHF:suffix",
+        ),
+        (None, "currency:financial: :suffix", "currency:financial: :suffix"),
+    ],
+)
+def test_money_has_the_sign_of_the_store_s_currency(
+    tmp_path: Path, currency: str | None, english: str, russian: str
+) -> None:
+    """`getValueFormat` of @grafana/data splits at colons; `fullCurrency` adds no space."""
+    shop = replace(own_shop(tmp_path), currency=currency)
+    units = [
+        unit_of("total_sales_amount", Scene(shop, language))
+        for language in (Language.en, Language.ru)
+    ]
+    assert units == [(english, 2), (russian, 2)]
+
+
+def test_every_query_and_alert_of_a_store_s_own_answers(tmp_path: Path) -> None:
+    shop = own_shop(tmp_path)
+    with (
+        embedded_clickhouse(tmp_path / "clickhouse") as dsn,
+        # In the database that the data source names there is nothing.
+        clickhouse(dsn) as elsewhere,
+        clickhouse(dsn, database="store_kontor") as store,
+    ):
+        fill_own_shop(store, shop, 3)
+        view_ = View(
+            {
+                "import_date": Chosen(NEWEST),
+                "region": Chosen([ALL]),
+                "product": Chosen(['O\'Neill "XL"', "00123", "SKU-00001"]),
+            }
+        )
+        for panel in sales_dashboard(shop, Language.en)["panels"]:
+            for target in panel.get("targets", []):
+                elsewhere.query(rendered(target["rawSql"], view_))
+        (group,) = alert_rules(shop)["groups"]
+        counted = {
+            rule["uid"]: elsewhere.query(rendered(rule["data"][0]["model"]["rawSql"], View()))[1]
+            for rule in group["rules"]
+        }
+        assert counted["store-kontor-not-reconciled"] == [(0,)]
+        assert counted["store-kontor-rejected-share"] == [(0,)]
+
+
+def test_a_panel_is_as_wide_as_its_row_whatever_the_store_has(tmp_path: Path) -> None:
+    taken: dict[int, int] = {}
+    for each in sales_dashboard(own_shop(tmp_path), Language.en)["panels"]:
+        for y in range(each["gridPos"]["y"], each["gridPos"]["y"] + each["gridPos"]["h"]):
+            taken[y] = taken.get(y, 0) + each["gridPos"]["w"]
+    assert set(taken.values()) == {24}
 
 
 # Schemas
