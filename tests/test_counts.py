@@ -47,8 +47,16 @@ WRITTEN: dict[str, dict[str, Any]] = {
         "conflicting": 1,
         "total_quantity": 1700,
         "total_sales_amount": "56115.40",
+        "total_returns": 3,
+        "total_returns_amount": "20.50",
     },
-    "load": {"total_sales": 993, "total_quantity": 1700, "total_sales_amount": "56115.40"},
+    "load": {
+        "total_sales": 990,
+        "total_quantity": "1700.250",
+        "total_sales_amount": "56115.40",
+        "total_returns": 3,
+        "total_returns_amount": "20.50",
+    },
     "analyze": {"sales_by_region": 4, "sales_by_day": 1460},
     "publish": {"sales_by_region": 4, "sales_by_day": 1460},
 }
@@ -57,8 +65,8 @@ READ: dict[str, Counts] = {
     "validate": Validated(
         1002, 995, 7, 2, {"quantity_missing": 5, "region_unknown": 3}, {"region_case": 2}
     ),
-    "clean": Cleaned(995, 993, 1, 1, 1700, Decimal("56115.40")),
-    "load": Loaded(993, 1700, Decimal("56115.40")),
+    "clean": Cleaned(995, 993, 1, 1, 1700, Decimal("56115.40"), 3, Decimal("20.50")),
+    "load": Loaded(990, Decimal("1700.250"), Decimal("56115.40"), 3, Decimal("20.50")),
     "analyze": Analyzed({"sales_by_region": 4, "sales_by_day": 1460}),
     "publish": Published({"sales_by_region": 4, "sales_by_day": 1460}),
 }

@@ -21,13 +21,15 @@ from tests.recomputation import MARTS, Table, differences, recompute_marts
 from tests.rows import AS_OF, BATCH, sales
 from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
-from vitrina.errors import ReconciliationError, StoreError
+from vitrina.errors import ReconciliationError, StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.steps import analyze, load, publish
 from vitrina.steps.analyze import mart_rows
 from vitrina.stores.addresses import database as database_of
 from vitrina.stores.addresses import schema
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.postgres import session
+from vitrina.stores.postgres.staging import create_staging
 from vitrina.stores.postgres.store import Postgres, postgres
 
 D = Decimal
@@ -228,8 +230,9 @@ def test_rows_are_read_in_the_order_of_their_keys_bytes(kiosk: Postgres, tmp_pat
         ("total_orders", "sales_by_product"),
     ],
 )
+@pytest.mark.parametrize("more", [1, -1])
 def test_a_figure_that_sql_does_not_find_leaves_the_marts_as_they_were(
-    kiosk: Postgres, tmp_path: Path, measure: str, name: str
+    *, kiosk: Postgres, tmp_path: Path, measure: str, name: str, more: int
 ) -> None:
     rows = table(MANY)
     load.run(clean_lake(tmp_path, WEEK, rows), kiosk, WEEK)
@@ -238,7 +241,7 @@ def test_a_figure_that_sql_does_not_find_leaves_the_marts_as_they_were(
     before = query_all(kiosk, name)
     place = new[name].schema.get_field_index(measure)
     figures = new[name][measure].to_pylist()
-    figures[-1] += 1
+    figures[-1] += more
     column = new[name].schema.field(measure)
     wrong = new[name].set_column(place, column, pa.array(figures, column.type))
     with pytest.raises(ReconciliationError) as caught:
@@ -269,3 +272,52 @@ def test_imports_of_another_contract_are_refused_with_their_database(
         r"sales_by_\w+ in the database store_kiosk$",
     ):
         kiosk_shown.create_tables(KIOSK.contract)
+
+
+def test_text_ids_are_compared_by_their_bytes(kiosk: Postgres) -> None:
+    kiosk.create_tables(KIOSK.contract)
+    collations = (
+        "SELECT attrelid::regclass::text, attname FROM pg_attribute AS a "
+        "JOIN pg_collation AS c ON c.oid = a.attcollation WHERE c.collname = 'C' "
+        "AND attname IN ('sale_id', 'product_id') AND attrelid::regclass::text ~ '^sale' "
+        "ORDER BY 1, 2"
+    )
+    assert kiosk.query(collations)[1] == [
+        ("sale", "product_id"),
+        ("sale", "sale_id"),
+        ("sales_by_product", "product_id"),
+        ("sales_by_product_pkey", "product_id"),
+        ("sales_by_region_product", "product_id"),
+        ("sales_by_region_product_pkey", "product_id"),
+    ]
+
+
+def test_a_load_of_one_shop_waits_for_none_of_another(
+    database: str, kiosk: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_PATIENCE", 0.2)
+    with session.open_session(database, "vitrina") as other, other.alone("nothing is left"):
+        load.run(clean_lake(tmp_path, WEEK, table(MANY)), kiosk, WEEK)
+    with (
+        session.open_session(database, schema(KIOSK)) as other,
+        other.alone("nothing is left"),
+        postgres(database, schema(KIOSK)) as late,
+        pytest.raises(StoreUnavailable, match="another load or analysis is still running"),
+    ):
+        load.run(clean_lake(tmp_path / "again", WEEK, table(MANY)), late, WEEK)
+
+
+def test_what_a_killed_load_left_is_dropped_in_its_own_schema_alone(
+    database: str, kiosk: Postgres, tmp_path: Path
+) -> None:
+    with postgres(database) as first:
+        first.create_tables(SALES)
+    kiosk.create_tables(KIOSK.contract)
+    with (
+        session.open_session(database, "vitrina") as one,
+        session.open_session(database, schema(KIOSK)) as other,
+    ):
+        left = create_staging(one, BATCH, monthly=False)
+        dropped = create_staging(other, WEEK, monthly=False)
+        load.run(clean_lake(tmp_path, WEEK, table(MANY)), kiosk, WEEK)
+        assert (one.exists(left), other.exists(dropped)) == (True, False)

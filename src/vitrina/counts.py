@@ -5,7 +5,7 @@ the metrics and the summary show without knowing the step.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, Self, TypeVar
@@ -65,6 +65,8 @@ class Counts:
                 or (field.type in _MAYBE_DECIMAL and isinstance(document[field.name], str))
                 else document[field.name]
                 for field in fields(cls)
+                # What an older version did not count has a default.
+                if field.name in document or field.default is MISSING
             }
         )
 
