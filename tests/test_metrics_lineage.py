@@ -200,7 +200,7 @@ def test_an_address_that_cannot_be_read_fails_no_step_that_does_not_use_it(tmp_p
     )
     with Lineage(settings, Batch(AS_OF)).run(STEPS[0]):
         pass
-    send_metrics(settings.statsd, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
+    send_metrics(settings.statsd, GENERATED, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])

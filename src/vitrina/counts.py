@@ -5,7 +5,7 @@ the metrics and the summary show without knowing the step.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, Self, TypeVar
@@ -55,18 +55,22 @@ class Counts:
         """Read what `document` gave.
 
         Raises:
-            KeyError: a count is missing.
+            KeyError: a count is missing, and it is none that Vitrina 0.1.0 did not know.
             InvalidOperation: an amount of money is not a number.
         """
+        known = [
+            each
+            for each in fields(cls)
+            if each.name in document
+            or (each.default is MISSING and each.default_factory is MISSING)
+        ]
         return cls(
             **{
                 field.name: Decimal(document[field.name])
                 if field.type is Decimal
                 or (field.type in _MAYBE_DECIMAL and isinstance(document[field.name], str))
                 else document[field.name]
-                for field in fields(cls)
-                # What an older version did not count has a default.
-                if field.name in document or field.default is MISSING
+                for field in known
             }
         )
 
@@ -118,12 +122,12 @@ class Extracted(Counts):
 
     @property
     def note(self) -> str:
-        return f"{self.files:,} files"
+        return f"{self.files:,} file{'' if self.files == 1 else 's'}"
 
 
 @dataclass(frozen=True)
 class Validated(Counts):
-    """Rows in = valid + rejected. `reasons` and `repairs` begin with the most frequent."""
+    """Rows in = valid + rejected + set aside. What is counted by name begins with the most."""
 
     rows_in: int
     valid: int
@@ -131,6 +135,9 @@ class Validated(Counts):
     repaired: int
     reasons: Mapping[str, int]
     repairs: Mapping[str, int]
+    set_aside: int = 0
+    """Rows that were read and are no sales by the store's rules."""
+    why_set_aside: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows_left(self) -> int:
@@ -146,12 +153,13 @@ class Validated(Counts):
 
     @property
     def note(self) -> str:
-        return f"{self.rejected:,} rejected, {self.repaired:,} repaired"
+        set_aside = f", {self.set_aside:,} set aside" if self.set_aside else ""
+        return f"{self.rejected:,} rejected, {self.repaired:,} repaired{set_aside}"
 
 
 @dataclass(frozen=True)
 class Cleaned(Counts):
-    """Rows in = clean + collapsed + conflicting.
+    """Rows in = clean + collapsed + superseded + conflicting.
 
     The totals are of the clean rows: sales, and apart from them returns, whose amounts are below
     0 there and positive here.
@@ -165,6 +173,8 @@ class Cleaned(Counts):
     total_sales_amount: Decimal
     total_returns: int = 0
     total_returns_amount: Decimal = Decimal(0)
+    superseded: int = 0
+    """Rows that are older than another with their `sale_id`; of a store's files alone."""
 
     @property
     def rows_left(self) -> int:
@@ -180,7 +190,8 @@ class Cleaned(Counts):
 
     @property
     def note(self) -> str:
-        return f"{self.collapsed:,} copies collapsed, {self.conflicting:,} in conflict"
+        superseded = f", {self.superseded:,} superseded" if self.superseded else ""
+        return f"{self.collapsed:,} copies collapsed, {self.conflicting:,} in conflict{superseded}"
 
 
 @dataclass(frozen=True)
@@ -232,6 +243,40 @@ class Published(_OfMarts):
     @property
     def note(self) -> str:
         return "rows of marts in ClickHouse"
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of every row that came in; each has one fate."""
+
+    rows_in: int
+    clean: int
+    rejected: int
+    """Conflicts among them."""
+    set_aside: int
+    collapsed: int
+    """Rows added up among them."""
+    superseded: int
+
+    @property
+    def accounted_for(self) -> int:
+        """Equal to `rows_in`, or rows went astray."""
+        return self.clean + self.rejected + self.set_aside + self.collapsed + self.superseded
+
+
+def fates(fed: Generated | Extracted, validated: Validated, cleaned: Cleaned) -> Fates:
+    """What became of a batch's rows. Those made of an order's refund came in like the others."""
+    rows_in, added_up = fed.feed_rows, 0
+    if isinstance(fed, Extracted):
+        rows_in, added_up = fed.rows_in + fed.refunds, fed.added_up
+    return Fates(
+        rows_in=rows_in,
+        clean=cleaned.clean,
+        rejected=validated.rejected + cleaned.conflicting,
+        set_aside=validated.set_aside,
+        collapsed=cleaned.collapsed + added_up,
+        superseded=cleaned.superseded,
+    )
 
 
 AnyCounts = TypeVar("AnyCounts", bound=Counts)

@@ -53,8 +53,12 @@ class RowRule(StrEnum):
     line_cut_off = "line_cut_off"
     not_an_object = "not_an_object"
     not_json = "not_json"
+    part_rejected = "part_rejected"
+    """Another row, whose amount should be added to this one's, has a problem."""
     stray_quote = "stray_quote"
     unclosed_quote = "unclosed_quote"
+    version_malformed = "version_malformed"
+    """What says which row of a sale is the newest is neither a time nor a number."""
 
 
 class RowRepair(StrEnum):
@@ -115,9 +119,18 @@ def wrong_width(found: int, expected: int) -> str:
     return f"row_has_{found}_fields_of_{expected}"
 
 
+WRONG_WIDTH = r"^row_has_([0-9]+)_fields_of_([0-9]+)$"
+"""A pattern of what `wrong_width` gives."""
+
+
+def of_field(field: str) -> tuple[str, ...]:
+    """Every reason that can be against a field, whatever its type."""
+    return tuple(name(field, rule) for rule in Rule)
+
+
 def reasons(contract: Contract) -> tuple[str, ...]:
-    """Every reason that a row of this contract can be rejected for."""
+    """Every reason that a row of this contract can be rejected for, but those of `wrong_width`."""
     of_fields = [
         name(field.name, rule) for field in contract.fields for rule in RULES[type(field.type)]
     ]
-    return (*of_fields, CONFLICTING_DUPLICATE)
+    return (*of_fields, *map(str, RowRule), CONFLICTING_DUPLICATE)

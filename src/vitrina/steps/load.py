@@ -1,6 +1,6 @@
 """Load: the clean sales in, PostgreSQL's `sale` out, with the batch in the ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
@@ -11,14 +11,16 @@ from vitrina.columns import arrow_schema
 from vitrina.counts import (
     Cleaned,
     Extracted,
+    Fates,
     Generated,
     Loaded,
     Result,
     Validated,
+    fates,
     read_result,
     rejects_by_reason,
 )
-from vitrina.errors import CorruptFile, ReconciliationError
+from vitrina.errors import CorruptFile, FeedError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
@@ -39,33 +41,45 @@ def ledger_entry(
     """What the ledger says of a batch, from what its steps counted. It began with its feed.
 
     Raises:
-        ReconciliationError: the rows in are not clean + rejected + collapsed.
+        ReconciliationError: the rows in are not clean + rejected + set aside + collapsed +
+            superseded.
     """
-    entry = LedgerEntry(
+    rows = fates(fed.counts, validated, cleaned)
+    _require_every_row(rows, batch)
+    return LedgerEntry(
         as_of=batch.as_of,
         source=fed.counts.source,
         seed=fed.counts.seed,
-        rows_in=validated.rows_in,
-        clean=cleaned.clean,
-        rejected=validated.rejected + cleaned.conflicting,
+        rows_in=rows.rows_in,
+        clean=rows.clean,
+        rejected=rows.rejected,
         repaired=validated.repaired,
-        collapsed=cleaned.collapsed,
-        set_aside=0,
-        superseded=0,
+        collapsed=rows.collapsed,
+        set_aside=rows.set_aside,
+        superseded=rows.superseded,
         total_sales_amount=cleaned.total_sales_amount,
         started_at=fed.started,
         loaded_at=datetime.now(UTC),
     )
-    accounted_for = entry.clean + entry.rejected + entry.collapsed
-    if entry.rows_in != accounted_for:
-        raise ReconciliationError(
-            "batch",
-            "rows_in",
-            expected=("the feed", entry.rows_in),
-            actual=("clean + rejected + collapsed", accounted_for),
-            left=f"nothing was loaded; run: vitrina validate --as-of {batch.as_of}",
-        )
-    return entry
+
+
+def require_enough(entry: LedgerEntry, ledger: Iterable[LedgerEntry]) -> None:
+    """Refuse a batch with no sales, or less than half of those of the newest batch before it.
+
+    Raises:
+        FeedError: names the setting that lets it pass.
+    """
+    earlier = [each for each in ledger if each.as_of < entry.as_of]
+    before = max(earlier, key=lambda each: each.as_of, default=None)
+    if entry.clean > 0 and (before is None or 2 * entry.clean >= before.clean):
+        return
+    than = "" if before is None else f", and batch {before.as_of} has {before.clean:,}"
+    raise FeedError(
+        f"batch {entry.as_of} has {entry.clean:,} sales{than}; of {entry.rows_in:,} rows "
+        f"{entry.rejected:,} were rejected, {entry.set_aside:,} set aside, {entry.collapsed:,} "
+        f"collapsed and {entry.superseded:,} superseded. Nothing was loaded; if that is right, "
+        "set VITRINA_ALLOW_FEW=true"
+    )
 
 
 def read_feed_result(lake: Lake, batch: Batch) -> Result[Generated] | Result[Extracted]:
@@ -111,15 +125,23 @@ def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.Recor
 
 
 def run(
-    lake: Lake, postgres: Postgres, batch: Batch, *, monthly_above: int | None = None
+    lake: Lake,
+    postgres: Postgres,
+    batch: Batch,
+    *,
+    allow_few: bool = False,
+    monthly_above: int | None = None,
 ) -> Loaded:
     """Load the batch; readers of `sale` see the old batch until they see the new one, whole.
 
-    More sales than `monthly_above` are kept by month; PostgreSQL's own limit unless given.
+    More sales than `monthly_above` are kept by month; PostgreSQL's own limit unless given. How
+    many sales are generated is for whoever runs it; of a store's own, few are refused unless
+    `allow_few`.
 
     Raises:
         BatchError: clean has not ended for this batch.
         CorruptFile: a clean file is not the one that was written.
+        FeedError: there are no sales, or less than half of those of the batch before.
         ReconciliationError: rows or money went astray; `sale` holds what it held before.
         StoreError: two sales have one `sale_id`; the same.
         StoreUnavailable: other writers or readers were not done in time.
@@ -140,6 +162,8 @@ def run(
             cleaned.total_returns_amount,
         )
         postgres.create_tables(batch.contract)
+        if batch.store.source is not None and not allow_few:
+            require_enough(entry, postgres.ledger())
         loaded = postgres.replace_sales(
             batch,
             entry,
@@ -157,3 +181,14 @@ def run(
         )
         left.counts = counts.document()
     return counts
+
+
+def _require_every_row(rows: Fates, batch: Batch) -> None:
+    if rows.rows_in != rows.accounted_for:
+        raise ReconciliationError(
+            "batch",
+            "rows_in",
+            expected=(f"the step {batch.store.feed_step}", rows.rows_in),
+            actual=("clean + rejected + set aside + collapsed + superseded", rows.accounted_for),
+            left=f"nothing was loaded; run: vitrina validate --as-of {batch.as_of}",
+        )

@@ -3,6 +3,10 @@
 A value is read after the white space around it is cut off and, for a field with allowed
 values, whatever its case; both repairs are counted. Nothing else is guessed. The rules are
 written out in `docs/rules.md`.
+
+The feed of a store's files also says where each row stood, what reading it found wrong with it,
+and whether it is no sale by the store's rules. Such a row is set aside: neither valid nor
+rejected.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,16 +19,33 @@ from pyspark.sql import functions as F
 
 from vitrina import rules
 from vitrina.columns import Date, FreeText, Integer, Label, Numeric, spark_type
-from vitrina.contract import Contract, Field
+from vitrina.contract import ORDER_ID, Contract, Field
 from vitrina.counts import Validated
 from vitrina.errors import FeedError
-from vitrina.rules import Repair, Rule
+from vitrina.exports.feed import (
+    FILE,
+    FILE_NUMBER,
+    LINE,
+    PROBLEMS,
+    RAW,
+    REPAIRED,
+    SET_ASIDE,
+    VERSION,
+)
+from vitrina.rules import Repair, RowRule, Rule
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
+from vitrina.visible import visible
 
 # Space, tab, line feed, carriage return, no-break space.
 WHITE_SPACE = " \t\n\r\u00a0"
 _EXAMPLES = 5
+# Whys are values of the store's own column, which may have any number of them.
+_WHYS = 50
+_OTHER_WHYS = "other"
+
+_IN_FILE = (FILE, LINE, FILE_NUMBER, VERSION, SET_ASIDE, RAW)
+"""What is known of a row of a store's files, beside its fields."""
 
 # A rule or a repair, and when it applies to a row.
 Check = tuple[Rule | Repair, Column]
@@ -33,13 +54,18 @@ Check = tuple[Rule | Repair, Column]
 def type_rows(feed: DataFrame, batch: Batch) -> DataFrame:
     """Give each field its type, and each row the reasons to reject it.
 
-    Takes the contract's fields as text. Returns one row per row of the feed: the fields
-    typed (null where the value is unusable), `raw_<field>` (text, on rejected rows only),
-    `reasons` (null on valid rows) and `repairs` (null on rejected rows and where there were
-    none).
+    Takes the contract's fields as text; of a store's files, with the rest of `feed_schema`.
+    Returns one row per row of the feed: the fields typed (null where the value is missing or
+    unusable), `raw_<field>` (text, on rejected rows only), `reasons` (null on rows that are valid
+    or set aside) and `repairs` (null on rows that are not valid and where there were none); of a
+    store's files, also file, line, their like, and why a row is set aside (null on others).
     """
     fields = batch.contract.fields
+    of_files = batch.store.source is not None
+    in_file = _IN_FILE if of_files else ()
     trimmed = feed.select(
+        *in_file,
+        *((PROBLEMS, REPAIRED) if of_files else ()),
         *[F.col(field.name).alias(_raw(field.name)) for field in fields],
         *[
             F.btrim(F.col(field.name), F.lit(WHITE_SPACE)).alias(_text(field.name))
@@ -47,25 +73,38 @@ def type_rows(feed: DataFrame, batch: Batch) -> DataFrame:
         ],
     )
     typed = trimmed.select("*", *[_typed(field).alias(field.name) for field in fields])
-    judged = typed.select(
-        "*",
-        _all(_fits(field, batch) for field in fields).alias("fits"),
-        _any(applies for field in fields for _, applies in _repairs(field)).alias("repaired"),
-    )
+    fits = _all(_fits(field, batch) for field in fields)
+    is_repaired = _any(applies for field in fields for _, applies in _repairs(field))
+    reasons = _names(fields, lambda f: _reasons(f, batch))
+    repairs = _names(fields, _repairs)
+    if of_files:
+        is_sale = F.col(SET_ASIDE).isNull()
+        fits = ~is_sale | (_is_empty(PROBLEMS) & fits)
+        reasons = F.concat(_or_none(PROBLEMS), _names(fields, lambda f: _further_reasons(f, batch)))
+        is_repaired = is_sale & (~_is_empty(REPAIRED) | is_repaired)
+        repairs = F.concat(_or_none(REPAIRED), repairs)
+    # `repaired` is the feed's own name for what was repaired in reading.
+    judged = typed.select("*", fits.alias("fits"), is_repaired.alias("needs_repair"))
     # Nearly every row fits. Working out the reasons only for the others takes a third of the
     # time that it takes for every row.
     return judged.select(
         *[field.name for field in fields],
         *[F.when(~F.col("fits"), F.col(_raw(f.name))).alias(_raw(f.name)) for f in fields],
-        F.when(~F.col("fits"), _names(fields, lambda f: _reasons(f, batch))).alias("reasons"),
-        F.when(F.col("fits") & F.col("repaired"), _names(fields, _repairs)).alias("repairs"),
+        F.when(~F.col("fits"), reasons).alias("reasons"),
+        F.when(F.col("fits") & F.col("needs_repair"), repairs).alias("repairs"),
+        *in_file,
     )
 
 
 def rejected_rows(typed: DataFrame, contract: Contract) -> DataFrame:
-    """The rows of `type_rows` that are rejected, as they stood in the feed."""
+    """The rows of `type_rows` that are rejected, as they stood in the feed.
+
+    Those of a store's files come with file and line, and the raw text of a row that could not be
+    told apart into fields.
+    """
+    place = [name for name in (FILE, LINE, FILE_NUMBER, RAW) if name in typed.columns]
     return typed.where("reasons IS NOT NULL").select(
-        *[F.col(_raw(name)).alias(name) for name in contract.names], "reasons"
+        *[F.col(_raw(name)).alias(name) for name in contract.names], "reasons", *place
     )
 
 
@@ -76,11 +115,16 @@ def count_each(rows: DataFrame, labels: str) -> DataFrame:
 
 
 def examples(rejects: DataFrame, contract: Contract) -> DataFrame:
-    """Up to five rejected rows for each `reason`: the first in the order of their raw text."""
-    by_text = Window.partitionBy("reason").orderBy(*contract.names)
+    """Up to five rejected rows for each `reason`: the first in the order of their raw text.
+
+    Those of a store's files are the first in the order of file and line.
+    """
+    kept = [name for name in rejects.columns if name != "reasons"]
+    place = [name for name in (FILE_NUMBER, LINE) if name in kept]
+    first = Window.partitionBy("reason").orderBy(*place, *contract.names)
     return (
-        rejects.select(F.explode("reasons").alias("reason"), *contract.names)
-        .withColumn("example", F.row_number().over(by_text))
+        rejects.select(F.explode("reasons").alias("reason"), *kept)
+        .withColumn("example", F.row_number().over(first))
         .where(F.col("example") <= _EXAMPLES)
     )
 
@@ -97,25 +141,32 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Decim
         # One pass over the feed: its rows, good and bad, are written once.
         typed = lake.read(spark, lake.write(left, "typed", type_rows(feed, batch), "parquet"))
         rejects = rejected_rows(typed, contract)
-        rejects = lake.read(spark, lake.write(left, "rejects", rejects, "parquet"))
+        written = lake.write(left, "rejects", rejects, "parquet")
+        # So that they can be looked at even where they are too many to go on.
+        lake.document("validate", "rejects.json", written.document())
+        rejects = lake.read(spark, written)
 
+        why = F.col(SET_ASIDE) if SET_ASIDE in typed.columns else F.lit(None).cast("string")
         tally = typed.agg(
             F.count("*").alias("rows_in"),
             F.count("reasons").alias("rejected"),
             F.count("repairs").alias("repaired"),
+            F.count(why).alias("set_aside"),
         ).collect()[0]
         counts = Validated(
             rows_in=tally.rows_in,
-            valid=tally.rows_in - tally.rejected,
+            valid=tally.rows_in - tally.rejected - tally.set_aside,
             rejected=tally.rejected,
             repaired=tally.repaired,
             reasons=_most_first(count_each(rejects, "reasons")),
             repairs=_most_first(count_each(typed, "repairs")),
+            set_aside=tally.set_aside,
+            why_set_aside=_whys(typed) if tally.set_aside else {},
         )
         shown = _by_reason(examples(rejects, contract), contract)
         report = {**counts.document(), "examples": shown}
         lake.document("validate", "report.json", report)
-        _refuse_bad_feed(counts, max_rejected_share, f"{lake.root}/validate/report.json")
+        _refuse_bad_feed(counts, max_rejected_share, shown, f"{lake.root}/validate/report.json")
         left.counts = counts.document()
     return counts
 
@@ -140,14 +191,16 @@ def _typed(field: Field) -> Column:
         case Date():
             # The calendar has no year 0, which some engines count and others refuse.
             return F.when(text.rlike(_DATE) & ~text.startswith("0000"), text.try_cast(type_))
-        case Label():
+        case Label() if field.allowed:
             first, *others = field.allowed
             value = F.when(F.lower(text) == first.lower(), first)
             for other in others:
                 value = value.when(F.lower(text) == other.lower(), other)
-            return value
-        case FreeText():
-            return F.when(text != "", text)
+            if field.other is None:
+                return value
+            return value.when(text != "", F.lit(field.other))
+        case Label() | FreeText():
+            return F.when((text != "") & ~text.rlike(_unwanted(field)), text)
 
 
 # Engines differ in what a cast accepts (exponents, signs, white space, surplus decimals, which
@@ -158,6 +211,18 @@ _NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 
 
+# Controls, without tab and line ends, which a text may hold. PostgreSQL takes no NUL.
+_CONTROLS = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"
+# Soft hyphen, zero-width space, word joiner, byte order mark: two ids must not look like one.
+_INVISIBLE = r"\x{00AD}\x{200B}\x{2060}\x{FEFF}"
+_IDS = {"sale_id", "customer_id", "product_id", ORDER_ID}
+
+
+def _unwanted(field: Field) -> str:
+    """The characters that a field's text must not have."""
+    return f"[{_CONTROLS}{_INVISIBLE if field.name in _IDS else ''}]"
+
+
 def _surplus(scale: int) -> str:
     """More decimals than the type keeps."""
     return rf"\.[0-9]{{{scale + 1},}}\z"
@@ -166,7 +231,13 @@ def _surplus(scale: int) -> str:
 def _fits(field: Field, batch: Batch) -> Column:
     """Whether a field's value can be used: there is no reason to reject it. Never null."""
     value = F.col(field.name)
-    return _all([value.isNotNull(), *[~outside for _, outside in _outside(field, batch, value)]])
+    fits = _all([value.isNotNull(), *[~outside for _, outside in _outside(field, batch, value)]])
+    return _is_missing(field) | fits if field.nullable else fits
+
+
+def _is_missing(field: Field) -> Column:
+    text = F.col(_text(field.name))
+    return text.isNull() | (text == "")
 
 
 def _outside(field: Field, batch: Batch, value: Column) -> list[Check]:
@@ -187,8 +258,8 @@ def _outside(field: Field, batch: Batch, value: Column) -> list[Check]:
 def _reasons(field: Field, batch: Batch) -> list[Check]:
     """Every reason to reject a row for a field, and when it applies."""
     text, value = F.col(_text(field.name)), F.col(field.name)
-    missing = text.isNull() | (text == "")
-    checks: list[Check] = [(Rule.missing, missing)]
+    missing = _is_missing(field)
+    checks: list[Check] = [] if field.nullable else [(Rule.missing, missing)]
     match field.type:
         case Integer():
             number = text.rlike(_INTEGER)
@@ -212,7 +283,26 @@ def _reasons(field: Field, batch: Batch) -> list[Check]:
             ]
         case Label():
             checks += [(Rule.unknown, ~missing & value.isNull())]
+        case FreeText():
+            checks += [(Rule.malformed, ~missing & value.isNull())]
     return checks + _outside(field, batch, value)
+
+
+def _further_reasons(field: Field, batch: Batch) -> list[Check]:
+    """The reasons for a field of a store's files, where reading the row has found none.
+
+    A row that could not be told apart into fields has no fields to judge.
+    """
+    known = list(rules.of_field(field.name))
+    if field.name == "sale_amount":
+        # The amount still holds the sign of the other currency.
+        known += [RowRule.currency_other]
+    of_row = [rule.value for rule in RowRule if rule != RowRule.currency_other]
+    is_judged = F.exists(
+        _or_none(PROBLEMS),
+        lambda problem: problem.isin(*known, *of_row) | problem.rlike(rules.WRONG_WIDTH),
+    )
+    return [(rule, applies & ~is_judged) for rule, applies in _reasons(field, batch)]
 
 
 def _beyond_type(beyond: Column, text: Column) -> list[Check]:
@@ -227,8 +317,9 @@ def _repairs(field: Field) -> list[Check]:
     """What can be repaired in a field, and when it has to be."""
     raw, text = F.col(_raw(field.name)), F.col(_text(field.name))
     repairs: list[Check] = [(Repair.spaces, raw != text)]
-    if isinstance(field.type, Label):
-        repairs += [(Repair.case, text != F.col(field.name))]
+    if isinstance(field.type, Label) and field.allowed:
+        value = F.col(field.name)
+        repairs += [(Repair.case, (text != value) & (F.lower(text) == F.lower(value)))]
     return repairs
 
 
@@ -245,6 +336,15 @@ def _names(fields: tuple[Field, ...], checks: Callable[[Field], list[Check]]) ->
     )
 
 
+def _or_none(labels: str) -> Column:
+    """An array of labels; none where it is null."""
+    return F.coalesce(F.col(labels), F.array().cast("array<string>"))
+
+
+def _is_empty(labels: str) -> Column:
+    return F.size(_or_none(labels)) == 0
+
+
 def _all(conditions: Iterable[Column]) -> Column:
     return reduce(and_, conditions)
 
@@ -258,21 +358,48 @@ def _most_first(counted: DataFrame) -> dict[str, int]:
     return {row.label: row.rows for row in rows}
 
 
-def _by_reason(found: DataFrame, contract: Contract) -> dict[str, list[dict[str, str | None]]]:
-    by_reason: dict[str, list[dict[str, str | None]]] = {}
+def _whys(typed: DataFrame) -> dict[str, int]:
+    by_why = typed.groupBy(F.col(SET_ASIDE).alias("label")).agg(F.count("*").alias("rows"))
+    counted = list(_most_first(by_why.where("label IS NOT NULL")).items())
+    rest = sum(rows for _, rows in counted[_WHYS:])
+    shown = dict(counted[:_WHYS])
+    return {**shown, _OTHER_WHYS: shown.get(_OTHER_WHYS, 0) + rest} if rest else shown
+
+
+Examples = dict[str, list[dict[str, str | int | None]]]
+
+
+def _by_reason(found: DataFrame, contract: Contract) -> Examples:
+    shown = [name for name in (FILE, LINE) if name in found.columns]
+    by_reason: Examples = {}
     for row in found.orderBy("reason", "example").collect():
-        by_reason.setdefault(row.reason, []).append({name: row[name] for name in contract.names})
+        example = {name: row[name] for name in shown}
+        if RAW in found.columns and row[RAW] is not None:
+            example[RAW] = visible(row[RAW])
+        else:
+            example |= {name: row[name] and visible(row[name]) for name in contract.names}
+        by_reason.setdefault(row.reason, []).append(example)
     return by_reason
 
 
-def _refuse_bad_feed(counts: Validated, max_rejected_share: Decimal, report: str) -> None:
-    rows_in, rejected = counts.rows_in, counts.rejected
-    if rows_in == 0:
+def _refuse_bad_feed(
+    counts: Validated, max_rejected_share: Decimal, shown: Examples, report: str
+) -> None:
+    """Rows set aside count neither as bad nor as good."""
+    if counts.rows_in == 0:
         raise FeedError("the feed has no rows; nothing was loaded")
-    if rejected > max_rejected_share * rows_in:
-        dominant = ", ".join(f"{reason} {n:,}" for reason, n in list(counts.reasons.items())[:3])
+    judged, rejected = counts.rows_in - counts.set_aside, counts.rejected
+    if rejected > max_rejected_share * judged:
+        dominant = ", ".join(
+            f"{reason} {n:,}{_first_place(shown[reason][0])}"
+            for reason, n in list(counts.reasons.items())[:3]
+        )
         raise FeedError(
-            f"{rejected:,} of {rows_in:,} rows were rejected ({rejected / rows_in:.1%}), more than "
+            f"{rejected:,} of {judged:,} rows were rejected ({rejected / judged:.1%}), more than "
             f"the {max_rejected_share:%} that VITRINA_MAX_REJECTED_SHARE allows; "
             f"mostly {dominant}. Nothing was loaded; examples are in {report}"
         )
+
+
+def _first_place(example: dict[str, str | int | None]) -> str:
+    return f" (first {example[FILE]}, line {example[LINE]})" if FILE in example else ""

@@ -11,6 +11,7 @@ so each of its parts does nothing where it has been done.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vitrina import ledger
 from vitrina.columns import Column
 from vitrina.contract import Contract
 from vitrina.errors import StoreError
@@ -77,6 +78,7 @@ _RETURNS = (
     # Until then, nothing was given back.
     AddTotal("net_amount", like="total_sales_amount"),
 )
+_FATES = (Add(ledger.BATCH, ledger.SET_ASIDE), Add(ledger.BATCH, ledger.SUPERSEDED))
 
 CHANGES: tuple[Change, ...] = (
     Change(
@@ -90,6 +92,11 @@ CHANGES: tuple[Change, ...] = (
         "Returns stand beside sales in the marts and the control totals",
         postgres=_RETURNS,
         clickhouse=_RETURNS,
+    ),
+    Change(
+        "The ledger counts rows set aside and superseded",
+        postgres=_FATES,
+        clickhouse=_FATES,
     ),
 )
 """In order; the first leads to version 2."""

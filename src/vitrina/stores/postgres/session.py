@@ -41,7 +41,7 @@ def open_session(dsn: str, schema: str) -> Iterator["Session"]:
         StoreError: the address cannot be read.
         StoreUnavailable: nothing answers there, or it does not let this user in.
     """
-    address = _address(dsn)
+    address = address_parts(dsn)
     with translated(address):
         connection = psycopg.connect(make_conninfo(**address), autocommit=True)
     with closing(connection):
@@ -132,7 +132,7 @@ def who(sessions: Iterable[Row]) -> str:
 # Addresses and errors
 
 
-def _address(dsn: str) -> dict[str, Any]:
+def address_parts(dsn: str) -> dict[str, Any]:
     """What the address says, part by part.
 
     Raises:
