@@ -12,7 +12,7 @@ import time
 from statistics import median
 
 from vitrina.dashboard.alerts import ALERT_RULES
-from vitrina.dashboard.panels import CHOICES, NEWEST, PANELS
+from vitrina.dashboard.panels import CHOICES, NEWEST, panels
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.settings import load_settings
 from vitrina.store import GENERATED
@@ -23,7 +23,7 @@ LIMIT = 200
 
 def main(repetitions: int) -> int:
     """Measure, print, and return how many queries take too long."""
-    queries = {panel.id: panel.sql for panel in PANELS}
+    queries = {panel.id: panel.sql for panel in panels(GENERATED.contract)}
     queries |= {
         f"variable {name}": sql.replace("{{newest}}", NEWEST) for name, sql in CHOICES.items()
     }

@@ -7,10 +7,13 @@ from typing import Any
 import yaml
 
 from vitrina.dashboard.grafana.dashboards import panel_id
-from vitrina.dashboard.panels import PANELS
+from vitrina.dashboard.panels import panels
 from vitrina.dashboard.texts import Language
+from vitrina.store import GENERATED
 
 DEPLOY = Path(__file__).parents[1] / "deploy" / "grafana"
+PANELS = panels(GENERATED.contract)
+"""Those of the generated shop, whose dashboards the repository has."""
 PANEL_IDS = [panel.id for panel in PANELS]
 
 
@@ -25,8 +28,8 @@ def dashboard(language: Language = Language.en) -> dict[str, Any]:
 
 def drawn(language: Language = Language.en) -> dict[str, dict[str, Any]]:
     """The panels of a dashboard that show figures, by their own ids."""
-    panels = {each["id"]: each for each in dashboard(language)["panels"] if each["type"] != "row"}
-    return {name: panels[panel_id(name)] for name in PANEL_IDS}
+    panels_ = {each["id"]: each for each in dashboard(language)["panels"] if each["type"] != "row"}
+    return {name: panels_[panel_id(name, PANELS)] for name in PANEL_IDS}
 
 
 def rules() -> dict[str, dict[str, Any]]:

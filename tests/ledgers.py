@@ -29,3 +29,15 @@ def ledger_entry(as_of: date = AS_OF, **changes: Any) -> LedgerEntry:
         "loaded_at": started_at + timedelta(minutes=1),
     }
     return LedgerEntry(as_of=as_of, **ordinary | changes)
+
+
+TWO_SALES = ledger_entry(
+    date(2026, 11, 24),
+    rows_in=1000,
+    clean=2,
+    rejected=3,
+    total_sales_amount=Decimal("30.50"),
+    started_at=datetime(2026, 11, 24, 10, 0, tzinfo=UTC),
+    loaded_at=datetime(2026, 11, 24, 10, 0, tzinfo=UTC),
+)
+"""A batch of a thousand rows, two of them clean."""

@@ -75,7 +75,7 @@ WITH drawn AS (
         hash('p' || day || '/' || number) / 18446744073709551616.0 AS of_product,
         hash('a' || day || '/' || number) AS of_amount
     FROM range($first_day::INTEGER, $last_day::INTEGER + 1) AS days(day),
-        range(1200) AS numbers(number)
+        range($sales_a_day::INTEGER) AS numbers(number)
 )
 SELECT
     DATE '2020-01-01' + day::INTEGER AS sale_date,
@@ -107,8 +107,8 @@ _RANKED = """
 """
 _MARTS = {
     "sales_by_region_product": f"""
-        SELECT *, {_RANKED.format(per="region", by="product_id")}, 0::DECIMAL(7, 6) AS running_share,
-            'A' AS abc_class
+        SELECT *, {_RANKED.format(per="region", by="product_id")},
+            0::DECIMAL(7, 6) AS running_share, 'A' AS abc_class
         FROM (SELECT region, product_id, {_SUMS} FROM shown GROUP BY ALL)""",
     "sales_by_region": f"""
         SELECT *, {_RANKED.format(per="1", by="region")}
@@ -124,14 +124,15 @@ _MARTS = {
             NULL AS change_from_week_before
         FROM (
             SELECT sale_date, region, {_SUMS}
-            FROM (SELECT DISTINCT sale_date FROM shown) CROSS JOIN (SELECT DISTINCT region FROM shown)
+            FROM (SELECT DISTINCT sale_date FROM shown)
+            CROSS JOIN (SELECT DISTINCT region FROM shown)
             LEFT JOIN shown USING (sale_date, region) GROUP BY ALL
         )
         WINDOW seven AS (PARTITION BY region ORDER BY sale_date ROWS 6 PRECEDING)""",
 }
 
 
-def fill_own_shop(clickhouse: ClickHouse, store: Store) -> None:
+def fill_own_shop(clickhouse: ClickHouse, store: Store, sales_a_day: int) -> None:
     """Create the tables, and import what it sold in the year before each of two dates."""
     clickhouse.create_tables(store.contract)
     epoch = date(2020, 1, 1)
@@ -142,6 +143,7 @@ def fill_own_shop(clickhouse: ClickHouse, store: Store) -> None:
             {
                 "first_day": (IMPORTS[0] - epoch).days - 365,
                 "last_day": (IMPORTS[-1] - epoch).days - 1,
+                "sales_a_day": sales_a_day,
                 "regions": list(REGIONS),
                 "products": products,
             },

@@ -41,9 +41,21 @@ def change(now: Decimal | int | None, before: Decimal | int | None) -> Decimal |
 class Figures:
     """The panels' rows, over tables named like the marts in a DuckDB database."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, today: date) -> None:
+    def __init__(
+        self,
+        database: duckdb.DuckDBPyConnection,
+        today: date,
+        *,
+        is_large: bool = False,
+        has_orders: bool = False,
+        has_returns: bool = False,
+    ) -> None:
         self._database = database
         self._today = today
+        self._is_large = is_large
+        """Whether regions are too many for each to be shown."""
+        self._has_orders = has_orders
+        self._has_returns = has_returns
 
     def of(self, panel: str, choice: Choice) -> list[Row]:
         work: Callable[[Choice], list[Row]] = getattr(self, panel)
@@ -95,9 +107,42 @@ class Figures:
         before = self.totals(choice, self.before(choice))[0]
         return [(now, before, change(now, before))]
 
+    def money(self, choice: Choice, day: date | None) -> tuple[Decimal | None, Decimal | None]:
+        """What was returned, and what is left."""
+        ((count, returned, net),) = self.rows(
+            "SELECT count(*), sum(total_returns_amount), sum(net_amount)"
+            " FROM sales_by_region_product"
+            " WHERE import_date = $day AND region_chosen AND product_chosen",
+            choice,
+            day=day,
+        )
+        return (returned, net) if count else (None, None)
+
+    def total_returns_amount(self, choice: Choice) -> list[Row]:
+        now = self.money(choice, choice.import_date)[0] or Decimal(0)
+        before = self.money(choice, self.before(choice))[0]
+        return [(now, before, change(now, before))]
+
+    def net_amount(self, choice: Choice) -> list[Row]:
+        now = self.money(choice, choice.import_date)[1] or Decimal(0)
+        before = self.money(choice, self.before(choice))[1]
+        return [(now, before, change(now, before))]
+
+    def receipts(self, choice: Choice, day: date | None) -> tuple[int | None, Decimal | None]:
+        """How many there are, and their amount; of orders, those of each region."""
+        if not self._has_orders:
+            return self.totals(choice, day)
+        ((orders, amount),) = self.rows(
+            "SELECT sum(total_orders), sum(total_sales_amount) FROM sales_by_region"
+            " WHERE import_date = $day AND region_chosen",
+            choice,
+            day=day,
+        )
+        return orders, amount
+
     def average_sale_amount(self, choice: Choice) -> list[Row]:
         (sales, amount), (sales_before, amount_before) = (
-            self.totals(choice, day) for day in (choice.import_date, self.before(choice))
+            self.receipts(choice, day) for day in (choice.import_date, self.before(choice))
         )
         now, before = divided(amount, sales, 2), divided(amount_before, sales_before, 2)
         return [(now, before, change(now, before))]
@@ -128,8 +173,11 @@ class Figures:
         return [((self._today - newest).days, newest)]
 
     def days(self, choice: Choice) -> list[Row]:
+        """Day, sales, amount, returned, net, receipts."""
+        receipts = "total_orders" if self._has_orders else "total_sales"
         return self.rows(
-            "SELECT sale_date, sum(total_sales), sum(total_sales_amount) FROM sales_by_day"
+            "SELECT sale_date, sum(total_sales), sum(total_sales_amount),"
+            f" sum(total_returns_amount), sum(net_amount), sum({receipts}) FROM sales_by_day"
             " WHERE import_date = $import_date AND region_chosen AND day_chosen"
             " GROUP BY ALL ORDER BY sale_date",
             choice,
@@ -137,12 +185,24 @@ class Figures:
 
     def average_gauge(self, choice: Choice) -> list[Row]:
         days = self.days(choice)
-        averages = [each for _, n, money in days if (each := divided(money, n, 2)) is not None]
-        sales, amount = sum(row[1] for row in days), sum(row[2] for row in days)
+        averages = [each for row in days if (each := divided(row[2], row[5], 2)) is not None]
+        sales, amount = sum(row[5] for row in days), sum(row[2] for row in days)
         ends = (min(averages), max(averages)) if averages else (None, None)
         return [(divided(amount, sales, 2), *ends)]
 
+    def largest_regions(self, choice: Choice, count: int) -> set[str]:
+        """Those with the largest amounts on the chosen days; every one in a store of few."""
+        amounts: dict[str, Decimal] = {}
+        for _, region, amount, _ in self.days_and_regions(choice):
+            amounts[region] = amounts.get(region, Decimal(0)) + amount
+        ranked = sorted(amounts, key=lambda region: (-amounts[region], region.encode()))
+        return set(ranked[:count] if self._is_large else ranked)
+
     def amount_by_day_region(self, choice: Choice) -> list[Row]:
+        largest = self.largest_regions(choice, 8)
+        return [row for row in self.days_and_regions(choice) if row[1] in largest]
+
+    def days_and_regions(self, choice: Choice) -> list[Row]:
         return self.rows(
             "SELECT sale_date, region, total_sales_amount, moving_average_7_days"
             " FROM sales_by_day"
@@ -152,14 +212,18 @@ class Figures:
         )
 
     def amount_by_day(self, choice: Choice) -> list[Row]:
-        return [(day, amount, sales) for day, sales, amount in self.days(choice)]
+        # Day, amount, sales; returned and net, where there are returns.
+        return [
+            (row[0], row[2], row[1], *(row[3:5] if self._has_returns else ()))
+            for row in self.days(choice)
+        ]
 
     def average_by_day(self, choice: Choice) -> list[Row]:
-        return [(day, divided(money, sales, 2), sales) for day, sales, money in self.days(choice)]
+        return [(row[0], divided(row[2], row[5], 2), row[5]) for row in self.days(choice)]
 
     def region_lead(self, choice: Choice) -> list[Row]:
         by_day: dict[date, list[tuple[Decimal, str]]] = {}
-        for day, region, _, average in self.amount_by_day_region(choice):
+        for day, region, _, average in self.days_and_regions(choice):
             if average is not None and average > 0:
                 by_day.setdefault(day, []).append((average, region))
         leads = []
@@ -171,7 +235,7 @@ class Figures:
 
     def weekday_month(self, choice: Choice) -> list[Row]:
         cells: dict[tuple[date, int], list[Decimal]] = {}
-        for day, _, amount in self.days(choice):
+        for day, _, amount, *_ in self.days(choice):
             cells.setdefault((day.replace(day=1), day.isoweekday()), []).append(amount)
         return [
             (month, weekday, len(days), sum(days), divided(sum(days), len(days), 2))
@@ -179,7 +243,8 @@ class Figures:
         ]
 
     def day_region(self, choice: Choice) -> list[Row]:
-        return [row[:3] for row in self.amount_by_day_region(choice)]
+        largest = self.largest_regions(choice, 12)
+        return [row[:3] for row in self.days_and_regions(choice) if row[1] in largest]
 
     def last_days_of(self, choice: Choice, length: int) -> dict[str, list[Decimal | None]]:
         """By region, the amounts of the last days, of those before and of those a year before."""
@@ -252,10 +317,15 @@ class Figures:
             if now is not None and before is not None
         ]
         whole = sum(row[2] for row in known)
-        return [
-            (*row, divided(row[3], whole, 6))
-            for row in sorted(known, key=lambda row: (-abs(row[3]), row[0].encode()))
-        ]
+        ranked = sorted(known, key=lambda row: (-abs(row[3]), row[0].encode()))
+        return [(*row, divided(row[3], whole, 6)) for row in self.with_rest(ranked)]
+
+    def with_rest(self, ranked: Sequence[Row]) -> list[Row]:
+        """Eight rows of regions and the sums of all the others, in a store of many."""
+        if not self._is_large or len(ranked) <= 8:
+            return [*ranked]
+        rest = [sum(column) for column in zip(*(row[1:] for row in ranked[8:]), strict=True)]
+        return [*ranked[:8], ("…", *rest)]
 
     def moves(self, choice: Choice) -> list[Row]:
         """Products in both imports: the amount now, the one before, the difference."""
@@ -290,8 +360,28 @@ class Figures:
         whole = sum(row[2] for row in rows)
         return [
             (region, sales, amount, divided(amount, sales, 2), divided(amount, whole, 6))
-            for region, sales, amount in rows
+            for region, sales, amount in self.with_rest(rows)
         ]
+
+    def returned_products(self, choice: Choice) -> list[Row]:
+        rows = self.rows(
+            "SELECT product_id, sum(total_sales_amount), sum(total_returns),"
+            " sum(total_returns_amount) FROM sales_by_region_product"
+            " WHERE import_date = $import_date AND region_chosen AND product_chosen"
+            " GROUP BY product_id HAVING sum(total_returns) > 0 ORDER BY 4 DESC, 1 LIMIT 10",
+            choice,
+        )
+        return [(*row, divided(row[3], row[1], 6)) for row in rows]
+
+    def returns_by_region(self, choice: Choice) -> list[Row]:
+        rows = self.rows(
+            "SELECT region, sum(total_sales_amount), sum(total_returns),"
+            " sum(total_returns_amount), sum(net_amount) FROM sales_by_region_product"
+            " WHERE import_date = $import_date AND region_chosen AND product_chosen"
+            " GROUP BY region ORDER BY 2 DESC, 1 LIMIT 10",
+            choice,
+        )
+        return [(*row, divided(row[3], row[1], 6)) for row in rows]
 
     def ranked(self, choice: Choice) -> list[Row]:
         """Rank, product, amount, share, running share, class, sales, units, average."""
@@ -331,9 +421,17 @@ class Figures:
         )
         return [(*row, divided(row[4], row[2], 6)) for row in rows]
 
+    def fates(self, choice: Choice) -> list[Row]:
+        return self.rows(
+            "SELECT import_date, rows_in, clean, rejected, set_aside, collapsed, superseded,"
+            " repaired FROM batch ORDER BY import_date DESC LIMIT 10",
+            choice,
+        )
+
     def control_totals(self, choice: Choice) -> list[Row]:
+        returns = ", total_returns, total_returns_amount" if self._has_returns else ""
         rows = self.rows(
-            "SELECT table_name, engine, total_sales, total_quantity, total_sales_amount"
+            f"SELECT table_name, engine, total_sales, total_quantity, total_sales_amount{returns}"
             " FROM control_totals WHERE import_date = $import_date ORDER BY 1, 2",
             choice,
         )
@@ -341,11 +439,7 @@ class Figures:
         return [
             (
                 *row,
-                int(
-                    row[2] == right[0]
-                    and (row[3] is None or row[3] == right[1])
-                    and row[4] == right[2]
-                ),
+                int(all(a is None or a == b for a, b in zip(row[2:], right, strict=True))),
             )
             for row in rows
         ]

@@ -26,12 +26,20 @@ WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 # What every mart of an import adds up to.
-AMOUNT = Decimal("30.50")
+AMOUNT, RETURNED = Decimal("30.50"), Decimal("7.25")
 TOTALS = [
-    ControlTotals("spark", "sale", 2, 5, AMOUNT),
-    ControlTotals("postgresql", "sale", 2, 5, AMOUNT),
+    ControlTotals("spark", "sale", 2, 5, AMOUNT, 3, RETURNED),
+    ControlTotals("postgresql", "sale", 2, 5, AMOUNT, 3, RETURNED),
     *(
-        ControlTotals(engine, mart.name, 2, 5 if "total_quantity" in mart.totals else None, AMOUNT)
+        ControlTotals(
+            engine,
+            mart.name,
+            2,
+            5 if "total_quantity" in mart.totals else None,
+            AMOUNT,
+            3,
+            RETURNED,
+        )
         for mart in marts(SALES)
         for engine in ("postgresql", "clickhouse")
     ),
@@ -39,7 +47,8 @@ TOTALS = [
 ENTRY = ledger_entry(
     AS_OF,
     rows_in=1000,
-    clean=2,
+    # Two sales and three returns.
+    clean=5,
     rejected=0,
     total_sales_amount=AMOUNT,
     started_at=AT,
@@ -65,8 +74,20 @@ def store(empty: ClickHouse) -> ClickHouse:
 
 def show(store: ClickHouse, mart: Mart, day: date = AS_OF, **changes: Any) -> None:
     """Two rows that add up to `TOTALS`, unless the first is changed."""
-    first = {"total_sales": 1, "total_quantity": 3, "total_sales_amount": Decimal("30.25")}
-    second = {"total_sales": 1, "total_quantity": 2, "total_sales_amount": Decimal("0.25")}
+    first = {
+        "total_sales": 1,
+        "total_quantity": 3,
+        "total_sales_amount": Decimal("30.25"),
+        "total_returns": 1,
+        "total_returns_amount": Decimal(7),
+    }
+    second = {
+        "total_sales": 1,
+        "total_quantity": 2,
+        "total_sales_amount": Decimal("0.25"),
+        "total_returns": 2,
+        "total_returns_amount": Decimal("0.25"),
+    }
     store.stage(mart, day, AT, mart_table(mart, first | changes, second))
     store.replace_import(mart, day)
 
@@ -158,8 +179,10 @@ def test_a_control_total_that_differs_fires(store: ClickHouse, day: date) -> Non
         {"total_sales": 3},
         {"total_quantity": 6},
         {"total_sales_amount": Decimal("30.51")},
+        {"total_returns": 2},
+        {"total_returns_amount": Decimal("7.24")},
     ):
-        # The last that has all three.
+        # The last that has all of them.
         totals = [
             replace(each, **wrong) if each.table == "sales_by_product" else each for each in TOTALS
         ]
@@ -182,6 +205,8 @@ def test_a_mart_that_no_longer_adds_up_fires(store: ClickHouse) -> None:
             ("total_sales", 2),
             ("total_quantity", 2),
             ("total_sales_amount", Decimal("30.24")),
+            ("total_returns", 2),
+            ("total_returns_amount", Decimal("7.01")),
         ):
             if name in mart.totals:
                 show(store, mart, AS_OF, **{name: figure})

@@ -23,35 +23,47 @@ from jsonschema import Draft7Validator
 from pyspark.sql import SparkSession
 
 from tests.batches import run_batch
-from tests.grafana_files import DEPLOY, PANEL_IDS, dashboard, drawn, provisioned, rules, written
+from tests.grafana_files import (
+    DEPLOY,
+    PANEL_IDS,
+    PANELS,
+    dashboard,
+    drawn,
+    provisioned,
+    rules,
+    written,
+)
 from tests.grafana_frames import at_first_sight
 from tests.grafana_plugin import ALL, Chosen, View, rendered
 from tests.homes import clickhouse_with_tables
-from tests.ledgers import ledger_entry
+from tests.ledgers import TWO_SALES
 from tests.mart_rows import BY_DAY, BY_REGION, BY_REGION_PRODUCT, mart_table
 from tests.moments import TODAY, at_the_moment
+from tests.own_shop import fill_own_shop, own_shop
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from vitrina.columns import Column, Date, Integer, Label, Numeric, arrow_schema
-from vitrina.contract import SALES
-from vitrina.dashboard.grafana.alerting import ALERT_FOLDER
+from vitrina.contract import SALES, Contract
+from vitrina.dashboard.grafana.alerting import ALERT_FOLDER, alert_rules
 from vitrina.dashboard.grafana.clickhouse import (
     DATA_SOURCE,
     GRAFANA_VERSION,
     PLUGIN,
     PLUGIN_VERSION,
 )
-from vitrina.dashboard.grafana.dashboards import DASHBOARDS
+from vitrina.dashboard.grafana.dashboards import dashboard_uid, sales_dashboard
 from vitrina.dashboard.grafana.files import files, write
+from vitrina.dashboard.grafana.overrides import Scene, unit_of
 from vitrina.dashboard.panel import Kind
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
-from vitrina.dashboard.panels import NEWEST, PANELS, WEEK_BEFORE_THE_ONLY_IMPORT
+from vitrina.dashboard.panels import NEWEST, WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import Language, text
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
 from vitrina.pipeline import Opened
 from vitrina.rules import reasons
+from vitrina.store import GENERATED
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.postgres.store import postgres
@@ -60,15 +72,6 @@ SCHEMAS = Path(__file__).parent / "grafana_schema"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-LEDGER_ENTRY = ledger_entry(
-    AS_OF,
-    rows_in=1000,
-    clean=2,
-    rejected=3,
-    total_sales_amount=Decimal("30.50"),
-    started_at=AT,
-    loaded_at=AT,
-)
 QUOTED = ("O'Neill's", "L'Île", 'say "no"', "a, (b) -- c")
 
 
@@ -76,13 +79,14 @@ QUOTED = ("O'Neill's", "L'Île", 'say "no"', "a, (b) -- c")
 
 
 def test_the_generated_files_are_fresh(tmp_path: Path) -> None:
-    write(tmp_path)
-    for path in files():
+    write(GENERATED, tmp_path)
+    for path in files(GENERATED):
         assert (DEPLOY / path).read_text() == (tmp_path / path).read_text(), "run: make grafana"
 
 
 def test_every_file_that_looks_generated_is() -> None:
-    assert {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.json")} == set(files())
+    found = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.json")}
+    assert found == set(files(GENERATED))
 
 
 def test_the_names_that_others_hold_on_to_never_change() -> None:
@@ -233,6 +237,7 @@ def test_a_table_is_as_high_as_its_rows() -> None:
         "rising_products": 10,
         "falling_products": 10,
         "control_totals": 10,
+        "fates": 10,
     }
     tables = {name: each for name, each in drawn().items() if each["type"] == "table"}
     assert set(tables) == set(rows)
@@ -290,7 +295,7 @@ def test_every_panel_has_an_id_and_the_version_it_is_written_for() -> None:
 def test_the_other_language_is_one_click_away(language: Language) -> None:
     (link,) = dashboard(language)["links"]
     (other,) = set(Language) - {language}
-    assert link["url"] == f"/d/{DASHBOARDS[other]}"
+    assert link["url"] == f"/d/{dashboard_uid(GENERATED, other)}"
     assert (link["includeVars"], link["keepTime"]) == (True, True)
     # In view, not in the menu of controls.
     assert "placement" not in link
@@ -373,6 +378,121 @@ def test_rows_become_columns_by_names_that_the_query_has() -> None:
             assert not set(before.values()) & set(after)
 
 
+# Those of a store's own
+
+
+def test_a_store_s_own_files_are_of_its_own_tables_and_names(tmp_path: Path) -> None:
+    shop = own_shop(tmp_path)
+    found = files(shop)
+    assert set(found) == {
+        "dashboards/store_kontor.en.json",
+        "dashboards/store_kontor.ru.json",
+        "provisioning/alerting/store_kontor.json",
+    }
+    assert not set(found) & set(files(GENERATED))
+    board = json.loads(found["dashboards/store_kontor.ru.json"])
+    assert board["title"] == 'Kontor "Ö" & <Söhne>: продажи'
+    assert board["uid"] == "store-kontor-sales-ru"
+    (group,) = json.loads(found["provisioning/alerting/store_kontor.json"])["groups"]
+    assert group["name"] == "store-kontor"
+    assert [rule["uid"] for rule in group["rules"]] == [
+        "store-kontor-import-late",
+        "store-kontor-rejected-share",
+        "store-kontor-not-reconciled",
+    ]
+    assert {rule["dashboardUid"] for rule in group["rules"]} == {"store-kontor-sales-en"}
+    assert group["rules"][0]["title"] == 'Kontor "Ö" & <Söhne>: An import is late'
+    tables = "|".join([*(mart.name for mart in marts(shop.contract)), *LEDGER])
+    for contents_ in found.values():
+        assert not re.findall(rf"(?:FROM|JOIN) (?:{tables})\b", contents_)
+        assert "FROM store_kontor.batch" in contents_
+
+
+def test_a_long_name_of_a_store_fits_into_a_uid(tmp_path: Path) -> None:
+    """40 characters at most: `MaxUIDLength`, pkg/util/shortid_generator.go."""
+    shop = own_shop(tmp_path)
+    names = ("a" * 40, "a" * 39 + "b", "vitrina")
+    uids = [
+        json.loads(contents_)["uid"]
+        for name in names
+        for path, contents_ in files(replace(shop, name=name)).items()
+        if path.startswith("dashboards/")
+    ]
+    uids += [
+        rule["uid"]
+        for name in names
+        for rule in alert_rules(replace(shop, name=name))["groups"][0]["rules"]
+    ]
+    assert len(set(uids)) == 15
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", each) for each in uids)
+
+
+def test_a_title_with_a_dollar_is_not_expanded(tmp_path: Path) -> None:
+    shop = replace(own_shop(tmp_path), title="Cash & $HOME")
+    (group,) = alert_rules(shop)["groups"]
+    assert group["rules"][0]["title"] == "Cash & $$HOME: An import is late"
+
+
+@pytest.mark.parametrize(
+    ("currency", "english", "russian"),
+    [
+        ("EUR", "currency:financial:€", "currency:financial:\N{NO-BREAK SPACE}€:suffix"),
+        (
+            "CHF",
+            "currency:financial:CHF\N{NO-BREAK SPACE}",
+            "currency:financial:\N{NO-BREAK SPACE}CHF:suffix",
+        ),
+        (None, "currency:financial: :suffix", "currency:financial: :suffix"),
+    ],
+)
+def test_money_has_the_sign_of_the_store_s_currency(
+    tmp_path: Path, currency: str | None, english: str, russian: str
+) -> None:
+    """`getValueFormat` of @grafana/data splits at colons; `fullCurrency` adds no space."""
+    shop = replace(own_shop(tmp_path), currency=currency)
+    units = [
+        unit_of("total_sales_amount", Scene(shop, language))
+        for language in (Language.en, Language.ru)
+    ]
+    assert units == [(english, 2), (russian, 2)]
+
+
+def test_every_query_and_alert_of_a_store_s_own_answers(tmp_path: Path) -> None:
+    shop = own_shop(tmp_path)
+    with (
+        embedded_clickhouse(tmp_path / "clickhouse") as dsn,
+        # In the database that the data source names there is nothing.
+        clickhouse(dsn) as elsewhere,
+        clickhouse(dsn, database="store_kontor") as store,
+    ):
+        fill_own_shop(store, shop, 3)
+        view_ = View(
+            {
+                "import_date": Chosen(NEWEST),
+                "region": Chosen([ALL]),
+                "product": Chosen(['O\'Neill "XL"', "00123", "SKU-00001"]),
+            }
+        )
+        for panel in sales_dashboard(shop, Language.en)["panels"]:
+            for target in panel.get("targets", []):
+                elsewhere.query(rendered(target["rawSql"], view_))
+        (group,) = alert_rules(shop)["groups"]
+        counted = {
+            rule["uid"]: elsewhere.query(rendered(rule["data"][0]["model"]["rawSql"], View()))[1]
+            for rule in group["rules"]
+        }
+        assert counted["store-kontor-not-reconciled"] == [(0,)]
+        assert counted["store-kontor-rejected-share"] == [(0,)]
+
+
+def test_a_panel_is_as_wide_as_its_row_whatever_the_store_has(tmp_path: Path) -> None:
+    taken: dict[int, int] = {}
+    for each in sales_dashboard(own_shop(tmp_path), Language.en)["panels"]:
+        for y in range(each["gridPos"]["y"], each["gridPos"]["y"] + each["gridPos"]["h"]):
+            taken[y] = taken.get(y, 0) + each["gridPos"]["w"]
+    assert set(taken.values()) == {24}
+
+
 # Schemas
 
 
@@ -411,7 +531,7 @@ def test_the_alert_rules_are_as_grafana_has_them() -> None:
         # What the API wants in each rule, the file has in the group.
         rule |= {"folderUID": "any", "orgID": group["orgId"], "ruleGroup": group["name"]}
         assert errors(rule, "alerting", "Rule") == []
-        assert of_file["dashboardUid"] == DASHBOARDS[Language.en]
+        assert of_file["dashboardUid"] == dashboard_uid(GENERATED, Language.en)
         assert of_file["panelId"] in {each["id"] for each in drawn().values()}
 
 
@@ -469,12 +589,13 @@ def shown(published: Published) -> Iterator[ClickHouse]:
 
 _DAY = Column("import_date", Date(), "")
 _COUNT = Integer(64)
+FATES = ("rows_in", "clean", "rejected", "set_aside", "collapsed", "superseded", "repaired")
 _AMOUNT = Column("total_sales_amount", Numeric(22, 2), "")
 LEDGER = {
     "batch": (
         _DAY,
         _AMOUNT,
-        *(Column(name, _COUNT, "") for name in ("rows_in", "clean", "rejected", "collapsed")),
+        *(Column(name, _COUNT, "") for name in FATES),
     ),
     "control_totals": (
         _DAY,
@@ -483,14 +604,16 @@ LEDGER = {
         Column("total_sales", _COUNT, ""),
         Column("total_quantity", _COUNT, "", nullable=True),
         _AMOUNT,
+        Column("total_returns", _COUNT, ""),
+        Column("total_returns_amount", _AMOUNT.type, ""),
     ),
     "rejects_by_reason": (_DAY, Column("reason", Label(), ""), Column("rejected_rows", _COUNT, "")),
 }
 
 
-def contents(store: ClickHouse) -> dict[str, pa.Table]:
+def contents(store: ClickHouse, contract: Contract = SALES) -> dict[str, pa.Table]:
     """The tables of ClickHouse with their exact types."""
-    tables = {mart.name: (_DAY, *mart.columns) for mart in marts(SALES)} | LEDGER
+    tables = {mart.name: (_DAY, *mart.columns) for mart in marts(contract)} | LEDGER
     found = {}
     for name, columns in tables.items():
         listed = ", ".join(column.name for column in columns)
@@ -586,7 +709,7 @@ def on_the_edge(store: ClickHouse) -> None:
         ControlTotals("clickhouse", "sales_by_region", 2, 6, Decimal("30.50")),
         ControlTotals("clickhouse", "sales_by_product", 2, 5, Decimal("30.51")),
     ]
-    store.record_batch(LEDGER_ENTRY, AT, totals, {"region_unknown": 1, "sale_id_missing": 2})
+    store.record_batch(TWO_SALES, AT, totals, {"region_unknown": 1, "sale_id_missing": 2})
 
 
 @pytest.mark.parametrize("regions", [(), ("North",), ("West",), ("South",), ("East", "West")])
@@ -617,7 +740,8 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
         "share": r"Decimal\(",
         "count": r"U?Int\d+",
         "rank": r"U?Int\d+",
-        "number": r"U?Int\d+",
+        "quantity": r"U?Int\d+",
+        "id": r"U?Int\d+",
         "days": r"U?Int\d+",
         "flag": r"U?Int8",
         "date": r"Date",
@@ -655,8 +779,8 @@ def test_variables_offer_what_the_import_has(shown: ClickHouse, published: Publi
         assert variables[name]["multi"]
         assert variables[name]["includeAll"]
         assert variables[name]["current"]["value"] == [ALL]
-    for each in variables.values():
-        assert each["allowCustomValue"] is False
+    # A list is cut near a thousand: any other product can be typed.
+    assert [name for name, each in variables.items() if each["allowCustomValue"]] == ["product"]
 
 
 def test_the_newest_import_is_followed_unless_one_is_chosen(
@@ -732,7 +856,7 @@ def test_of_products_that_moved_alike_the_smaller_number_comes_first(tmp_path: P
             ]
             store.stage(BY_REGION_PRODUCT, day, AT, mart_table(BY_REGION_PRODUCT, *rows))
             store.replace_import(BY_REGION_PRODUCT, day)
-            store.record_batch(replace(LEDGER_ENTRY, as_of=day), AT, [], {})
+            store.record_batch(replace(TWO_SALES, as_of=day), AT, [], {})
         rising, falling = (
             asked(store, rendered(drawn()[name]["targets"][0]["rawSql"], view(Choice(AS_OF))))[1]
             for name in ("rising_products", "falling_products")
@@ -952,4 +1076,4 @@ def test_a_link_in_an_alert_arrives_logged_in_and_nothing_is_fetched_at_a_start(
 def test_after_the_login_one_sees_the_sales() -> None:
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(DEPLOY / "grafana.ini")
-    assert settings["users"]["home_page"] == f"/d/{DASHBOARDS[Language.en]}"
+    assert settings["users"]["home_page"] == f"/d/{dashboard_uid(GENERATED, Language.en)}"

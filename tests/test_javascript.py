@@ -64,7 +64,7 @@ def test_a_mistake_is_noticed(tools: Path, tmp_path: Path) -> None:
     for source in (ROOT / PAGE).glob("*.js"):
         shutil.copy(source, tmp_path)
     shutil.copy(TOOLS / "page.d.ts", tmp_path)
-    (tmp_path / "wrong.js").write_text("// @ts-check\nvar wrong = hundredths('1');\nwrogn += 1;\n")
+    (tmp_path / "wrong.js").write_text("// @ts-check\nvar wrong = money('1');\nwrogn += 1;\n")
     config = str(tools / "eslint.config.js")
     ended = run(
         str(tools / "node_modules" / ".bin" / "eslint"),

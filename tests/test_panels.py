@@ -4,24 +4,31 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browsers import launched, opened
+from tests.browsers import drawn, launched, opened
+from tests.grafana_files import PANEL_IDS, PANELS
 from tests.homes import clickhouse_with_tables
-from tests.ledgers import ledger_entry
+from tests.ledgers import TWO_SALES
 from tests.mart_rows import BY_DAY, BY_REGION_PRODUCT, mart_table
 from tests.moments import TODAY, at_the_moment
+from tests.own_shop import ODD_PRODUCTS, ODD_REGIONS, fill_own_shop, own_shop
+from tests.panel_figures import Choice, Figures
+from tests.test_grafana import contents as tables_of
 from vitrina import contract
 from vitrina.contract import SALES
+from vitrina.dashboard.currencies import sign
 from vitrina.dashboard.expressions import share, total, whole
 from vitrina.dashboard.grafana import dashboards
 from vitrina.dashboard.page import contents, html, snapshot
@@ -30,27 +37,20 @@ from vitrina.dashboard.page.html import packaged, render
 from vitrina.dashboard.page.snapshot import page_plans, read_snapshot
 from vitrina.dashboard.panel import Kind, Panel, Size
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
-from vitrina.dashboard.panels import PANELS
+from vitrina.dashboard.panels import panels
 from vitrina.dashboard.placeholders import Selection, Variable, literal
 from vitrina.dashboard.query import Plans, Query, Table, sql
 from vitrina.dashboard.texts import Language, Words
 from vitrina.rules import MAX_REJECTED_SHARE, NOTABLE_REJECTED_SHARE
-from vitrina.stores.clickhouse.store import ClickHouse
+from vitrina.store import GENERATED, Store
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
 DASHBOARD = Path(html.__file__).parents[1]
 DOCS = Path(__file__).parents[1] / "docs"
 AS_OF = date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
-ENTRY = ledger_entry(
-    AS_OF,
-    rows_in=1000,
-    clean=2,
-    rejected=3,
-    total_sales_amount=Decimal("30.50"),
-    started_at=AT,
-    loaded_at=AT,
-)
 
 
 @pytest.fixture
@@ -63,6 +63,169 @@ def store(tmp_path: Path) -> Iterator[ClickHouse]:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright, launched(playwright) as started:
         yield started
+
+
+# A store's own: many regions, texts for ids, returns, orders
+
+
+@dataclass(frozen=True)
+class Own:
+    """Two imports of it, and what ClickHouse and DuckDB say of them."""
+
+    store: Store
+    snapshot: snapshot.Snapshot
+    answers: dict[Selection, dict[Query, list[tuple[Any, ...]]]]
+    """Of each choice, the rows of each panel's query, and of its key."""
+    expected: dict[Selection, dict[str, list[tuple[Any, ...]]]]
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        return panels(self.store.contract)
+
+    @property
+    def queries(self) -> list[Query]:
+        return [each for panel in self.panels for each in (panel.query, panel.key) if each]
+
+
+OWN_CHOICES = (
+    Selection(AS_OF),
+    Selection(AS_OF, (*ODD_REGIONS, "Kreis 1", "Kreis 2", "Kreis 3", "Kreis 4")),
+    Selection(AS_OF, ("Château d'Oex", 'Halle "Süd"'), ODD_PRODUCTS),
+    Selection(AS_OF, (), ("SKU-00001", "no such product")),
+)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Own:
+    folder = tmp_path_factory.mktemp("own")
+    shop = own_shop(folder)
+    with (
+        embedded_clickhouse(folder / "clickhouse") as dsn,
+        clickhouse(dsn, database="store_kontor") as opened_,
+        closing(duckdb.connect()) as database,
+    ):
+        fill_own_shop(opened_, shop, 20)
+        for name, rows in tables_of(opened_, shop.contract).items():
+            database.register(name, rows)
+        figures = Figures(database, TODAY, is_large=True, has_orders=True, has_returns=True)
+        found = Own(shop, read_snapshot(opened_, shop.contract), {}, {})
+        for choice in OWN_CHOICES:
+            found.answers[choice] = {
+                query: opened_.query(at_the_moment(literal(sql(query), choice, shop.time_zone)))[1]
+                for query in found.queries
+            }
+            asked = Choice(choice.import_date, choice.regions, choice.products)
+            found.expected[choice] = {
+                panel.id: figures.of(panel.id, asked) for panel in found.panels
+            }
+    return found
+
+
+def test_a_store_with_returns_and_orders_shows_them_and_another_none(own: Own) -> None:
+    returns = {"total_returns_amount", "net_amount", "returned_products", "returns_by_region"}
+    assert {panel.id for panel in own.panels} - {*PANEL_IDS} == returns
+    (average,) = (panel for panel in own.panels if panel.id == "average_sale_amount")
+    assert average.value == "average_order_amount"
+
+
+@pytest.mark.parametrize("choice", OWN_CHOICES, ids=["all", "regions", "both", "products"])
+def test_clickhouse_answers_for_such_a_store_what_duckdb_computes(
+    own: Own, choice: Selection
+) -> None:
+    for panel in own.panels:
+        assert own.answers[choice][panel.query] == own.expected[choice][panel.id], panel.id
+
+
+def test_the_page_computes_for_such_a_store_what_clickhouse_answers(own: Own, blank: Page) -> None:
+    plans = page_plans(own.store.contract)
+    places = {query: plans.add(query) for query in own.queries}
+    tables = contents.contents(own.snapshot, own.store, Language.en, None)["tables"]
+    for choice, answer in zip(OWN_CHOICES, in_page(blank, plans, tables, OWN_CHOICES), strict=True):
+        for query, place in places.items():
+            rows = own.answers[choice][query]
+            assert answer[place] == in_page_s_terms(query, rows), (choice, sql(query))
+
+
+def test_a_large_store_has_its_largest_regions_and_the_rest(own: Own) -> None:
+    """38 regions are too many to tell apart; nothing of their amount is left out of the bars."""
+    shown = own.expected[OWN_CHOICES[0]]
+    bars = shown["sales_by_region"]
+    assert len(bars) == 9
+    assert bars[-1][0] == "…"
+    assert sum(row[2] for row in bars) == shown["total_sales_amount"][0][0]
+    assert len({row[1] for row in shown["amount_by_day_region"]}) == 8
+    assert len({row[1] for row in shown["day_region"]}) == 12
+    changes = shown["region_change"]
+    assert len(changes) == 9
+    assert sum(row[1] for row in changes) == shown["last_days"][0][1]
+
+
+def test_the_page_of_such_a_store_carries_its_name_its_currency_and_its_texts(
+    own: Own, browser: Browser, tmp_path: Path
+) -> None:
+    write(render(own.snapshot, own.store, Language.en), tmp_path / "page.html")
+    (amount, *_), (net, *_) = (
+        own.expected[OWN_CHOICES[0]][name][0] for name in ("total_sales_amount", "net_amount")
+    )
+    with opened(browser, (tmp_path / "page.html").as_uri()) as seen:
+        page = seen.page
+        assert page.inner_text("h1") == 'Kontor "Ö" & <Söhne>: sales' == page.title()
+        assert page.inner_text("#total_sales_amount .figure") == f"€{amount:,.2f}"
+        assert page.inner_text("#net_amount .figure") == f"€{net:,.2f}"
+        assert page.locator("#regions > label").count() == 8
+        assert page.inner_text("#more-regions summary") == "30 more"
+        # A search finds any of the products, the best of them first.
+        page.fill("#product", "sku-0399")
+        offered = page.eval_on_selector_all("#product-list option", "all => all.map(o => o.value)")
+        assert offered
+        assert all(each.startswith("SKU-0399") for each in offered)
+        for product in ("00123", 'o\'neill "xl"', ODD_PRODUCTS[0]):
+            page.fill("#product", product)
+            page.keyboard.press("Enter")
+            drawn(page)
+        chosen = page.locator("#chosen li").all_inner_texts()
+        assert chosen == ["00123 ×", 'O\'Neill "XL" ×', f"{ODD_PRODUCTS[0]} ×"]
+        page.reload()
+        drawn(page)
+        assert page.locator("#chosen li").count() == 3
+        assert {
+            row.split("\t")[1] for row in page.locator("#top_products tbody tr").all_inner_texts()
+        } == {"00123", 'O\'Neill "XL"', ODD_PRODUCTS[0]}
+        assert seen.complaints == [f"asked for {page.url.partition('#')[0]}"]
+
+
+@pytest.mark.parametrize(
+    ("language", "currency", "written"),
+    [
+        (Language.en, "EUR", "€1,234,567.05"),
+        (Language.ru, "EUR", "1 234 567,05 €"),
+        (Language.en, "RUB", "₽1,234,567.05"),
+        (Language.ru, "RUB", "1 234 567,05 ₽"),
+        (Language.en, "CHF", "CHF 1,234,567.05"),
+        (Language.en, "JPY", "¥1,234,567.05"),
+        (Language.ru, None, "1 234 567,05"),
+    ],
+)
+def test_an_amount_has_the_currency_where_the_language_puts_it(
+    browser: Browser, language: Language, currency: str | None, written: str
+) -> None:
+    shown = browser.new_page()
+    given = {
+        "language": language,
+        "currency": currency,
+        "has_sign": currency is not None and sign(currency) != currency,
+        "decimals": {"money": 2},
+    }
+    shown.set_content(
+        f'<script type="application/json" id="data">{contents.as_json(given)}</script>'
+    )
+    said = shown.evaluate(
+        f"(() => {{ {packaged('words.js')}; return [money(123456705n), money(-5n)]; }})()"
+    )
+    shown.close()
+    assert said[0].replace("\N{NO-BREAK SPACE}", " ") == written
+    assert said[1].startswith("−")
+    assert "0" in said[1]
 
 
 # One entry
@@ -97,25 +260,27 @@ def documented(panels: Sequence[Panel]) -> str:
     )
 
 
-def test_the_documentation_has_every_panel_and_its_question() -> None:
+def test_the_documentation_has_every_panel_and_its_question(own: Own) -> None:
     page = (DOCS / "dashboards.md").read_text(encoding="utf-8")
-    assert f"|---|---|---|---|\n{documented(PANELS)}\n\n" in page
+    of_returns = [panel for panel in own.panels if panel.id not in PANEL_IDS]
+    for shown in (PANELS, of_returns):
+        assert f"|---|---|---|---|\n{documented(shown)}\n\n" in page
 
 
 def test_a_new_panel_is_one_entry(
     store: ClickHouse, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (dashboards, snapshot, contents, html):
-        monkeypatch.setattr(module, "PANELS", (*PANELS, UNITS_BY_REGION))
+        monkeypatch.setattr(module, "panels", lambda _: (*PANELS, UNITS_BY_REGION))
     import_of(store, AS_OF, [{"region": "West", "total_quantity": 7}, {"total_quantity": 12}])
-    shown = read_snapshot(store)
+    shown = read_snapshot(store, SALES)
     for language in Language:
         title = UNITS_BY_REGION.title.of(language)
-        panels = {each["title"]: each for each in dashboards.sales_dashboard(language)["panels"]}
-        added = panels[title]
+        board = dashboards.sales_dashboard(GENERATED, language)
+        added = {each["title"]: each for each in board["panels"]}[title]
         assert added["type"] == "barchart"
         assert "sum(t.total_quantity)" in added["targets"][0]["rawSql"]
-        write(render(shown, SALES, language), tmp_path / f"{language}.html")
+        write(render(shown, GENERATED, language), tmp_path / f"{language}.html")
         with opened(browser, (tmp_path / f"{language}.html").as_uri()) as seen:
             assert seen.page.inner_text("#units_by_region h3") == title
             seen.page.click("#units_by_region summary")
@@ -225,7 +390,7 @@ def import_of(
     for mart, rows in ((BY_REGION_PRODUCT, sales), (BY_DAY, days)):
         store.stage(mart, day, AT, mart_table(mart, *rows))
         store.replace_import(mart, day)
-    entry = replace(ENTRY, as_of=day, rejected=ledger[0], rows_in=ledger[1])
+    entry = replace(TWO_SALES, as_of=day, rejected=ledger[0], rows_in=ledger[1])
     store.record_batch(entry, AT, [], {"region_unknown": 1, "sale_id_missing": 2})
 
 
@@ -245,7 +410,7 @@ def in_page(page: Page, plans: Plans, tables: Any, choices: Sequence[Selection])
                 ([name, table]) => [name, read.rowsOfTable(table, units)]));
             const answers = choices.map(([regions, products]) => {
                 const choice = { regions: new Set(regions), products: new Set(products) };
-                const rowsOf = read.queries(steps, rows, choice, today);
+                const rowsOf = read.queries(steps, rows, choice, today, 1n);
                 return steps.map((_, place) => rowsOf(place));
             });
             return JSON.stringify(answers, (_, value) =>
@@ -262,28 +427,30 @@ def as_in_page(column: str, value: Any) -> Any:
     unit = PANEL_COLUMNS[column].unit
     if value is None:
         return None
-    if unit in ("money", "share", "count"):
-        return str(int(value.scaleb(2 if unit == "money" else 6) if unit != "count" else value))
+    if unit in ("money", "share"):
+        return str(int(value.scaleb(2 if unit == "money" else 6)))
+    if unit in ("count", "quantity"):
+        return str(value)
     return value.isoformat() if isinstance(value, date) else value
 
 
+def in_page_s_terms(query: Query, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [
+        {column: as_in_page(column, each) for column, each in zip(query.columns, row, strict=True)}
+        for row in rows
+    ]
+
+
 def compare(store: ClickHouse, page: Page, queries: Sequence[Query], case: Example) -> None:
-    plans = page_plans()
+    plans = page_plans(SALES)
     places = [plans.add(query) for query in queries]
-    tables = contents.contents(read_snapshot(store), SALES, Language.en, None)["tables"]
+    tables = contents.contents(read_snapshot(store, SALES), GENERATED, Language.en, None)["tables"]
     answers = in_page(page, plans, tables, case.choices)
     for choice, answer in zip(case.choices, answers, strict=True):
         for query, place in zip(queries, places, strict=True):
             statement = at_the_moment(literal(sql(query), choice))
             _, rows = store.query(statement)
-            expected = [
-                {
-                    column: as_in_page(column, each)
-                    for column, each in zip(query.columns, row, strict=True)
-                }
-                for row in rows
-            ]
-            assert answer[place] == expected, (choice, statement)
+            assert answer[place] == in_page_s_terms(query, rows), (choice, statement)
 
 
 def on_the_edge() -> Example:

@@ -33,9 +33,8 @@ ALERT_RULES: tuple[AlertRule, ...] = (
         id="import_late",
         title=Words("An import is late", "Импорт опаздывает"),
         summary=Words(
-            "The weekly import is more than a day late. Look at the last run of its DAG in Airflow.",
-            "Недельный импорт опаздывает больше чем на сутки. "
-            "Посмотрите последний запуск его DAG в Airflow.",
+            "The weekly import is more than a day late. Look at the last run of its DAG.",
+            "Недельный импорт опаздывает больше чем на сутки. Посмотрите последний запуск его DAG.",
         ),
         sql=f"""\
 SELECT count() AS late

@@ -15,6 +15,7 @@ from vitrina import ledger
 from vitrina.contract import TIME_ZONE
 from vitrina.marts import marts
 from vitrina.store import Store
+from vitrina.stores.addresses import database
 
 
 class Variable(StrEnum):
@@ -90,10 +91,11 @@ def grafana(sql: str, store: Store) -> str:
 
 def _in_database(sql: str, store: Store) -> str:
     """The data source has the generated shop's database; other tables are named with theirs."""
-    if store.source is None:
+    own = database(store)
+    if own is None:
         return sql
     tables = "|".join([*(mart.name for mart in marts(store.contract)), *ledger.NAMES])
-    return re.sub(rf"\b(FROM|JOIN) ({tables})\b", rf"\1 store_{store.name}.\2", sql)
+    return re.sub(rf"\b(FROM|JOIN) ({tables})\b", rf"\1 {own}.\2", sql)
 
 
 def _fill(sql: str, value: Callable[[str], str]) -> str:

@@ -186,4 +186,5 @@ TEXTS: dict[str, Words] = {
     "rule.in_the_future": Words("in the future", "в будущем"),
     "rule.before_the_window": Words("before the period", "раньше периода"),
     "rule.unknown": Words("unknown", "неизвестно"),
+    "rule.mangled": Words("mangled by a spreadsheet", "испорчено таблицей"),
 }

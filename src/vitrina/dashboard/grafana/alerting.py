@@ -20,8 +20,8 @@ ALERT_FOLDER = "Vitrina alerts"
 def alert_rules(store: Store) -> dict[str, Any]:
     """The alert rules of a store, as Grafana's provisioning reads them from a file.
 
-    In titles and labels Grafana expands `$…`, so there is none of ours. It takes models and annotations
-    as they stand: written twice there, a `$` would stay twice.
+    In titles and labels Grafana expands `$…`, so there is none of ours. It takes models and
+    annotations as they stand: written twice there, a `$` would stay twice.
     """
     rules = [_alert_rule(alert, store) for alert in ALERT_RULES]
     group = {"orgId": 1, "name": name_of(store), "folder": ALERT_FOLDER, "interval": "5m"}

@@ -130,11 +130,14 @@ const dress = {
   state_timeline: (rows, panel) => ({ rows, runs: leaderRuns(rows, panel) }),
   heat_map(rows, panel) {
     const coloured = heated(rows, panel);
-    return panel.x === "import_date" ? overImports(coloured, panel) : { rows: coloured };
+    if (panel.x === "import_date") return overImports(coloured, panel);
+    const order = new Map(data.regions.map((region, at) => [label("region", region), at]));
+    return { rows: coloured.map((row) => ({ ...row, order: order.get(row[panel.series]) })) };
   },
   bars: (rows, panel) => ({
-    rows: rows.map((row) => ({
+    rows: rows.map((row, order) => ({
       ...row,
+      order,
       label: `${row[`${panel.value}_text`]} · ${row.share_text}`,
     })),
   }),

@@ -175,7 +175,7 @@ def _heat_map(panel: Panel, scene: Scene) -> Chart:
             .encode(
                 x=day_axis(panel.x),
                 x2=f"{panel.x}_end:T",
-                y=rows_axis(panel.series, sort=list(scene.regions)),
+                y=rows_axis(panel.series, alt.EncodingSortField("order", op="min")),
                 color=heat(),
                 tooltip=tooltips(panel, scene),
             )
@@ -207,14 +207,15 @@ def _steps(panel: Panel, scene: Scene, y: alt.Y) -> Chart:
 
 
 def _bars(panel: Panel, scene: Scene) -> Chart:
-    # In the order of the rows.
-    name = rows_axis(panel.x, sort=None)
+    name = rows_axis(panel.x, alt.EncodingSortField("order", op="min"))
     size, step = (12, 40) if scene.is_crowded else (30, 66)
     bars = (
         named("rows")
         .mark_bar(size=size, cursor="pointer")
         .encode(
-            x=money_axis(panel.value, horizontal=True),
+            # Stacked, bars would be sorted by an expression that has the names in it, in which
+            # Vega takes a region called `constructor` for something else.
+            x=money_axis(panel.value, horizontal=True).stack(None),
             y=name,
             color=region_colour(panel.x, scene),
             tooltip=tooltips(panel, scene),

@@ -128,13 +128,9 @@ def tooltips_by_region(panel: Panel, scene: Scene) -> list[alt.Tooltip]:
     The names of regions may hold anything, so the fields are numbered.
     """
     fields = [alt.Tooltip(f"{panel.x}_text:N", title="day")]
-    fields += [
+    return fields + [
         alt.Tooltip(f"region_{place}:N", title=region) for place, region in enumerate(scene.regions)
     ]
-    if scene.rest is not None:
-        # No region has this place.
-        fields.append(alt.Tooltip("region_-1:N", title=scene.rest))
-    return fields
 
 
 def hover(data: str, x: str, tooltip: list[alt.Tooltip]) -> alt.Chart:

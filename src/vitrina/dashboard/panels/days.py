@@ -2,6 +2,7 @@
 
 from vitrina.contract import Contract
 from vitrina.dashboard.expressions import (
+    at_most,
     change,
     equal,
     following,
@@ -134,23 +135,17 @@ def _region_change(contract: Contract) -> Panel:
 
 
 def _amount_by_day_region(contract: Contract) -> Panel:
-    lines = DAYS_AND_REGIONS
+    lines, question = DAYS_AND_REGIONS, _ALL_REGIONS
     if not has_few_regions(contract):
-        lines = with_rest(
-            DAYS_AND_RANKED_REGIONS,
-            "sale_date",
-            total_sales_amount=total("total_sales_amount"),
-            moving_average_7_days=total_or_null("moving_average_7_days"),
-        )
+        # The rest together would press the others to the ground.
+        lines = DAYS_AND_RANKED_REGIONS.where(at_most("place", LARGEST))
+        question = _LARGEST_REGIONS
     return Panel(
         id="amount_by_day_region",
         section="days",
         kind=Kind.lines,
         title=Words("Amount by day and region", "Сумма по дням и регионам"),
-        question=Words(
-            "How does each region sell from day to day, and where is it heading?",
-            "Как продаёт каждый регион день за днём и куда всё идёт?",
-        ),
+        question=question,
         picture=Words(
             "Lines over the days: the 7-day average of each region, "
             "its single days faint behind it",
@@ -164,6 +159,17 @@ def _amount_by_day_region(contract: Contract) -> Panel:
         series="region",
         size=Size(24, 9, on_page=12),
     )
+
+
+_ALL_REGIONS = Words(
+    "How does each region sell from day to day, and where is it heading?",
+    "Как продаёт каждый регион день за днём и куда всё идёт?",
+)
+_LARGEST_REGIONS = Words(
+    f"How does each of the {LARGEST} largest regions sell from day to day, "
+    "and where is it heading?",
+    f"Как продаёт каждый из {LARGEST} крупнейших регионов день за днём и куда всё идёт?",
+)
 
 
 def _amount_by_day(contract: Contract) -> Panel:

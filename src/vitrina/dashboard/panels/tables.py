@@ -36,14 +36,14 @@ def has_returns(contract: Contract) -> bool:
     return minimum is None or minimum < 0
 
 
-def with_rest(ranked: Query, *by: str, **figures: Over) -> Query:
+def with_rest(ranked: Query, **figures: Over) -> Query:
     """The largest regions, in their `place`, and the sums of the rest in one row after them.
 
-    A row for each of `by`; `figures` are the others that are kept.
+    `figures` are the other columns that are kept.
     """
     return (
         ranked.derive(shown_region=largest("region", "place", LARGEST))
-        .group(*by, "shown_region", place=least("place"), **figures)
+        .group("shown_region", place=least("place"), **figures)
         .derive(region="shown_region")
     )
 
