@@ -211,6 +211,15 @@ def test_an_order_s_first_line_is_carried_down_and_its_total_is_no_line_s(tmp_pa
     assert fields["product_id"] == {"columns": ["Lineitem sku", "Lineitem name"], "first": True}
 
 
+def test_an_id_that_a_row_lacks_is_still_an_id(tmp_path: Path) -> None:
+    lines = [f'{{"sale_id": {n}, "quantity": 1}}' for n in range(9)]
+    lines += ['{"quantity": 1}', '{"sale_id": 1', "[]"]
+    (tmp_path / "sales.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    proposal, document = proposed(tmp_path, "sales.jsonl")
+    assert document["source"]["fields"]["sale_id"] == {"column": "sale_id"}
+    assert "# 9 different in 9 rows. In 1 row there is none.\nsale_id" in proposal.text
+
+
 def test_an_order_and_its_line_s_number_make_an_id(tmp_path: Path) -> None:
     rows = """ORDERNUMBER,ORDERLINENUMBER,QUANTITYORDERED,PRICEEACH,SALES,ORDERDATE,SKU,TERRITORY
 1,1,30,95.70,2871.00,11/13/2026,S1,NA
@@ -262,7 +271,7 @@ def test_files_of_a_folder_are_compared(tmp_path: Path) -> None:
     accepted(proposal, tmp_path)
     assert document["source"]["files"] == [exports.as_posix()]
     told = "\n".join(proposal.findings)
-    assert "2.csv has channel more than" in told
+    assert "1.csv: it also has channel" in told
     assert "3.csv is unlike" in told
     assert ".hidden.csv is passed over: hidden" in told
     assert "notes.docx is passed over" in told

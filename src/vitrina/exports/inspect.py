@@ -186,9 +186,9 @@ def _joined(samples: Sequence[Sample], findings: list[str]) -> Sample:
         elif other.columns.keys() != first.columns.keys():
             new = [name for name in other.columns if name not in first.columns]
             gone = [name for name in first.columns if name not in other.columns]
-            told = [f"{header.listed(new)} more"] * bool(new)
-            told += [f"{header.listed(gone)} less"] * bool(gone)
-            findings.append(f"{other.name} has {' and '.join(told)} than {first.name}")
+            told = [f"it also has {header.listed(new)}"] * bool(new)
+            told += [f"it lacks {header.listed(gone)}"] * bool(gone)
+            findings.append(f"{other.name}, compared with {first.name}: {'; '.join(told)}")
     shared = [name for name in first.columns if all(name in each.columns for each in alike)]
     columns = {name: [cell for each in alike for cell in each.columns[name]] for name in shared}
     texts = {name: [cell for each in alike for cell in each.texts[name]] for name in shared}
@@ -478,8 +478,10 @@ class _Draft:
     def _sale_id(self) -> list[str]:
         name = self._roles.get("sale_id")
         order, line = self._roles.get("order"), self._roles.get("line")
-        if name and self._is_unique(name):
-            return self._single("sale_id", f"All {self._seen.rows:,} differ.")
+        if name and (self._is_unique(name) or (not order and self._blanks("sale_id"))):
+            blanks = self._blanks("sale_id")
+            missing = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+            return self._single("sale_id", f"{self._distinct('sale_id')}{missing}")
         if order and line and self._is_unique(order, line):
             joined = _list([order, line])
             return ["# The order and its line; all differ.", f"sale_id = {{ columns = {joined} }}"]

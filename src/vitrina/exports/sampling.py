@@ -268,10 +268,15 @@ def _columns(
     texts: dict[str, list[str | None]] = {name: [] for name in columns}
     rows = 0
     for piece in pieces:
+        # What cannot be read, or is a repeated header, shows nothing.
+        good = pa.repeat(pa.scalar(value=True), len(piece.lines))
+        for bad in (piece.problems, piece.set_aside):
+            good = good if bad is None else pc.and_(good, bad.is_null())
         for name, values in piece.columns.items():
             typed = piece.typed.get(name)
-            columns[name] += values.to_pylist()
-            texts[name] += (values if typed is None else _where_not(values, typed)).to_pylist()
+            written = values if typed is None else _where_not(values, typed)
+            columns[name] += values.filter(good).to_pylist()
+            texts[name] += written.filter(good).to_pylist()
         rows += len(piece.lines)
         if rows >= ROWS:
             break
