@@ -26,7 +26,6 @@ _CUT = re.compile(
 )
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\Z")
 _ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2}| UTC| GMT)$")
-_MOSTLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -58,15 +57,15 @@ class Days:
     """Values that are written otherwise."""
 
 
-def is_number(values: Sequence[str]) -> bool:
-    """Whether nearly all values are numbers, perhaps with a currency."""
-    return bool(values) and sum(map(bool, map(_SIGN.match, values))) >= _MOSTLY * len(values)
+def share_of_numbers(values: Sequence[str]) -> float:
+    """The share of values that are numbers, perhaps with a currency."""
+    return sum(map(bool, map(_SIGN.match, values))) / len(values) if values else 0.0
 
 
-def is_day(values: Sequence[str]) -> bool:
-    """Whether nearly all values are dates or times."""
-    dates = sum(bool(_ISO.match(value) or _CUT.match(value)) for value in values)
-    return bool(values) and dates >= _MOSTLY * len(values)
+def share_of_days(values: Sequence[str]) -> float:
+    """The share of values that are dates or times."""
+    days = sum(bool(_ISO.match(value) or _CUT.match(value)) for value in values)
+    return days / len(values) if values else 0.0
 
 
 def numbers_of(values: Iterable[str]) -> Numbers:
@@ -101,9 +100,10 @@ def numbers_of(values: Iterable[str]) -> Numbers:
         else:
             unclear[last] += 1
     decimal = marks.most_common(1)[0][0] if marks else None
-    group = next((each for each, _ in groups.most_common() if each != decimal), "")
-    # What is like a decimal mark, where that is known, is one.
+    # What is like a decimal mark, where that is known, is one; of the other mark, thousands.
     known = unclear.pop(decimal, 0) if decimal else 0
+    groups += Counter({mark: count for mark, count in unclear.items() if decimal})
+    group = next((each for each, _ in groups.most_common() if each != decimal), "")
     if group:
         unclear.pop(group, None)
     most = max(decimals.get(decimal or "", 0), 3 if known else 0)
@@ -152,14 +152,14 @@ def _order(matches: Sequence[re.Match[str]]) -> tuple[list[str], str]:
     """The pattern of the date, or both that are possible, and why."""
     mark = matches[0][2]
     if len(matches[0][1]) == 4:
-        month = _digits("M", (match[3] for match in matches))
-        day = _digits("d", (match[4] for match in matches))
+        day, month = _day_and_month(part for match in matches for part in (match[3], match[4]))
         return [f"yyyy{mark}{month}{mark}{day}"], "year first"
     year = "yyyy" if len(matches[0][4]) == 4 else "yy"
     first = [match[1] for match in matches]
     second = [match[3] for match in matches]
-    day_first = f"{_digits('d', first)}{mark}{_digits('M', second)}{mark}{year}"
-    month_first = f"{_digits('M', first)}{mark}{_digits('d', second)}{mark}{year}"
+    day, month = _day_and_month([*first, *second])
+    day_first = f"{day}{mark}{month}{mark}{year}"
+    month_first = f"{month}{mark}{day}{mark}{year}"
     above_first = sum(int(each) > 12 for each in first)
     above_second = sum(int(each) > 12 for each in second)
     if above_first and above_second:
@@ -173,6 +173,11 @@ def _order(matches: Sequence[re.Match[str]]) -> tuple[list[str], str]:
     if mark == ".":
         return [day_first], "with dots, the day stands first; no value shows it"
     return [day_first, month_first], f"no number is above 12 in {len(matches)} values"
+
+
+def _day_and_month(parts: Iterable[str]) -> tuple[str, str]:
+    """Their letters: `d` takes one digit or two, `dd` two alone."""
+    return ("dd", "MM") if all(len(part) == 2 for part in parts) else ("d", "M")
 
 
 def _digits(letter: str, parts: Iterable[str]) -> str:

@@ -17,9 +17,9 @@ from vitrina.exports.evidence import (
     Numbers,
     days_of,
     disagreements,
-    is_day,
-    is_number,
     numbers_of,
+    share_of_days,
+    share_of_numbers,
 )
 from vitrina.exports.files import FORMATS, find, unpacked_name
 from vitrina.exports.reference import SCHEMA_FILE
@@ -68,7 +68,7 @@ _NAMES = {
     ),
     "sale_id": (
         "sale id, saleid, row id, line id, order line, transaction id, sale, id продажи, "
-        "номер продажи, номер чека, чек, id, №"
+        "номер продажи, номер чека, чек, id, №, номер"
     ),
     "order": (
         "order id, orderid, order number, ordernumber, order no, order, invoiceno, invoice no, "
@@ -189,12 +189,12 @@ def _joined(samples: Sequence[Sample], findings: list[str]) -> Sample:
         elif other.columns.keys() != first.columns.keys():
             new = [name for name in other.columns if name not in first.columns]
             gone = [name for name in first.columns if name not in other.columns]
-            told = [f"{header.listed(new)} more"] * bool(new)
-            told += [f"{header.listed(gone)} less"] * bool(gone)
-            findings.append(f"{other.name} has {' and '.join(told)} than {first.name}")
+            told = [f"it also has {header.listed(new)}"] * bool(new)
+            told += [f"it lacks {header.listed(gone)}"] * bool(gone)
+            findings.append(f"{other.name}, compared with {first.name}: {'; '.join(told)}")
     shared = [name for name in first.columns if all(name in each.columns for each in alike)]
     columns = {name: [cell for each in alike for cell in each.columns[name]] for name in shared}
-    typed = frozenset(name for name in shared if all(name in each.typed for each in alike))
+    texts = {name: [cell for each in alike for cell in each.texts[name]] for name in shared}
     dialects = {(each.encoding, each.delimiter) for each in alike}
     if len(dialects) > 1:
         findings.append(
@@ -202,7 +202,7 @@ def _joined(samples: Sequence[Sample], findings: list[str]) -> Sample:
             f"{', '.join(map(str, sorted(dialects)))}; each needs a store file of its own"
         )
     return Sample(
-        first.name, first.format, columns, typed, first.encoding, first.delimiter, first.sheet
+        first.name, first.format, columns, texts, first.encoding, first.delimiter, first.sheet
     )
 
 
@@ -218,8 +218,11 @@ def _without_totals(seen: Sample) -> tuple[Sample, list[str]]:
         next((word for word in _TOTALS if (cell or "").startswith(word)), "") for cell in first
     ]
     kept = [number for number, word in enumerate(begins) if not word]
-    columns = {name: [cells[number] for number in kept] for name, cells in seen.columns.items()}
-    return replace(seen, columns=columns), sorted({word for word in begins if word})
+    columns, texts = (
+        {name: [cells[number] for number in kept] for name, cells in table.items()}
+        for table in (seen.columns, seen.texts)
+    )
+    return replace(seen, columns=columns, texts=texts), sorted({word for word in begins if word})
 
 
 def _filled(cells: Sequence[str | None]) -> list[str]:
@@ -235,7 +238,9 @@ def _roles(seen: Sample) -> dict[str, str]:
         if (named := _named(role, fitting)) is not None:
             roles[role] = named
     if "sale_date" not in roles:
-        dates = [name for name, cells in seen.columns.items() if is_day(_filled(cells))]
+        dates = [
+            name for name, cells in seen.columns.items() if share_of_days(_filled(cells)) > _MOSTLY
+        ]
         if len(dates) == 1:
             roles["sale_date"] = dates[0]
     return roles
@@ -243,15 +248,21 @@ def _roles(seen: Sample) -> dict[str, str]:
 
 def _fits(role: str, values: Sequence[str]) -> bool:
     if role == "sale_date":
-        # Seconds since 1970 too.
-        return is_day(values) or (bool(values) and all(map(_UNIX.fullmatch, values)))
+        return share_of_days(values) > _SOME or _is_unix(values)
     if role in ("quantity", "sale_amount", "price"):
-        return is_number(values)
+        return share_of_numbers(values) > _SOME
     if role == "version":
         return bool(values)
-    return bool(values) and not is_day(values)
+    return bool(values) and share_of_days(values) < _MOSTLY
 
 
+def _is_unix(values: Sequence[str]) -> bool:
+    """Whether they are seconds since 1970, of this century."""
+    return bool(values) and all(map(_UNIX.fullmatch, values))
+
+
+_SOME, _MOSTLY = 0.25, 0.9
+"""Shares: of a column whose name fits, and of one that has nothing but what it holds."""
 _UNIX = re.compile(r"1[0-9]{9}")
 
 
@@ -291,7 +302,7 @@ class _Draft:
         parts = [
             "# A proposal, made of what the files hold. A run does exactly what stands here:",
             "# look at each line. What is behind # is a question, or another way to read it.",
-            f"# {self._seen.rows:,} rows were looked at; {self._seen.name} was the first file.",
+            f"# Looked at: {_count(self._seen.rows, 'row')}; first, {_line(self._seen.name)}.",
             "",
             *self._store(),
             "",
@@ -315,8 +326,8 @@ class _Draft:
         written = [
             cell
             for role in ("quantity", "sale_amount", "price")
-            if role in self._roles and self._roles[role] not in self._seen.typed
-            for cell in self._values(role)
+            if role in self._roles
+            for cell in _filled(self._seen.texts[self._roles[role]])
         ]
         return numbers_of(written)
 
@@ -428,8 +439,8 @@ class _Draft:
             self._ask(f"amounts have up to {found.decimals} decimals: round them, or keep more?")
             lines += [
                 (
-                    f"# Amounts have up to {found.decimals} decimals. Round them, or give sale_amount "
-                    "decimals; else such rows are rejected."
+                    f"# Amounts have up to {found.decimals} decimals. Round them, or give "
+                    "sale_amount decimals; else such rows are rejected."
                 ),
                 "# round = true",
             ]
@@ -441,7 +452,7 @@ class _Draft:
         return [
             *self._sale_id(),
             *self._customer(),
-            *self._single("product_id", self._distinct("product_id")),
+            *self._product(),
             *self._quantity(),
             *self._day(),
             *self._amount(),
@@ -452,6 +463,9 @@ class _Draft:
     def _single(self, role: str, evidence: str, more: str = "") -> list[str]:
         if role not in self._roles:
             return self._missing(role)
+        if role in _OF_ORDER and self._is_carried(role):
+            evidence += " Only the first line of an order has it."
+            more += ", carried_down = true"
         return [f"# {evidence}", f"{role} = {{ column = {_toml(self._roles[role])}{more} }}"]
 
     def _missing(self, role: str) -> list[str]:
@@ -462,13 +476,15 @@ class _Draft:
         if role not in self._roles:
             return ""
         values = self._values(role)
-        return f"{len(set(values)):,} different in {len(values):,} rows."
+        return f"{len(set(values)):,} different in {_count(len(values), 'row')}."
 
     def _sale_id(self) -> list[str]:
         name = self._roles.get("sale_id")
         order, line = self._roles.get("order"), self._roles.get("line")
-        if name and self._is_unique(name):
-            return self._single("sale_id", f"All {self._seen.rows:,} differ.")
+        if name and (self._is_unique(name) or (not order and self._blanks("sale_id"))):
+            blanks = self._blanks("sale_id")
+            missing = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+            return self._single("sale_id", f"{self._distinct('sale_id')}{missing}")
         if order and line and self._is_unique(order, line):
             joined = _list([order, line])
             return ["# The order and its line; all differ.", f"sale_id = {{ columns = {joined} }}"]
@@ -494,15 +510,54 @@ class _Draft:
     def _is_unique(self, *names: str) -> bool:
         """Whether hardly any two rows are the same in these columns; a later file may correct."""
         rows = list(zip(*(self._seen.columns[name] for name in names), strict=True))
+        if any(None in row for row in rows):
+            return False
         versions = "version" in self._roles
         return len(set(rows)) >= (0.5 if versions else 0.98) * len(rows)
 
     def _customer(self) -> list[str]:
         if "customer_id" not in self._roles:
             return ["# No column looks like a customer; without one, no sale has any."]
-        blank = self._seen.rows - len(self._values("customer_id"))
-        evidence = self._distinct("customer_id") + (f" {blank:,} rows have none." if blank else "")
-        return self._single("customer_id", evidence, ", optional = true" if blank else "")
+        blanks = self._blanks("customer_id")
+        if blanks and self._is_carried("customer_id"):
+            return self._single("customer_id", self._distinct("customer_id"))
+        evidence = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+        return self._single(
+            "customer_id",
+            self._distinct("customer_id") + evidence,
+            ", optional = true" if blanks else "",
+        )
+
+    def _product(self) -> list[str]:
+        evidence = self._distinct("product_id")
+        if not (blanks := self._blanks("product_id")):
+            return self._single("product_id", evidence)
+        name = self._roles["product_id"]
+        free = [each for each in self._seen.columns if each not in self._roles.values()]
+        other = _named("product_id", free)
+        if other is None:
+            return self._single(
+                "product_id", f"{evidence} In {_count(blanks, 'row')} there is none."
+            )
+        return [
+            f"# {evidence} Where it is blank, the other is taken.",
+            f"product_id = {{ columns = {_list([name, other])}, first = true }}",
+        ]
+
+    def _blanks(self, role: str) -> int:
+        return self._cells(role).count(None) if role in self._roles else 0
+
+    def _is_carried(self, role: str) -> bool:
+        """Whether its blanks are all below a value in the same order."""
+        if not self._needs_order or role not in self._roles or not self._blanks(role):
+            return False
+        order = self._seen.columns[self._roles.get("order") or self._roles["sale_id"]]
+        seen = set()
+        for key, cell in zip(order, self._cells(role), strict=True):
+            if cell is None and key not in seen:
+                return False
+            seen.add(key)
+        return True
 
     def _quantity(self) -> list[str]:
         if "quantity" not in self._roles:
@@ -521,11 +576,9 @@ class _Draft:
         if "sale_date" not in self._roles:
             return self._missing("sale_date")
         name = self._roles["sale_date"]
-        values = self._values("sale_date")
-        if self._seen.format == "xlsx" and name not in self._seen.typed:
-            # Cells with a type are days whatever is declared; the format is that of the rest.
-            values = [value for value in values if not _TYPED_DAY.match(value)] or values
-        if all(map(_UNIX.fullmatch, values)) and name not in self._seen.typed:
+        # What has a type is a day whatever is declared; the format is that of the texts.
+        values = _filled(self._seen.texts[name]) or self._values("sale_date")
+        if _is_unix(values):
             return self._single("sale_date", "Seconds since 1970.", ', format = "unix"')
         days = days_of(values)
         if days is None:
@@ -546,12 +599,13 @@ class _Draft:
 
     def _amount(self) -> list[str]:
         has_both = {"quantity", "price"} <= self._roles.keys()
-        if "sale_amount" not in self._roles:
+        is_of_order = has_both and self._needs_order and self._blanks("sale_amount")
+        if "sale_amount" not in self._roles or is_of_order:
             if not has_both:
                 return self._missing("sale_amount")
             both = _list([self._roles["quantity"], self._roles["price"]])
             return [
-                "# Quantity and price; no column is the amount.",
+                "# Quantity × price; no column is a line's amount.",
                 f"sale_amount = {{ multiply = {both} }}",
             ]
         evidence = f"Up to {self._numbers.decimals} decimals."
@@ -580,23 +634,19 @@ class _Draft:
             return self._missing("region")
         counts = Counter(self._values("region"))
         spellings: dict[str, list[str]] = {}
-        for value, _ in counts.most_common():
+        # Of spellings that are as frequent, one with capitals.
+        for value, _ in sorted(counts.items(), key=lambda each: (-each[1], each[0].islower())):
             spellings.setdefault(header.alike(value), []).append(value)
         main = sorted(each[0].strip() for each in spellings.values())
-        name = _toml(self._roles["region"])
         listed = f"allowed = {_list(main)}"
         if len(main) > _FEW:
-            return [f"# {len(main):,} different.", f"region = {{ column = {name} }}"]
+            return self._single("region", f"{len(main):,} different.")
         variants = [" and ".join(each) for each in spellings.values() if len(each) > 1]
         if variants:
-            return [
-                f"# Spelt in several ways: {_line('; '.join(variants))}. A listed one is kept.",
-                f"region = {{ column = {name}, {listed} }}",
-            ]
-        return [
-            f"# {len(main):,} different. To have others rejected, add: {listed}",
-            f"region = {{ column = {name} }}",
-        ]
+            evidence = f"Spelt in several ways: {_line('; '.join(variants))}. A listed one is kept."
+            return self._single("region", evidence, f", {listed}")
+        evidence = f"{len(main):,} different. To have others rejected, add: {listed}"
+        return self._single("region", evidence)
 
     def _order_id(self) -> list[str]:
         name = self._roles.get("order") or (
@@ -610,8 +660,13 @@ class _Draft:
         ]
 
 
+_OF_ORDER = ("customer_id", "sale_date", "region")
+"""What an order may have on its first line alone."""
 _TIME_ZONE = '# time_zone = "Europe/Moscow"'
-_TYPED_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _slug(path: Path) -> str:

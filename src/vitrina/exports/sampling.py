@@ -5,14 +5,17 @@ import csv
 import io
 import itertools
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from vitrina.errors import ExportError
 from vitrina.exports import header
+from vitrina.exports.feed import Piece
 from vitrina.exports.store_file import Format, Source, Xlsx
 from vitrina.exports.unpacking import Unpacked
 
@@ -43,8 +46,8 @@ class Sample:
     format: Format
     columns: dict[str, list[str | None]]
     """The cells of each column whose name occurs once; None where a cell is empty."""
-    typed: frozenset[str] = frozenset()
-    """Columns that are numbers, days or times by the file's own types."""
+    texts: dict[str, list[str | None]]
+    """The same without what is a number, a day or a time by the file's own types."""
     encoding: str = "utf-8"
     delimiter: str = ","
     sheet: str | None = None
@@ -159,7 +162,9 @@ def _table(
     repeated = [each for each, count in Counter(names).items() if count > 1 and each.strip()]
     if repeated:
         findings.append(f"{name}: {header.listed(repeated)} is the name of several columns")
-    below = [row for row in rows[place + 1 :] if any(cell.strip() for cell in row)]
+    # A row with one cell is a note: a group's name, a signature.
+    least = min(2, len(names))
+    below = [row for row in rows[place + 1 :] if sum(bool(c.strip()) for c in row) >= least]
     headers = [row for row in below if [cell.strip("\ufeff") for cell in row] == names]
     if headers:
         findings.append(f"{name}: the header comes again {len(headers)} times; it is no row then")
@@ -175,7 +180,7 @@ def _table(
         for number, each in enumerate(names)
         if each.strip() and names.count(each) == 1
     }
-    return Sample(name, format_, columns, findings=findings, **known)
+    return Sample(name, format_, columns, columns, findings=findings, **known)
 
 
 def _header_row(rows: Sequence[Sequence[str]]) -> int | None:
@@ -223,9 +228,9 @@ def _workbook(stream: BinaryIO, name: str) -> Sample:
         )
     stream.seek(0)
     source = _asking_for(found.columns, Xlsx(sheets=(sheet.name,)))
-    columns, typed = _columns(xlsx.read(stream, name, source), found.columns)
+    columns, texts = _columns(xlsx.read(stream, name, source), found.columns)
     return Sample(
-        name, "xlsx", columns, typed, sheet=sheet.name if several else None, findings=findings
+        name, "xlsx", columns, texts, sheet=sheet.name if several else None, findings=findings
     )
 
 
@@ -239,12 +244,12 @@ def _self_describing(stream: BinaryIO, file: Unpacked) -> Sample:
         raise ExportError(f"{file.name} has no rows")
     with file.open() as again:
         source = _asking_for(first.unmapped, format_=file.format)
-        columns, typed = _columns(read(again, file.name, source), first.unmapped)
-    return Sample(file.name, file.format, columns, typed)
+        columns, texts = _columns(read(again, file.name, source), first.unmapped)
+    return Sample(file.name, file.format, columns, texts)
 
 
 def _asking_for(
-    names: Sequence[str] | dict[str, Any], xlsx: Xlsx | None = None, format_: Format | None = None
+    names: Iterable[str], xlsx: Xlsx | None = None, format_: Format | None = None
 ) -> Source:
     """A source that has these columns, whatever they are."""
     fixed = ("sale_id", "product_id", "quantity", "sale_date", "sale_amount", "region")
@@ -256,22 +261,27 @@ def _asking_for(
 
 
 def _columns(
-    pieces: Iterator[Any], names: Sequence[str] | dict[str, Any]
-) -> tuple[dict[str, list[str | None]], frozenset[str]]:
+    pieces: Iterable[Piece], names: Iterable[str]
+) -> tuple[dict[str, list[str | None]], dict[str, list[str | None]]]:
+    """The cells of the first rows, and those that are texts."""
     columns: dict[str, list[str | None]] = {name: [] for name in names}
-    untyped: set[str] = set()
+    texts: dict[str, list[str | None]] = {name: [] for name in columns}
+    rows = 0
     for piece in pieces:
+        # What cannot be read, or is a repeated header, shows nothing.
+        good = pa.repeat(pa.scalar(value=True), len(piece.lines))
+        for bad in (piece.problems, piece.set_aside):
+            good = good if bad is None else pc.and_(good, bad.is_null())
         for name, values in piece.columns.items():
-            cells = values.to_pylist()
-            columns[name] += cells
-            flags = piece.typed[name].to_pylist() if name in piece.typed else [False] * len(cells)
-            if any(cell and not flag for cell, flag in zip(cells, flags, strict=True)):
-                untyped.add(name)
-        if len(next(iter(columns.values()), [])) >= ROWS:
+            typed = piece.typed.get(name)
+            written = values if typed is None else _where_not(values, typed)
+            columns[name] += values.filter(good).to_pylist()
+            texts[name] += written.filter(good).to_pylist()
+        rows += len(piece.lines)
+        if rows >= ROWS:
             break
-    return columns, frozenset(columns) - untyped
+    return columns, texts
 
 
-def is_space(letter: str) -> bool:
-    """Whether it is any kind of space."""
-    return letter.isspace() or unicodedata.category(letter) == "Zs"
+def _where_not(values: pa.Array, typed: pa.Array) -> pa.Array:
+    return pc.if_else(typed, pa.scalar(None, pa.string()), values)
