@@ -6,6 +6,7 @@ What is done about a quote that does not end as it should (nothing is guessed be
 * it ends on a later line in the same way, or nowhere within `LONGEST` bytes: `unclosed_quote`;
 * it ends well on a later line, but its own line has all fields but one if the quote is a letter,
   and most lines down to the end look like rows of their own (`RowShape`): `unclosed_quote`.
+  A file of one or two columns does not tell so much.
 
 Then the record is rejected up to the end of the line with that quote, and the next line is read
 as if nothing had been. So a quoted field is read over many lines, unless these are themselves a
@@ -185,10 +186,10 @@ class _Scan:
         """Whether most lines of a field over many lines are rows, and so is its first."""
         # The damage may have cost a delimiter.
         delimiter, least = self._dialect.delimiter.encode(), self._shape.width - 1
-        if least < 1 or self._text.count(delimiter, quote, end) < least - 1:
+        if least < 2 or self._text.count(delimiter, quote, end) < least - 1:
             return False
         before = len(_fields(self._dialect, self._text[self._record : quote]))
-        if before + self._text.count(delimiter, quote, next_line) < max(least, 2):
+        if before + self._text.count(delimiter, quote, next_line) < least:
             return False
         later = [line for line in self._text[next_line:last_line].splitlines() if line.strip()]
         return 2 * sum(map(self._shape.fits, later)) > len(later)
