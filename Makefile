@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-spark test-topology test-grafana bench-check lint format grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test test-spark test-topology test-grafana bench-check lint format store-file grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -58,8 +58,11 @@ format: set-up-dev ## format the code
 	@.venv/bin/ruff check --fix-only --quiet
 	@.venv/bin/ruff format
 
-grafana: set-up-dev ## generate Grafana's dashboards and alerts in deploy/grafana
-	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana deploy/grafana
+store-file: set-up-dev ## make the schema of store.toml and the tables of docs/store-file.md
+	@$(PYTHON_OF_VENV) -m vitrina.exports.reference docs
+
+grafana: set-up-dev ## generate Grafana's dashboards and alerts in deploy/grafana; STORE= is a store's file, OUT= another folder
+	@$(PYTHON_OF_VENV) -m vitrina.dashboard.grafana "$(or $(OUT),deploy/grafana)" $(if $(STORE),--store "$(STORE)")
 
 lock: set-up-dev ## pin what pyproject.toml requires, keeping present pins that still fit
 	@$(PYTHON_OF_VENV) scripts/lock.py

@@ -101,10 +101,14 @@ CLEAN = """
 """
 
 TOTALS = """
-    count(*) AS total_sales,
-    sum(quantity)::bigint AS total_quantity,
-    sum(sale_amount)::decimal(22, 2) AS total_sales_amount,
-    round(sum(sale_amount) / count(*), 2)::decimal(12, 2) AS average_sale_amount
+    count(*) FILTER (sale_amount >= 0) AS total_sales,
+    (sum(quantity) FILTER (sale_amount >= 0))::bigint AS total_quantity,
+    (sum(sale_amount) FILTER (sale_amount >= 0))::decimal(22, 2) AS total_sales_amount,
+    count(*) FILTER (sale_amount < 0) AS total_returns,
+    coalesce(-sum(sale_amount) FILTER (sale_amount < 0), 0)::decimal(22, 2)
+        AS total_returns_amount,
+    sum(sale_amount)::decimal(22, 2) AS net_amount,
+    round(total_sales_amount / total_sales, 2)::decimal(12, 2) AS average_sale_amount
 """
 RANKED = """
     row_number() OVER (ORDER BY total_sales_amount DESC) AS sales_rank,

@@ -15,6 +15,7 @@ from vitrina.dashboard.alerts import ALERT_RULES
 from vitrina.dashboard.panels import CHOICES, NEWEST, PANELS
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.settings import load_settings
+from vitrina.store import GENERATED
 from vitrina.stores.opening import open_clickhouse
 
 LIMIT = 200
@@ -28,7 +29,7 @@ def main(repetitions: int) -> int:
     }
     queries |= {f"alert {alert.id}": alert.sql for alert in ALERT_RULES}
     slow = 0
-    with open_clickhouse(load_settings()) as store:
+    with open_clickhouse(load_settings(), GENERATED) as store:
         imports = [day for day, _ in store.imports()]
         (sales,) = store.query("SELECT sum(total_sales) FROM sales_by_region")[1]
         print(f"{len(imports)} imports, {sales[0]:,} sales; the newest is shown\n")

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from vitrina.columns import arrow_schema
-from vitrina.counts import Cleaned, Generated, Validated
-from vitrina.marts import Mart, marts
+from vitrina.contract import ORDER_ID
+from vitrina.counts import Cleaned, Counts, Extracted, Generated, Validated
+from vitrina.marts import TOTAL_ORDERS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, File, Lake
 
@@ -28,11 +29,15 @@ def clean_lake(
     lake = Lake(str(root), batch.as_of)
     clean = pa.concat_tables([arrow_schema(batch.contract.fields).empty_table(), *tables])
     valid = clean.num_rows + CONFLICTING + COLLAPSED
-    with lake.step("generate") as left:
+    with lake.step(batch.store.feed_step) as left:
         feed_rows = valid + REJECTED
-        left.counts = Generated(
-            "generated", 42, feed_rows, feed_rows, REJECTED, 1, COLLAPSED, CONFLICTING
-        ).document()
+        if batch.store.source is None:
+            fed: Counts = Generated(
+                "generated", 42, feed_rows, feed_rows, REJECTED, 1, COLLAPSED, CONFLICTING
+            )
+        else:
+            fed = Extracted("sales.csv", 1, feed_rows, feed_rows, 0, 0)
+        left.counts = fed.document()
     with lake.step("validate") as left:
         left.counts = Validated(
             rows_in=valid + REJECTED,
@@ -53,13 +58,20 @@ def clean_lake(
             name = str(path.relative_to(lake.root))
             files.append(File(name, path.stat().st_size, sha256))
         left.datasets["clean"] = Dataset("parquet", "", tuple(files))
+        is_sale = _is_sale(clean["sale_amount"])
+        sold, returned = clean.filter(is_sale), clean.filter(pc.invert(is_sale))
         counted = Cleaned(
             rows_in=valid,
             clean=clean.num_rows,
             collapsed=COLLAPSED,
             conflicting=CONFLICTING,
-            total_quantity=pc.sum(clean["quantity"]).as_py() or 0,
-            total_sales_amount=pc.sum(clean["sale_amount"]).as_py() or Decimal(0),
+            total_quantity=pc.sum(sold["quantity"]).as_py() or 0,
+            total_sales_amount=pc.sum(sold["sale_amount"]).as_py() or Decimal(0),
+            total_returns=returned.num_rows,
+            # Unary minus would round to 28 digits.
+            total_returns_amount=(
+                pc.sum(returned["sale_amount"]).as_py() or Decimal(0)
+            ).copy_negate(),
         )
         left.counts = {**counted.document(), **(counts or {})}
     return lake
@@ -89,20 +101,42 @@ def clean_sales(batch: Batch, rows: int, *, first_id: int = 1) -> pa.Table:
     return pa.table(columns).cast(arrow_schema(batch.contract[name] for name in columns))
 
 
+def _is_sale(amount: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.greater_equal(amount, pa.scalar(Decimal(0), amount.type))
+
+
 def right_marts(batch: Batch, sales: pa.Table) -> dict[str, pa.Table]:
     """Marts whose totals are right, and whose other columns hold anything."""
     return {mart.name: _right_mart(mart, sales) for mart in marts(batch.contract)}
 
 
 def _right_mart(mart: Mart, sales: pa.Table) -> pa.Table:
-    groups = sales.group_by(list(mart.key)).aggregate(
-        [([], "count_all"), ("quantity", "sum"), ("sale_amount", "sum")]
-    )
-    known = {name: groups[name] for name in mart.key} | {
-        "total_sales": groups["count_all"],
-        "total_quantity": groups["quantity_sum"],
-        "total_sales_amount": groups["sale_amount_sum"],
+    amount = sales["sale_amount"]
+    is_sale = _is_sale(amount)
+    nothing = pa.scalar(Decimal(0), amount.type)
+    measures = {
+        "total_sales": is_sale.cast(pa.int64()),
+        "total_quantity": pc.if_else(is_sale, sales["quantity"], None),
+        "total_sales_amount": pc.if_else(is_sale, amount, nothing),
+        "total_returns": pc.invert(is_sale).cast(pa.int64()),
+        "total_returns_amount": pc.if_else(is_sale, nothing, pc.negate(amount)),
+        "net_amount": amount,
     }
+    keyed = pa.table({name: sales[name] for name in mart.key} | measures)
+    groups = keyed.group_by(list(mart.key)).aggregate([(name, "sum") for name in measures])
+    known = {name: groups[name] for name in mart.key} | {
+        name: pc.fill_null(sums := groups[f"{name}_sum"], pa.scalar(0, pa.int64()).cast(sums.type))
+        for name in measures
+    }
+    if TOTAL_ORDERS in mart.names:
+        orders = pa.table({name: sales[name] for name in (*mart.key, ORDER_ID)}).filter(is_sale)
+        counted = orders.group_by(list(mart.key)).aggregate([(ORDER_ID, "count_distinct")])
+        of_key = {
+            tuple(row[name] for name in mart.key): row[f"{ORDER_ID}_count_distinct"]
+            for row in counted.to_pylist()
+        }
+        keys = groups.select(list(mart.key)).to_pylist()
+        known[TOTAL_ORDERS] = pa.array([of_key.get(tuple(key.values()), 0) for key in keys])
     schema = arrow_schema(mart.columns)
     columns = []
     for column in mart.columns:

@@ -85,6 +85,10 @@ CREATE MACRO repair_of_case(name, field, value) AS
     CASE WHEN field <> value THEN [name || '_case'] ELSE [] END;
 """
 
+_MONEY_OF_CENTS = """
+CREATE MACRO money(cents) AS cents::DECIMAL(36, 0) * 0.01::DECIMAL(2, 2);
+"""
+
 _ROWS = """
 CREATE TABLE judged AS
 WITH fields AS (
@@ -160,8 +164,6 @@ FROM (SELECT * EXCLUDE repairs, count(*) AS copies FROM read_rows GROUP BY ALL);
 
 CREATE VIEW clean AS SELECT * EXCLUDE (copies, place) FROM contents WHERE place = 1;
 
-CREATE MACRO money(cents) AS cents::DECIMAL(36, 0) * 0.01::DECIMAL(2, 2);
-
 CREATE VIEW valid AS
 SELECT * EXCLUDE cents, money(cents) AS sale_amount FROM read_rows;
 
@@ -208,39 +210,56 @@ SELECT repair, count(*) AS repaired_rows
 FROM (SELECT unnest(repairs) AS repair FROM read_rows) GROUP BY repair;
 """
 
-_MARTS = """
+_DIVISION = """
 -- Half away from zero, which is half up where nothing is negative.
 CREATE MACRO rounded_quotient(numerator, denominator) AS
     sign(numerator)::HUGEINT
     * ((2 * abs(numerator) + denominator) // (2 * denominator));
-CREATE MACRO average(cents, count) AS money(rounded_quotient(cents, count));
-CREATE MACRO fraction(part, whole) AS
-    rounded_quotient(1000000 * part, whole)::DECIMAL(32, 0) * 0.000001::DECIMAL(6, 6);
+CREATE MACRO average(cents, count) AS
+    CASE WHEN count > 0 THEN money(rounded_quotient(cents, count)) END;
+CREATE MACRO fraction(part, whole) AS CASE
+    WHEN whole = 0 THEN 0
+    ELSE rounded_quotient(1000000 * part, whole)::DECIMAL(32, 0) * 0.000001::DECIMAL(6, 6) END;
+"""
 
+# Money is in cents. A row with a negative amount is a return, and no other figure counts it.
+_TOTALS = """
+    count(*) FILTER (cents >= 0) AS total_sales,
+    coalesce(sum(quantity) FILTER (cents >= 0), 0) AS total_quantity,
+    coalesce(sum(cents) FILTER (cents >= 0), 0)::HUGEINT AS amount,
+    count(*) FILTER (cents < 0) AS total_returns,
+    coalesce(sum(abs(cents)) FILTER (cents < 0), 0)::HUGEINT AS returned
+"""
+_ORDERS = "count(DISTINCT order_id) FILTER (cents >= 0) AS total_orders"
+
+_MONEY = """
+    money(amount) AS total_sales_amount,
+    total_returns,
+    money(returned) AS total_returns_amount,
+    money(amount - returned) AS net_amount,
+    average(amount, total_sales) AS average_sale_amount
+"""
+_MONEY_OF_ORDERS = "total_orders, average(amount, total_orders) AS average_order_amount"
+
+_MARTS = """
 CREATE VIEW sales_by_region_product AS
 WITH products AS (
-    SELECT
-        region,
-        product_id,
-        count(*) AS total_sales,
-        sum(quantity) AS total_quantity,
-        sum(cents) AS amount
-    FROM clean GROUP BY region, product_id
+    SELECT region, product_id, {totals} FROM clean GROUP BY region, product_id
 ), ranked AS (
     SELECT
         *,
         row_number() OVER by_amount AS sales_rank,
         sum(amount) OVER (PARTITION BY region) AS of_region,
         sum(amount) OVER (by_amount ROWS UNBOUNDED PRECEDING) AS with_those_above
-    FROM products WINDOW by_amount AS (PARTITION BY region ORDER BY amount DESC, product_id)
+    FROM products
+    WINDOW by_amount AS (PARTITION BY region ORDER BY amount DESC, total_sales = 0, product_id)
 )
 SELECT
     region,
     product_id,
     total_sales,
     total_quantity,
-    money(amount) AS total_sales_amount,
-    average(amount, total_sales) AS average_sale_amount,
+    {money},
     sales_rank,
     fraction(amount, of_region) AS share,
     fraction(with_those_above, of_region) AS running_share,
@@ -254,37 +273,29 @@ FROM ranked;
 CREATE VIEW sales_by_region AS
 SELECT
     region,
-    count(*) AS total_sales,
-    sum(quantity) AS total_quantity,
-    money(sum(cents)) AS total_sales_amount,
-    average(sum(cents), count(*)) AS average_sale_amount,
-    fraction(sum(cents), sum(sum(cents)) OVER ()) AS share,
-    row_number() OVER (ORDER BY sum(cents) DESC, region) AS sales_rank
-FROM clean GROUP BY region;
+    total_sales,
+    total_quantity,
+    {money},
+    fraction(amount, sum(amount) OVER ()) AS share,
+    row_number() OVER (ORDER BY amount DESC, total_sales = 0, region) AS sales_rank
+FROM (SELECT region, {totals} FROM clean GROUP BY region);
 
 CREATE VIEW sales_by_product AS
 SELECT
     product_id,
-    count(*) AS total_sales,
-    sum(quantity) AS total_quantity,
-    money(sum(cents)) AS total_sales_amount,
-    average(sum(cents), count(*)) AS average_sale_amount,
-    fraction(sum(cents), sum(sum(cents)) OVER ()) AS share,
-    row_number() OVER (ORDER BY sum(cents) DESC, product_id) AS sales_rank
-FROM clean GROUP BY product_id;
+    total_sales,
+    total_quantity,
+    {money},
+    fraction(amount, sum(amount) OVER ()) AS share,
+    row_number() OVER (ORDER BY amount DESC, total_sales = 0, product_id) AS sales_rank
+FROM (SELECT product_id, {totals} FROM clean GROUP BY product_id);
 
 CREATE VIEW sales_by_day AS
 WITH days AS (
-    SELECT
-        getvariable('as_of') - days_before::INTEGER AS sale_date,
-        unnest(['North', 'South', 'East', 'West']) AS region
-    FROM range(1, 366) AS window_of_days(days_before)
+    SELECT getvariable('as_of') - days_before::INTEGER AS sale_date, region
+    FROM range(1, getvariable('days') + 1) AS window_of_days(days_before), regions_shown
 ), dense AS (
-    SELECT
-        sale_date,
-        region,
-        count(sale_id) AS total_sales,
-        coalesce(sum(cents), 0) AS amount
+    SELECT sale_date, region, {totals}
     FROM days LEFT JOIN clean USING (sale_date, region) GROUP BY sale_date, region
 ), with_earlier AS (
     SELECT
@@ -298,8 +309,7 @@ SELECT
     sale_date,
     region,
     total_sales,
-    money(amount) AS total_sales_amount,
-    CASE WHEN total_sales > 0 THEN average(amount, total_sales) END AS average_sale_amount,
+    {money},
     CASE WHEN day_of_window >= 7 THEN average(of_seven_days, 7) END AS moving_average_7_days,
     CASE WHEN week_before > 0 THEN fraction(amount - week_before, week_before) END
         AS change_from_week_before
@@ -371,8 +381,39 @@ def recompute(feed: pa.Table, as_of: date) -> dict[str, Table]:
         database.register("given", feed)
         database.execute(f"CREATE TABLE feed AS SELECT {', '.join(FIELDS)} FROM given")
         database.execute("SET VARIABLE as_of = ?::DATE", [as_of])
-        database.execute(_FIELD + _ROWS + _MARTS)
+        database.execute(_FIELD + _MONEY_OF_CENTS + _ROWS)
+        _create_marts(database, 365, ("North", "South", "East", "West"), has_orders=False)
         return {name: _fetch(database, name) for name in KEYS}
+
+
+def recompute_marts(
+    sales: pa.Table, as_of: date, days: int, regions: Sequence[str], *, has_orders: bool
+) -> dict[str, Table]:
+    """The marts, from clean sales whose amounts have two decimals; no `regions`: those there."""
+    import duckdb
+
+    with duckdb.connect() as database:
+        database.register("sale", sales)
+        database.execute("SET VARIABLE as_of = ?::DATE", [as_of])
+        database.execute(
+            "CREATE TABLE clean AS SELECT * EXCLUDE sale_amount, "
+            "(sale_amount * 100)::HUGEINT AS cents FROM sale;" + _MONEY_OF_CENTS
+        )
+        _create_marts(database, days, regions, has_orders=has_orders)
+        return {name: _fetch(database, name) for name in MARTS}
+
+
+def _create_marts(
+    database: "duckdb.DuckDBPyConnection", days: int, regions: Sequence[str], *, has_orders: bool
+) -> None:
+    database.execute("SET VARIABLE days = ?::BIGINT", [days])
+    if regions:
+        database.execute("CREATE TABLE regions_shown AS SELECT unnest(?) AS region", [[*regions]])
+    else:
+        database.execute("CREATE TABLE regions_shown AS SELECT DISTINCT region FROM clean")
+    totals = f"{_TOTALS}, {_ORDERS}" if has_orders else _TOTALS
+    shown = f"{_MONEY}, {_MONEY_OF_ORDERS}" if has_orders else _MONEY
+    database.execute(_DIVISION + _MARTS.format(totals=totals, money=shown))
 
 
 def differences(name: str, expected: Table, actual: Table, where: str) -> list[str]:

@@ -58,9 +58,11 @@ SELECT
 FROM drawn
 """
 
+_NO_RETURNS = "0 AS total_returns, 0 AS total_returns_amount, coalesce(sum(amount), 0) AS \
+net_amount"
 _AVERAGE = "round(sum(amount) / count(*), 2)"
 _SUMS = f"count(*) AS total_sales, sum(quantity) AS total_quantity, sum(amount) AS \
-total_sales_amount, {_AVERAGE} AS average_sale_amount"
+total_sales_amount, {_NO_RETURNS}, {_AVERAGE} AS average_sale_amount"
 
 _MARTS = {
     BY_REGION_PRODUCT: f"""
@@ -97,6 +99,7 @@ _MARTS = {
                 days.region,
                 count(amount) AS total_sales,
                 coalesce(sum(amount), 0) AS total_sales_amount,
+                {_NO_RETURNS},
                 round(sum(amount) / nullif(count(amount), 0), 2) AS average_sale_amount
             FROM days LEFT JOIN shown USING (sale_date, region) GROUP BY ALL
         )

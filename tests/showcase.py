@@ -19,7 +19,11 @@ from tests.pages import PAGES, READMES, ROOT, blocks, commands
 BENCHMARKS = ROOT / "benchmarks"
 VITRINA = Path(sys.executable).with_name("vitrina")
 # The arguments of each benchmark for a run of seconds; `pipeline.py` runs `by_hand.py`.
-SMALL = {"pipeline.py": ("--rounds", "1", "5000"), "panels.py": ("1",)}
+SMALL = {
+    "pipeline.py": ("--rounds", "1", "5000"),
+    "panels.py": ("1",),
+    "extract.py": ("--rounds", "1", "100000"),
+}
 # The batch of the README's picture: `make run` takes a million rows unless told otherwise.
 AS_OF = re.compile(r"(?m)^Batch (\d{4}-\d\d-\d\d)$")
 ROWS = "1000000"

@@ -174,3 +174,30 @@ def test_receivers_that_are_gone_refuse_or_say_nothing_are_warnings(
     assert len(said) == 3
     assert all(each.startswith("alert by webhook: ") for each in said)
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("misspelt", ["VITRINA_HOUSE", "VITRINA_MAX_REJECTED_SHARE"])
+def test_a_failure_is_told_whatever_is_wrong_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, misspelt: str
+) -> None:
+    monkeypatch.setenv(misspelt, "nothing of use")
+    # An address that cannot be used keeps no other from being told.
+    monkeypatch.setenv("VITRINA_ALERT_EMAIL", "nobody")
+    with http_receiver() as hook:
+        monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", hook.url)
+        tell_failed(
+            {
+                "reason": "task_failure",
+                "ti": SimpleNamespace(
+                    task_id="validate_data",
+                    log_url="http://airflow/log",
+                    xcom_pull=lambda **_: "VITRINA_HOUSE is not a setting",
+                ),
+                "dag": SimpleNamespace(dag_id="sales"),
+                "run_id": RUN,
+                "params": {"as_of": AS_OF},
+            }
+        )
+    (told,) = hook.bodies
+    assert told["event"] == "failed"
+    assert told["error"] == "VITRINA_HOUSE is not a setting"

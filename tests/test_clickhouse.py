@@ -221,15 +221,18 @@ def test_sums_are_of_one_import(store: ClickHouse) -> None:
         "sale_date": 2 * (date(2026, 11, 23) - date(1970, 1, 1)).days,
         "total_sales": 4,
         "total_sales_amount": Decimal("61.00"),
+        "total_returns": 6,
+        "total_returns_amount": Decimal("14.50"),
+        "net_amount": Decimal("46.50"),
         "average_sale_amount": Decimal("30.50"),
         "moving_average_7_days": Decimal("4.36"),
         "change_from_week_before": 0,
     }
     assert store.totals(BY_DAY, AS_OF) == ControlTotals(
-        "clickhouse", "sales_by_day", 4, None, Decimal("61.00")
+        "clickhouse", "sales_by_day", 4, None, Decimal("61.00"), 6, Decimal("14.50")
     )
     assert store.totals(BY_REGION, AS_OF) == ControlTotals(
-        "clickhouse", "sales_by_region", 0, 0, Decimal(0)
+        "clickhouse", "sales_by_region", 0, 0, Decimal(0), 0, Decimal(0)
     )
 
 

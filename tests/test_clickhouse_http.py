@@ -19,6 +19,7 @@ from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.settings import Settings
+from vitrina.store import GENERATED
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.opening import open_clickhouse
 
@@ -61,7 +62,7 @@ def test_a_batch_over_http_is_the_batch_embedded_cell_by_cell(address: str, home
     vitrina(home / "served", *run, **server)
     # A second time takes the first one's place.
     vitrina(home / "served", "publish", "--as-of", "2026-11-24", **server)
-    with open_clickhouse(Settings(home=home / "embedded")) as store:
+    with open_clickhouse(Settings(home=home / "embedded"), GENERATED) as store:
         embedded = contents(store)
     with clickhouse(address) as store:
         assert contents(store) == embedded

@@ -28,10 +28,10 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return find_facts(tmp_path_factory.mktemp("airflow"))
 
 
-def find_facts(home: Path, **environment: str) -> dict[str, Any]:
+def find_facts(home: Path, *which: str, **environment: str) -> dict[str, Any]:
     found = home / "facts.json"
     subprocess.run(
-        [sys.executable, ROOT / "tests" / "dag_facts.py", found],
+        [sys.executable, ROOT / "tests" / "dag_facts.py", found, *which],
         env=os.environ
         | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
         | environment,
@@ -151,6 +151,77 @@ def test_a_misspelt_variable_leaves_the_dag_and_fails_its_run_with_its_name(
     kind, text = found["errors"]["nothing generated"]
     assert kind == "AirflowFailException"
     assert text == "VITRINA_HOUSE is not a setting; did you mean VITRINA_HOME?"
+
+
+BERLIN = """
+name = "berlin"
+title = "Berlin shop"
+time_zone = "Europe/Berlin"
+days = 90
+[source]
+files = ["*.csv"]
+[source.fields]
+sale_id = { column = "id" }
+product_id = { column = "product" }
+quantity = { column = "pieces" }
+sale_date = { column = "day" }
+sale_amount = { column = "amount" }
+region = { constant = "Berlin" }
+"""
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The facts of a folder of two stores and a broken one, while a variable is misspelt."""
+    folder = tmp_path_factory.mktemp("stores")
+    (folder / "a.toml").write_text(BERLIN)
+    (folder / "b.toml").write_text(BERLIN.replace("berlin", "aachen"))
+    (folder / "c.toml").write_text(BERLIN.replace("berlin", "cologne").replace("days", "dayz"))
+    home = tmp_path_factory.mktemp("airflow of stores")
+    return find_facts(home, "of each store", VITRINA_STORE=str(folder), VITRINA_HOUSE="x")
+
+
+def test_each_store_of_a_folder_has_a_dag_of_its_own(stores: dict[str, Any]) -> None:
+    dags = stores["dags"]
+    assert list(dags) == ["sales_aachen", "sales_berlin", "sales_cologne"]
+    for dag in dags.values():
+        assert dag["tasks"] == ["extract_data", *TASKS[1:]]
+        assert dag["params"] == ["as_of"]
+        assert (dag["timetable"]["expression"], dag["timetable"]["timezone"]) == (
+            "45 12 * * 2",
+            "Europe/Moscow",
+        )
+        assert dag["same when parsed again"]
+    assert stores["heavy imports"] == []
+
+
+def test_a_store_s_tables_are_assets_of_its_own(stores: dict[str, Any]) -> None:
+    outlets = stores["dags"]["sales_berlin"]["outlets"]
+    assert outlets[0] == "postgresql.store_berlin.sale"
+    assert outlets[-1] == "clickhouse.store_berlin.control_totals"
+    assert not {*outlets} & {*stores["dags"]["sales_aachen"]["outlets"]}
+
+
+def test_a_store_s_batch_is_the_date_where_it_is(stores: dict[str, Any]) -> None:
+    # Half an hour after midnight in Moscow it is the day before in Berlin.
+    assert stores["dags"]["sales_berlin"]["a date"] == "2026-11-23"
+
+
+def test_a_broken_store_takes_no_other_away_and_its_first_task_says_why(
+    stores: dict[str, Any],
+) -> None:
+    kind, text = stores["dags"]["sales_cologne"]["failure"]
+    assert kind == "AirflowFailException"
+    assert "c.toml: dayz is not a key; did you mean days?" in text
+    assert stores["dags"]["sales_berlin"]["failure"] is None
+
+
+def test_a_store_that_is_not_there_is_told_by_the_first_task(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.toml"
+    found = find_facts(tmp_path, "of each store", VITRINA_STORE=str(absent))
+    (dag,) = found["dags"].items()
+    assert dag[0] == "sales"
+    assert dag[1]["failure"][1] == f"{absent} cannot be read: No such file or directory"
 
 
 @pytest.fixture(scope="module")

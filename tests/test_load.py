@@ -188,6 +188,8 @@ def test_the_ledger_says_what_became_of_every_row(database: str, tmp_path: Path)
         "total_sales": 100,
         "total_quantity": quantity,
         "total_sales_amount": str(amount),
+        "total_returns": 0,
+        "total_returns_amount": "0",
     }
 
 

@@ -220,7 +220,7 @@ def test_the_months_that_a_killed_load_has_left_are_removed_by_the_next(
     database: str, tmp_path: Path
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    with open_session(database) as killed:
+    with open_session(database, "vitrina") as killed:
         create_staging(killed, THIS_WEEK, monthly=True)
     assert len(pieces(database)) == 26
     load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=MONTHLY_ABOVE)

@@ -23,7 +23,7 @@ from vitrina.observability.lineage import Lineage, dataset_names
 from vitrina.observability.metrics import send_metrics
 from vitrina.pipeline import STEPS, Place, Run
 from vitrina.settings import Settings, load_settings
-from vitrina.store import Batch
+from vitrina.store import GENERATED, Batch
 from vitrina.stores import versions
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
@@ -108,7 +108,9 @@ def test_a_step_reads_what_steps_before_it_left(told: Any) -> None:
 
 def test_lineage_names_what_is_really_there(told: Any) -> None:
     settings = told[0]
-    named = {each.name for step in STEPS for each in dataset_names(settings, step.leaves)}
+    named = {
+        each.name for step in STEPS for each in dataset_names(settings, GENERATED, step.leaves)
+    }
     lake = Lake(settings.lake_root, AS_OF)
     written = {
         f"{settings.lake_root}/{step}/{name}"
@@ -117,13 +119,13 @@ def test_lineage_names_what_is_really_there(told: Any) -> None:
         # Between the two halves of a step.
         if name != "repeated"
     }
-    with open_postgres(settings) as postgres:
+    with open_postgres(settings, GENERATED) as postgres:
         _, tables = postgres.query(
             "SELECT current_database() || '.' || schemaname || '.' || tablename FROM pg_tables "
             "WHERE schemaname = 'vitrina' AND tablename !~ '^sale_2'"
         )
     written |= {name for (name,) in tables}
-    with open_clickhouse(settings) as clickhouse:
+    with open_clickhouse(settings, GENERATED) as clickhouse:
         _, tables = clickhouse.query(
             "SELECT concat(database, '.', name) FROM system.tables "
             "WHERE database = currentDatabase()"
@@ -140,7 +142,7 @@ def test_datasets_of_servers_are_named_by_address_without_a_password() -> None:
         clickhouse_dsn=SecretStr("clickhouse://loader:hunter2@ch/marts"),
     )
     places = [Place("lake", "generate/feed"), Place("postgresql", "sale"), Place("clickhouse", "a")]
-    found = dataset_names(settings, places)
+    found = dataset_names(settings, GENERATED, places)
     assert found == [
         ("s3://bucket", "vitrina/generate/feed"),
         ("postgres://db:5433", "shop.vitrina.sale"),
@@ -198,7 +200,7 @@ def test_an_address_that_cannot_be_read_fails_no_step_that_does_not_use_it(tmp_p
     )
     with Lineage(settings, Batch(AS_OF)).run(STEPS[0]):
         pass
-    send_metrics(settings.statsd, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
+    send_metrics(settings.statsd, GENERATED, "analyze", Analyzed({"sales_by_region": 4}), 1.0)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])

@@ -166,7 +166,7 @@ def test_a_table_with_other_columns_stops_the_upgrade_until_it_is_renamed(
     ask(fresh.clickhouse, "CREATE TABLE vitrina.batch (day Date32) ENGINE = MergeTree ORDER BY day")
     stopped = fresh.migrate()
     assert stopped.returncode == 1
-    assert re.match(r"error: ClickHouse batch\.\w+ is .*; rename or drop batch ", stopped.stderr)
+    assert re.match(r"error: ClickHouse vitrina\.batch\.\w+ is .*; rename or drop batch ", stopped.stderr)
     ask(fresh.clickhouse, "DROP TABLE vitrina.batch")
     assert fresh.migrate().returncode == 0
     fresh.vitrina("run", "--rows", "500", "--as-of", IMPORTS[0])

@@ -309,7 +309,7 @@ def test_marts_wait_for_a_load_that_is_under_way(
     monkeypatch.setattr(session, "_PATIENCE", 0.2)
     with (
         nothing_changes(loaded),
-        session.open_session(database) as other,
+        session.open_session(database, "vitrina") as other,
         other.alone("nothing is left"),
         postgres(database) as store,
         pytest.raises(StoreUnavailable, match=f"pid {other.connection.info.backend_pid} of"),

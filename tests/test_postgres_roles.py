@@ -21,6 +21,7 @@ from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.migrate import migrate
 from vitrina.settings import Settings
+from vitrina.store import GENERATED
 from vitrina.stores.postgres.store import postgres
 
 # Each with what an address has to write otherwise, and SQL has to quote.
@@ -58,7 +59,9 @@ def run_batch(server: PostgresServer, home: Path, as_of: str) -> None:
 def warehouse(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
     """The owner has made the tables, the loader has loaded a batch and then another."""
     home = tmp_path_factory.mktemp("home")
-    migrate(Settings(home=home, postgres_dsn=SecretStr(address(server, "vitrina_owner"))))
+    migrate(
+        Settings(home=home, postgres_dsn=SecretStr(address(server, "vitrina_owner"))), GENERATED
+    )
     for as_of in ("2026-11-17", "2026-11-24"):
         run_batch(server, home, as_of)
     return server
@@ -222,7 +225,7 @@ def test_the_roles_keep_their_rights_when_tables_of_0_1_0_are_migrated(
             pytest.raises(StoreError, match="run: vitrina migrate, as the user who owns them"),
         ):
             store.create_tables(SALES)
-        migrated = migrate(Settings(home=home, postgres_dsn=SecretStr(owner)))
+        migrated = migrate(Settings(home=home, postgres_dsn=SecretStr(owner)), GENERATED)
         assert [(each.store, each.before) for each in migrated] == [
             ("PostgreSQL", 1),
             ("ClickHouse", None),

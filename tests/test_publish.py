@@ -34,7 +34,14 @@ from vitrina.stores.postgres.store import Postgres, postgres
 
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 REJECTS = {"region_unknown": 2, "sale_id_missing": 1}
-FIRST = [("North", 1, "10.50"), ("North", 1, "0.01"), ("North", 2, "5.00"), ("West", 1, "7.49")]
+FIRST = [
+    ("North", 1, "10.50"),
+    ("North", 1, "0.01"),
+    ("North", 2, "5.00"),
+    ("North", 2, "-3.25"),
+    ("West", 1, "7.49"),
+    ("South", 3, "-0.50"),
+]
 SECOND = [("East", 9, "9999999999.99"), ("West", 1, "0.01")]
 
 Sales = list[tuple[str, int, str]]
@@ -76,7 +83,9 @@ def load(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
         }
         for number, (region, product, amount) in enumerate(sales, start=1)
     ]
-    amount = sum((row["sale_amount"] for row in rows), start=Decimal(0))
+    sold = [row["sale_amount"] for row in rows if row["sale_amount"] >= 0]
+    given_back = [-row["sale_amount"] for row in rows if row["sale_amount"] < 0]
+    amount = sum(sold, start=Decimal(0))
     at = datetime.now(UTC).replace(microsecond=0)
     entry = ledger_entry(
         as_of,
@@ -88,7 +97,15 @@ def load(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
         loaded_at=at,
     )
     table = pa.Table.from_pylist(rows, arrow_schema(SALES.fields))
-    expected = ControlTotals("spark", "sale", len(rows), 2 * len(rows), amount)
+    expected = ControlTotals(
+        "spark",
+        "sale",
+        len(sold),
+        2 * len(sold),
+        amount,
+        len(given_back),
+        sum(given_back, Decimal(0)),
+    )
     store.replace_sales(Batch(as_of), entry, REJECTS, expected, [table.to_batches()])
 
 
@@ -101,6 +118,9 @@ def analyze(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
                 "total_sales": 0,
                 "total_quantity": 0,
                 "total_sales_amount": Decimal(0),
+                "total_returns": 0,
+                "total_returns_amount": Decimal(0),
+                "net_amount": Decimal(0),
             }
         )
         for region, product, amount in sales:
@@ -110,6 +130,11 @@ def analyze(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
                 "sale_date": as_of - timedelta(days=1),
             }
             group = groups[tuple(sale[name] for name in mart.key)]
+            group["net_amount"] += Decimal(amount)
+            if Decimal(amount) < 0:
+                group["total_returns"] += 1
+                group["total_returns_amount"] -= Decimal(amount)
+                continue
             group["total_sales"] += 1
             group["total_quantity"] += 2
             group["total_sales_amount"] += Decimal(amount)
@@ -143,10 +168,10 @@ def test_every_cell_arrives_under_the_batchs_date(
     prepare(source, FIRST)
     counts = publish.run(lake, source, target, BATCH)
     assert counts.marts == {
-        "sales_by_region_product": 3,
-        "sales_by_region": 2,
-        "sales_by_product": 2,
-        "sales_by_day": 2,
+        "sales_by_region_product": 4,
+        "sales_by_region": 3,
+        "sales_by_product": 3,
+        "sales_by_day": 3,
     }
     for mart in marts(SALES):
         assert shown(target, mart) == held(source, mart)
@@ -157,14 +182,18 @@ def test_the_ledger_goes_along(lake: Lake, source: Postgres, target: ClickHouse)
     prepare(source, FIRST)
     publish.run(lake, source, target, BATCH)
     totals = source.control_totals(AS_OF)
-    assert ControlTotals("clickhouse", "sales_by_day", 4, None, Decimal("23.00")) in totals
+    assert (
+        ControlTotals("clickhouse", "sales_by_day", 4, None, Decimal("23.00"), 2, Decimal("3.75"))
+        in totals
+    )
     assert target.query(
-        "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount"
+        "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount,"
+        " total_returns, total_returns_amount"
         f" FROM control_totals WHERE import_date = '{AS_OF}' ORDER BY table_name, engine"
     )[1] == [tuple(vars(each).values()) for each in totals]
     assert dict(target.query("SELECT reason, rejected_rows FROM rejects_by_reason")[1]) == REJECTS
     assert target.query("SELECT source, seed, rows_in, clean, rejected FROM batch")[1] == [
-        ("generated", 42, 7, 4, 3)
+        ("generated", 42, 9, 6, 3)
     ]
     entry = source.current_batch()
     assert entry is not None
@@ -285,7 +314,7 @@ def test_figures_at_the_limits_of_their_type_are_read_exactly(
     prepare(source, FIRST)
     sql(database, f"UPDATE vitrina.sales_by_day SET moving_average_7_days = {figure}")
     rows = source.read_mart(BY_DAY)
-    assert publish.sums(BY_DAY, rows)["moving_average_7_days"] == 2 * Decimal(figure)
+    assert publish.sums(BY_DAY, rows)["moving_average_7_days"] == 3 * Decimal(figure)
 
 
 # What is refused
@@ -323,11 +352,19 @@ def test_marts_of_an_earlier_load_are_not_published(
         ),
         (
             "UPDATE vitrina.sales_by_product SET total_quantity = total_quantity + 1",
-            ("sales_by_product", "total_quantity", 8, 10),
+            ("sales_by_product", "total_quantity", 8, 11),
         ),
         (
             "DELETE FROM vitrina.sales_by_region_product WHERE region = 'West'",
             ("sales_by_region_product", "total_sales", 4, 3),
+        ),
+        (
+            "UPDATE vitrina.sales_by_region SET total_returns = 0 WHERE region = 'South'",
+            ("sales_by_region", "total_returns", 2, 1),
+        ),
+        (
+            "DELETE FROM vitrina.sales_by_day WHERE region = 'South'",
+            ("sales_by_day", "total_returns", 2, 1),
         ),
     ],
 )
@@ -399,6 +436,9 @@ def test_sums_of_no_rows_are_zero() -> None:
         "total_sales": 0,
         "total_quantity": 0,
         "total_sales_amount": 0,
+        "total_returns": 0,
+        "total_returns_amount": 0,
+        "net_amount": 0,
         "average_sale_amount": 0,
         "share": 0,
         "sales_rank": 0,

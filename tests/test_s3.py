@@ -25,7 +25,7 @@ from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.settings import Settings
 from vitrina.steps.load import shares
-from vitrina.store import Batch
+from vitrina.store import GENERATED, Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
 
@@ -92,7 +92,10 @@ def run(home: Path, *arguments: str, **settings: str) -> "subprocess.CompletedPr
 def cells(home: Path) -> dict[str, Counter[tuple[Any, ...]]]:
     """Every cell of `sale` and of the marts, in PostgreSQL and in ClickHouse."""
     settings = Settings(home=home)
-    with open_postgres(settings) as postgres, open_clickhouse(settings) as clickhouse:
+    with (
+        open_postgres(settings, GENERATED) as postgres,
+        open_clickhouse(settings, GENERATED) as clickhouse,
+    ):
         found = {"sale": Counter(postgres.query("SELECT * FROM sale")[1])}
         for mart in marts(SALES):
             query = f"SELECT {', '.join(mart.names)} FROM {mart.name}"

@@ -27,6 +27,7 @@ from tests.homes import home_folder
 from tests.waiting import wait_for
 from vitrina.pipeline import STEPS
 from vitrina.settings import Settings
+from vitrina.store import GENERATED
 from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres.embedded import data_home
 
@@ -231,7 +232,10 @@ def assert_both_stores_hold(airflow: Airflow, sales: int) -> None:
     """Check that both stores hold about so many sales; some rows are rejected."""
     settings = Settings(home=airflow.data)
     count = "SELECT sum(total_sales) FROM sales_by_region"
-    with open_postgres(settings) as postgres, open_clickhouse(settings) as clickhouse:
+    with (
+        open_postgres(settings, GENERATED) as postgres,
+        open_clickhouse(settings, GENERATED) as clickhouse,
+    ):
         (in_postgres,) = postgres.query(count)[1]
         (in_clickhouse,) = clickhouse.query(f"{count} WHERE import_date = '{AS_OF}'")[1]
     assert 0.95 * sales < in_postgres[0] <= sales

@@ -89,15 +89,25 @@ def tables_of(dsn: str) -> list[tuple[Any, ...]]:
 
 CONTENTS = (
     "SELECT * FROM sale ORDER BY 1",
-    "SELECT * FROM sales_by_region ORDER BY 1",
+    "SELECT {of_region} FROM sales_by_region ORDER BY 1",
     "SELECT * FROM batch ORDER BY 1",
     "SELECT * FROM {rejects} ORDER BY 1, 2",
-    "SELECT * FROM {totals} ORDER BY 1, 2, 3",
+    "SELECT as_of, {of_totals} FROM {totals} ORDER BY 1, 2, 3",
 )
+# As they were in version 1.
+_OF_REGION = "region, total_sales, total_quantity, total_sales_amount, average_sale_amount, share, \
+sales_rank"
+_OF_TOTALS = "engine, table_name, total_sales, total_quantity, total_sales_amount"
 
 
 def contents(dsn: str, rejects: str, totals: str) -> list[list[tuple[Any, ...]]]:
-    return [rows(dsn, query.format(rejects=rejects, totals=totals)) for query in CONTENTS]
+    names = {
+        "rejects": rejects,
+        "totals": totals,
+        "of_region": _OF_REGION,
+        "of_totals": _OF_TOTALS,
+    }
+    return [rows(dsn, query.format(**names)) for query in CONTENTS]
 
 
 # From 0.1.0
@@ -112,6 +122,9 @@ def test_postgresqls_tables_keep_their_data_and_take_the_next_batch(
         store.create_tables(SALES)
         assert store.version() == NEWEST
         assert contents(old, "rejects_by_reason", "control_totals") == before
+        returns = "SELECT total_returns, total_returns_amount, net_amount FROM {} ORDER BY 3 DESC"
+        sold = [(0, Decimal(0), Decimal("19.98")), (0, Decimal(0), Decimal("9.99"))]
+        assert rows(old, returns.format("sales_by_region")) == sold
         current = store.current_batch()
         assert current is not None
         assert (current.as_of, current.source) == (LAST_WEEK.as_of, "orders.csv")
@@ -144,9 +157,13 @@ def test_a_load_upgrades_the_tables_by_itself(old: str, tmp_path: Path) -> None:
 
 
 def test_clickhouses_tables_keep_their_data_and_take_the_next_import(old_imports: str) -> None:
+    columns = dict.fromkeys(ledger.NAMES, "*") | {
+        "sales_by_region": _OF_REGION,
+        "control_totals": _OF_TOTALS,
+    }
     queries = [
-        f"SELECT * FROM {table} WHERE import_date = '2026-11-17' ORDER BY ALL"
-        for table in ("sales_by_region", *ledger.NAMES)
+        f"SELECT {names} FROM {table} WHERE import_date = '2026-11-17' ORDER BY ALL"
+        for table, names in columns.items()
     ]
     with clickhouse(old_imports) as store:
         before = [store.query(query) for query in queries]
@@ -157,6 +174,13 @@ def test_clickhouses_tables_keep_their_data_and_take_the_next_import(old_imports
         assert [store.query(query) for query in queries] == before
         enter_import(store)
         assert [store.query(query) for query in queries] == before
+        returns = "SELECT import_date, total_returns, total_returns_amount, net_amount \
+FROM sales_by_region ORDER BY ALL"
+        assert store.query(returns)[1] == [
+            (LAST_WEEK.as_of, 0, Decimal(0), Decimal("9.99")),
+            (LAST_WEEK.as_of, 0, Decimal(0), Decimal("19.98")),
+            (THIS_WEEK.as_of, 3, Decimal("7.25"), Decimal("23.25")),
+        ]
         assert [day for day, _ in store.imports()] == [LAST_WEEK.as_of, THIS_WEEK.as_of]
 
 
@@ -293,7 +317,7 @@ def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
             execute = counted(iter(range(calls)), PostgresSession.execute)
             patch.setattr(PostgresSession, "execute", execute)
             try:
-                store._upgrade()  # noqa: SLF001
+                store._upgrade(SALES)  # noqa: SLF001
             except Interrupted:
                 pass
             else:

@@ -4,18 +4,18 @@ import atexit
 import gc
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -24,18 +24,19 @@ from rich.table import Table
 from rich.text import Text
 
 from vitrina import __version__
-from vitrina.contract import TIME_ZONE
+from vitrina.api import chosen_store, run_steps, today
 from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
-from vitrina.pipeline import STEPS, Run, Step
+from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
 from vitrina.settings import Settings, load_settings
-from vitrina.store import GENERATED
+from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
-    from vitrina.stores.lake import Lake
+    from vitrina.exports.rejects import Reject
     from vitrina.stores.postgres.store import Postgres
+    from vitrina.summary import Summary
 
 app = typer.Typer(
     name="vitrina",
@@ -51,20 +52,55 @@ out = Console() if sys.stdout.isatty() else Console(width=1000)
 err = Console(stderr=True)
 
 
-class Store(StrEnum):
+class Database(StrEnum):
     postgres = "postgres"
     clickhouse = "clickhouse"
 
 
+COMMANDS = (STEPS[0], EXTRACT, *STEPS[1:])
+"""The steps of any store, a command each."""
+_HINT = re.compile(rf"\bvitrina (run|{'|'.join(step.name for step in COMMANDS)})\b(?! --store)")
+"""A command that an error tells to run."""
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="FILE",
+        help="The store's file. Unless given here or in VITRINA_STORE, it is the generated shop.",
+    ),
+]
 AsOf = Annotated[
     str | None,
     typer.Option(
         metavar="YYYY-MM-DD",
-        help="The batch: the sales of the 365 days before this date. Today in Moscow, by default.",
+        help="The batch: the sales of the days before this date, 365 unless the store's file says "
+        "otherwise. Today where the store is, by default.",
     ),
 ]
-Rows = Annotated[int, typer.Option(min=ROWS.minimum, max=ROWS.maximum, help=f"{ROWS.description}.")]
-Seed = Annotated[int, typer.Option(min=SEED.minimum, max=SEED.maximum, help=f"{SEED.description}.")]
+Rows = Annotated[
+    int | None,
+    typer.Option(
+        min=ROWS.minimum,
+        max=ROWS.maximum,
+        help=f"{ROWS.description}, in the generated shop: {ROWS.default} by default.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=SEED.minimum,
+        max=SEED.maximum,
+        help=f"{SEED.description}, in the generated shop: {SEED.default} by default.",
+    ),
+]
+AllowFew = Annotated[
+    bool,
+    typer.Option(
+        "--allow-few",
+        help="Go on with no sales, or with less than half of those of the batch before.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -100,97 +136,193 @@ def _root(
         context.exit()
 
 
-@app.command(epilog="Example: vitrina run --rows 100000 --as-of 2026-11-24")
+@app.command(epilog="Example: vitrina run --store store.toml --as-of 2026-11-24")
 def run(
+    store: File = None,
     as_of: AsOf = None,
-    rows: Rows = ROWS.default,
-    seed: Seed = SEED.default,
+    rows: Rows = None,
+    seed: Seed = None,
+    allow_few: AllowFew = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run every step of a batch, from generated sales to the published marts."""
-    with Run(load_settings(), _date(as_of), Recipe(rows, seed)) as under_way:
-        for step in STEPS:
-            _do(under_way, step)
-        _print_summary(under_way.lake, under_way.postgres, as_json)
+    """Run every step of a batch, from the store's files, or generated sales, to the marts."""
+    with _of(store, allow_few) as (settings, found):
+        recipe = _recipe(found, rows, seed)
+        with Run(settings, _date(as_of) or today(found), recipe, found) as under_way:
+            _print_summary(run_steps(under_way, _do), store, as_json)
 
 
 def _command(step: Step) -> Callable[..., None]:
     """The function of a step's command, whose parameters are the command's options."""
 
     def with_recipe(
+        store: File = None,
         as_of: AsOf = None,
-        rows: Rows = ROWS.default,
-        seed: Seed = SEED.default,
+        rows: Rows = None,
+        seed: Seed = None,
         as_json: AsJson = False,
     ) -> None:
-        _one_step(step, as_of, Recipe(rows, seed), as_json)
+        _one_step(step, store, as_of, as_json, rows=rows, seed=seed)
 
-    def without_recipe(as_of: AsOf = None, as_json: AsJson = False) -> None:
-        _one_step(step, as_of, Recipe(), as_json)
+    def that_may_allow_few(
+        store: File = None,
+        as_of: AsOf = None,
+        allow_few: AllowFew = False,
+        as_json: AsJson = False,
+    ) -> None:
+        _one_step(step, store, as_of, as_json, allow_few=allow_few)
 
-    return with_recipe if step.takes_recipe else without_recipe
+    def plain(store: File = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
+        _one_step(step, store, as_of, as_json)
+
+    if step.takes_recipe:
+        return with_recipe
+    return that_may_allow_few if step.stops_at_few else plain
 
 
-for _step in STEPS:
-    _recipe = " --rows 100000 --seed 7" if _step.takes_recipe else ""
+for _step in COMMANDS:
+    _options = " --rows 100000 --seed 7" if _step.takes_recipe else " --store store.toml"
     app.command(
         _step.name,
         help=_step.help,
-        epilog=f"Example: vitrina {_step.name}{_recipe} --as-of 2026-11-24",
+        epilog=f"Example: vitrina {_step.name}{_options} --as-of 2026-11-24",
     )(_command(_step))
 
 
 @app.command(epilog="Example: vitrina summary --as-of 2026-11-24")
-def summary(as_of: AsOf = None, as_json: AsJson = False) -> None:
+def summary(store: File = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Show what became of a batch: rows through each step, rejects, reconciliation, seconds.
 
     By default it is the batch that PostgreSQL holds.
     """
     from vitrina.stores.lake import Lake
     from vitrina.stores.opening import open_postgres
+    from vitrina.summary import summarize
 
-    settings = load_settings()
-    day = _date(as_of) if as_of else None
-    with ExitStack() as opened:
-        with _busy("asking PostgreSQL"):
-            store = opened.enter_context(open_postgres(settings))
-            lake = Lake(settings.lake_root, day or _current_batch(store))
-        _print_summary(lake, store, as_json)
+    day = _date(as_of)
+    with (
+        _of(store) as (settings, found),
+        _busy("asking PostgreSQL"),
+        open_postgres(settings, found) as postgres,
+    ):
+        lake = Lake(lake_root(settings, found), day or _current_batch(postgres))
+        shown = summarize(lake, found, postgres.control_totals(lake.as_of))
+    _print_summary(shown, store, as_json)
 
 
 @app.command(epilog="Example: vitrina status --json")
-def status(as_json: AsJson = False) -> None:
+def status(store: File = None, as_json: AsJson = False) -> None:
     """Show the ledger: every batch loaded, and whether each import reconciles."""
     from vitrina.stores.opening import open_postgres
     from vitrina.summary import ledger_json, render_ledger
 
-    with _busy("asking PostgreSQL"), open_postgres(load_settings()) as store:
-        entries = [(entry, store.control_totals(entry.as_of)) for entry in store.ledger()]
+    with (
+        _of(store) as (settings, found),
+        _busy("asking PostgreSQL"),
+        open_postgres(settings, found) as postgres,
+    ):
+        ledger = [(entry, postgres.control_totals(entry.as_of)) for entry in postgres.ledger()]
     if as_json:
-        _print_json(ledger_json(entries))
-    elif not entries:
-        out.print(f"No batch has been loaded yet; run: {_program()} run")
+        _print_json(ledger_json(ledger))
+    elif not ledger:
+        out.print(f"No batch has been loaded yet; run: {_program()} run{_option(store)}")
     else:
-        out.print(render_ledger(entries))
+        out.print(render_ledger(ledger))
+
+
+@app.command(epilog="Example: vitrina rejects --reason region_unknown --csv mend.csv")
+def rejects(
+    store: File = None,
+    as_of: AsOf = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Only rows rejected for this reason.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Write the rows here, as they stood in the store's files and under their header. "
+            "Mend them, and put the file where the store's files are.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rejected rows of a batch: file and line, reasons, the store's own columns."""
+    from vitrina.exports.rejects import rejects, write_mendable
+    from vitrina.stores.lake import Lake
+
+    with _of(store) as (settings, found):
+        day = _date(as_of) or today(found)
+        batch = Batch(day, found)
+        rows = rejects(Lake(lake_root(settings, found), day), batch, reason)
+        if to is not None:
+            files = write_mendable(rows, found.source, to.expanduser())
+            shown = [str(file) for file in files]
+            if as_json:
+                _print_json(shown)
+            elif not shown:
+                err.print("No row is rejected; nothing is written.")
+            else:
+                out.print("\n".join(shown), markup=False, highlight=False, soft_wrap=True)
+            return
+        for reject in rows:
+            _print_reject(reject, as_json)
+
+
+@app.command(epilog="Example: vitrina inspect exports/ --out store.toml")
+def inspect(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES", help="Exports, or folders of them."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Where to write the proposed file; a new one. Printed unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look into a store's exports and propose a store's file, with the evidence for each guess."""
+    from vitrina.exports.inspect import propose, write_new
+
+    with _busy("looking into the files"):
+        proposal = propose(files)
+    if to is not None:
+        write_new(proposal, to.expanduser())
+    if as_json:
+        _print_json({"text": proposal.text, "findings": proposal.findings})
+        return
+    for finding in proposal.findings:
+        err.print(finding, markup=False, highlight=False, soft_wrap=True)
+    if to is None:
+        sys.stdout.write(proposal.text)
+    else:
+        out.print(str(to), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: vitrina migrate")
-def migrate(as_json: AsJson = False) -> None:
-    """Create the tables of both stores, or upgrade those of an older Vitrina."""
+def migrate(store: File = None, as_json: AsJson = False) -> None:
+    """Create the tables in both databases, or upgrade those of an older Vitrina."""
     from vitrina.migrate import migrate
 
-    with _busy("migrating"):
-        migrated = migrate(load_settings())
+    with _of(store) as (settings, found), _busy("migrating"):
+        migrated = migrate(settings, found)
     if as_json:
-        _print_json([vars(store) for store in migrated])
+        _print_json([vars(each) for each in migrated])
         return
-    for store in migrated:
-        before = "no tables" if store.before is None else f"version {store.before}"
-        out.print(f"{store.store}: {before} before, version {store.now} now")
+    for each in migrated:
+        before = "no tables" if each.before is None else f"version {each.before}"
+        out.print(f"{each.store}: {before} before, version {each.now} now")
 
 
 @app.command(epilog="Example: vitrina dashboard --lang ru --out sales.html")
 def dashboard(
+    store: File = None,
     lang: Annotated[
         Literal["en", "ru"], typer.Option(help="The language of the page: English or Russian.")
     ] = "en",
@@ -200,7 +332,7 @@ def dashboard(
             "--out",
             metavar="FILE",
             help="Where to write it. By default dashboard.html (dashboard.ru.html) in "
-            "VITRINA_HOME.",
+            "VITRINA_HOME, with the store's name before it unless it is the generated shop.",
             show_default=False,
         ),
     ] = None,
@@ -214,48 +346,35 @@ def dashboard(
     as_json: AsJson = False,
 ) -> None:
     """Write the dashboard of the newest import, one HTML file that needs no network."""
-    from vitrina.contract import SALES
     from vitrina.dashboard.texts import Language
 
-    settings, language = load_settings(), Language(lang)
-    if serve:
-        if to is not None:
-            raise SettingsError("--serve writes no file; leave out --serve or --out")
-        _serve(settings, language, port, as_json)
-        return
-    from vitrina.dashboard.page.files import write
-    from vitrina.dashboard.page.html import render
-    from vitrina.dashboard.page.snapshot import read_snapshot
-    from vitrina.stores.opening import open_clickhouse
-
-    name = "dashboard.html" if language is Language.en else f"dashboard.{lang}.html"
-    file = (settings.folder / name if to is None else to.expanduser()).absolute()
-    with _busy("reading the import"), open_clickhouse(settings) as store:
-        snapshot = read_snapshot(store)
-    with _busy("drawing the page"):
-        write(render(snapshot, SALES, language), file)
-    if as_json:
-        _print_json({"file": str(file), "import_date": snapshot.import_date, "language": lang})
-    else:
-        out.print(str(file), markup=False, highlight=False, soft_wrap=True)
+    language = Language(lang)
+    if serve and to is not None:
+        raise SettingsError("--serve writes no file; leave out --serve or --out")
+    with _of(store) as (settings, found):
+        if serve:
+            _serve(settings, found, language, port, as_json)
+            return
+        file = to.expanduser() if to is not None else settings.folder / _page(found, language)
+        _write_dashboard(settings, found, language, file.absolute(), as_json)
 
 
 @app.command(epilog='Example: vitrina sql postgres "SELECT * FROM sales_by_region"')
 def sql(
-    store: Annotated[Store, typer.Argument(help="The store to query.")],
+    database: Annotated[Database, typer.Argument(help="The database to query.")],
     query: Annotated[str, typer.Argument(help="One statement; it cannot change anything.")],
+    store: File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Query a store without installing a client for it."""
+    """Query a store's tables without installing a client for the database."""
     from vitrina.stores.opening import open_clickhouse, open_postgres
 
-    settings = load_settings()
-    with _busy(f"asking {store.value}"):
-        if store is Store.postgres:
-            with open_postgres(settings) as postgres:
+    with _of(store) as (settings, found), _busy(f"asking {database.value}"):
+        if database is Database.postgres:
+            with open_postgres(settings, found) as postgres:
                 names, rows = postgres.query(query)
         else:
-            with open_clickhouse(settings) as clickhouse:
+            with open_clickhouse(settings, found) as clickhouse:
                 names, rows = clickhouse.query(query)
     if as_json:
         _print_json([dict(zip(names, row, strict=True)) for row in rows])
@@ -263,16 +382,74 @@ def sql(
         _print_rows(names, rows)
 
 
-def _serve(settings: Settings, language: "Language", port: int, as_json: bool) -> None:
+@contextmanager
+def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple[Settings, Store]]:
+    """The settings and the store of a command; a command that an error names is for it, too."""
+    settings = load_settings()
+    if allow_few:
+        settings = settings.model_copy(update={"allow_few": True})
+    store = chosen_store(file, settings)
+    try:
+        yield settings, store
+    except VitrinaError as error:
+        option = _option(file)
+        error.args = (_HINT.sub(lambda hint: hint[0] + option, str(error)),)
+        raise
+
+
+def _option(file: Path | None) -> str:
+    """The option that says again which store was chosen."""
+    return "" if file is None else f" --store {shlex.quote(str(file))}"
+
+
+def _recipe(store: Store, rows: int | None, seed: int | None) -> Recipe:
+    if not store.is_generated and (rows, seed) != (None, None):
+        raise SettingsError(
+            "--rows and --seed are for the generated shop; "
+            f"the rows of {store.name} are those of its files"
+        )
+    return Recipe(
+        ROWS.default if rows is None else rows,
+        SEED.default if seed is None else seed,
+    )
+
+
+def _page(store: Store, language: "Language") -> str:
+    """The name of the dashboard's file."""
+    name = "dashboard" if store.is_generated else f"{store.name}.dashboard"
+    return f"{name}.html" if language.value == "en" else f"{name}.{language.value}.html"
+
+
+def _write_dashboard(
+    settings: Settings, store: Store, language: "Language", file: Path, as_json: bool
+) -> None:
+    from vitrina.dashboard.page.files import write
+    from vitrina.dashboard.page.html import render
+    from vitrina.dashboard.page.snapshot import read_snapshot
+    from vitrina.stores.opening import open_clickhouse
+
+    with _busy("reading the import"), open_clickhouse(settings, store) as clickhouse:
+        snapshot = read_snapshot(clickhouse, store.contract)
+    with _busy("drawing the page"):
+        write(render(snapshot, store, language), file)
+    if as_json:
+        found = {"file": str(file), "import_date": snapshot.import_date}
+        _print_json({**found, "language": language.value})
+    else:
+        out.print(str(file), markup=False, highlight=False, soft_wrap=True)
+
+
+def _serve(
+    settings: Settings, store: Store, language: "Language", port: int, as_json: bool
+) -> None:
     """Serve the dashboard until Ctrl-C."""
     from threading import Event
 
-    from vitrina.contract import SALES
     from vitrina.dashboard.page.serve import serving
 
     with ExitStack() as opened:
         with _busy("drawing the page"):
-            server = opened.enter_context(serving(settings, SALES, language, port))
+            server = opened.enter_context(serving(settings, store, language, port))
         if as_json:
             _print_json({"url": server.url})
         else:
@@ -283,11 +460,21 @@ def _serve(settings: Settings, language: "Language", port: int, as_json: bool) -
             Event().wait()
 
 
-def _one_step(step: Step, as_of: str | None, recipe: Recipe, as_json: bool) -> None:
-    with Run(load_settings(), _date(as_of), recipe) as under_way:
-        counts = _do(under_way, step)
+def _one_step(
+    step: Step,
+    file: Path | None,
+    as_of: str | None,
+    as_json: bool,
+    *,
+    rows: int | None = None,
+    seed: int | None = None,
+    allow_few: bool = False,
+) -> None:
+    with _of(file, allow_few) as (settings, store):
+        day = _date(as_of) or today(store)
+        with Run(settings, day, _recipe(store, rows, seed), store) as under_way:
+            counts = _do(under_way, step)
     if as_json:
-        day = under_way.batch.as_of
         _print_json({"as_of": day, "step": step.name, **counts.document()})
 
 
@@ -299,15 +486,35 @@ def _do(under_way: Run, step: Step) -> Counts:
     return counts
 
 
-def _print_summary(lake: "Lake", store: "Postgres", as_json: bool) -> None:
-    from vitrina.summary import render, summarize
+def _print_summary(found: "Summary", file: Path | None, as_json: bool) -> None:
+    from vitrina.summary import render
 
-    with _busy("reading the summary"):
-        found = summarize(lake, GENERATED, store.control_totals(lake.as_of))
     if as_json:
         _print_json(found.document())
     else:
-        out.print(render(found, _program()))
+        out.print(render(found, _program(), _option(file)))
+
+
+def _print_reject(reject: "Reject", as_json: bool) -> None:
+    """One row at a time, however many there are: as a line of JSON, or for people."""
+    if as_json:
+        document = {
+            "file": reject.file,
+            "line": reject.line,
+            "reasons": reject.reasons,
+            "columns": reject.values,
+            "raw": reject.raw,
+        }
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        return
+    place = "" if reject.file is None else f"{reject.file}, line {reject.line}: "
+    columns = [f"{name} = {value}" for name, value in reject.values.items() if value is not None]
+    row = "; ".join(columns) if columns else reject.raw or ""
+    sys.stdout.write(f"{place}{', '.join(reject.reasons)}\n    {_in_one_line(row)}\n")
+
+
+def _in_one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def _program() -> str:
@@ -331,11 +538,9 @@ def _busy(what: str) -> Iterator[None]:
         yield
 
 
-def _date(text: str | None) -> date:
-    if text is None:
-        return datetime.now(ZoneInfo(TIME_ZONE)).date()
+def _date(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text) if text is not None else None
     except ValueError:
         raise SettingsError(f"--as-of {text} is not a date; write it as 2026-11-24") from None
 

@@ -15,6 +15,8 @@ from vitrina.rules import CONFLICTING_DUPLICATE
 
 Document = dict[str, Any]
 
+_MAYBE_DECIMAL = (int | Decimal, int | Decimal | None)
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -66,6 +68,7 @@ class Counts:
             **{
                 field.name: Decimal(document[field.name])
                 if field.type is Decimal
+                or (field.type in _MAYBE_DECIMAL and isinstance(document[field.name], str))
                 else document[field.name]
                 for field in known
             }
@@ -119,7 +122,7 @@ class Extracted(Counts):
 
     @property
     def note(self) -> str:
-        return f"{self.files:,} files"
+        return f"{self.files:,} file{'' if self.files == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -156,14 +159,20 @@ class Validated(Counts):
 
 @dataclass(frozen=True)
 class Cleaned(Counts):
-    """Rows in = clean + collapsed + superseded + conflicting. The totals are of the clean sales."""
+    """Rows in = clean + collapsed + superseded + conflicting.
+
+    The totals are of the clean rows: sales, and apart from them returns, whose amounts are below
+    0 there and positive here.
+    """
 
     rows_in: int
     clean: int
     collapsed: int
     conflicting: int
-    total_quantity: int
+    total_quantity: int | Decimal
     total_sales_amount: Decimal
+    total_returns: int = 0
+    total_returns_amount: Decimal = Decimal(0)
     superseded: int = 0
     """Rows that are older than another with their `sale_id`; of a store's files alone."""
 
@@ -190,12 +199,14 @@ class Loaded(Counts):
     """The totals of the sales in PostgreSQL, as PostgreSQL sums them."""
 
     total_sales: int
-    total_quantity: int | None
+    total_quantity: int | Decimal | None
     total_sales_amount: Decimal
+    total_returns: int = 0
+    total_returns_amount: Decimal = Decimal(0)
 
     @property
     def rows_left(self) -> int:
-        return self.total_sales
+        return self.total_sales + self.total_returns
 
     @property
     def note(self) -> str:

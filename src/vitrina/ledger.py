@@ -15,6 +15,7 @@ from vitrina.columns import (
     Amount,
     Boolean,
     Column,
+    ColumnType,
     Date,
     FreeText,
     Integer,
@@ -28,14 +29,19 @@ from vitrina.marts import marts
 
 @dataclass(frozen=True)
 class ControlTotals:
-    """What a table sums to in one engine; None where the table has no such measure."""
+    """What a table sums to in one engine; None where the table has no such measure.
+
+    A return is no sale: it counts in the last two alone, which are positive.
+    """
 
     engine: str
     """`spark`, `postgresql` or `clickhouse`."""
     table: str
     total_sales: int
-    total_quantity: int | None
+    total_quantity: int | Decimal | None
     total_sales_amount: Decimal
+    total_returns: int = 0
+    total_returns_amount: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,9 @@ NAMES = (BATCH, REJECTS_BY_REASON, CONTROL_TOTALS)
 def tables(contract: Contract) -> tuple[LedgerTable, ...]:
     """The ledger's tables, in the order of `NAMES`."""
     count, moment = Integer(64), Timestamp()
-    amount = Column("total_sales_amount", _amount(contract), "Money received")
+    amount = Column(
+        "total_sales_amount", _as_in_marts(contract, "total_sales_amount"), "Money received"
+    )
     return (
         LedgerTable(
             BATCH,
@@ -140,8 +148,15 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
                 Column("engine", Label(), "spark, postgresql or clickhouse"),
                 Column("table_name", Label(), "The table summed up"),
                 Column("total_sales", count, "Number of sales"),
-                Column("total_quantity", count, "Units sold", nullable=True),
+                Column(
+                    "total_quantity",
+                    _as_in_marts(contract, "total_quantity"),
+                    "Units sold",
+                    nullable=True,
+                ),
                 amount,
+                Column("total_returns", count, "Number of returns"),
+                Column("total_returns_amount", amount.type, "Money given back"),
             ),
         ),
     )
@@ -168,16 +183,15 @@ def row_of_totals(totals: ControlTotals) -> dict[str, Any]:
         "total_sales": totals.total_sales,
         "total_quantity": totals.total_quantity,
         "total_sales_amount": totals.total_sales_amount,
+        "total_returns": totals.total_returns,
+        "total_returns_amount": totals.total_returns_amount,
     }
 
 
-def _amount(contract: Contract) -> Amount:
+def _as_in_marts(contract: Contract, name: str) -> ColumnType:
     """As wide as the marts have it."""
-    of_marts = next(
-        column.type for column in marts(contract)[0].columns if column.name == "total_sales_amount"
-    )
-    assert isinstance(of_marts, Numeric)  # noqa: S101 - declared so
-    return Amount(of_marts.precision, of_marts.scale)
+    type_ = next(column.type for column in marts(contract)[0].columns if column.name == name)
+    return Amount(type_.precision, type_.scale) if isinstance(type_, Numeric) else type_
 
 
 # No contract changes the names.

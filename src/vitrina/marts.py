@@ -1,8 +1,8 @@
 """The marts: what each table holds, what one row stands for, in which order it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vitrina.columns import Column, Date, Integer, Label, Numeric
+from vitrina.columns import Column, Date, FieldType, Integer, Label, Numeric
 from vitrina.contract import Contract
 
 # A share or a change is a fraction of one: 0.123456 is 12.3456 %.
@@ -29,26 +29,66 @@ class Mart:
         """The measures that can be summed, and so are reconciled between the engines."""
         return tuple(name for name in self.names if name in TOTALS)
 
+    @property
+    def recomputed(self) -> tuple[str, ...]:
+        """The measures that PostgreSQL computes again from the sales, for each row."""
+        return tuple(name for name in self.names if name in (*TOTALS, NET_AMOUNT, TOTAL_ORDERS))
 
-TOTALS = ("total_sales", "total_quantity", "total_sales_amount")
+
+TOTALS = (
+    "total_sales",
+    "total_quantity",
+    "total_sales_amount",
+    "total_returns",
+    "total_returns_amount",
+)
+NET_AMOUNT = "net_amount"
+TOTAL_ORDERS = "total_orders"
+"""An order may be in several rows of a mart, so these have no sum that says anything."""
 
 
 def marts(contract: Contract) -> tuple[Mart, ...]:
-    """The marts of a contract, in the order in which they are computed and published."""
+    """The marts of a contract, in the order in which they are computed and published.
+
+    A sale with an amount below 0 is a return. Averages, ranks, shares and classes are of sales;
+    a group that has only returns is there, ranked after all that have sales.
+    """
     region = Column("region", Label(), contract["region"].description)
     product = Column("product_id", contract["product_id"].type, contract["product_id"].description)
     day = Column("sale_date", Date(), "Day of the sale")
     amount = contract["sale_amount"].type
     assert isinstance(amount, Numeric)  # noqa: S101 - Contract has checked it
-    # What Spark makes of a sum of decimals: ten more digits.
-    total_amount = Numeric(min(38, amount.precision + 10), amount.scale)
+    total_amount = _sum_of(amount)
     share = Numeric(SHARE_SCALE + 1, SHARE_SCALE)
-    sales = Column("total_sales", Integer(64), "Number of sales")
-    quantity = Column("total_quantity", Integer(64), "Units sold")
-    money = Column("total_sales_amount", total_amount, "Money received")
+    sales = Column("total_sales", Integer(64), "Number of sales, returns not among them")
+    quantity = Column("total_quantity", _total_quantity(contract), "Units sold")
+    money = (
+        Column("total_sales_amount", total_amount, "Money received for the sales"),
+        Column("total_returns", Integer(64), "Number of returns"),
+        Column("total_returns_amount", total_amount, "Money given back for the returns"),
+        Column(NET_AMOUNT, total_amount, "Money received less money given back"),
+    )
     average = Column(
         "average_sale_amount", amount, "Average receipt: total over count, half up to the cent"
     )
+    average_of_some = replace(
+        average, description=f"{average.description}; none without sales", nullable=True
+    )
+    orders = (
+        Column(TOTAL_ORDERS, Integer(64), "Number of orders with sales"),
+        Column(
+            "average_order_amount",
+            total_amount,
+            "Average order: total over orders, half up to the cent; none without orders",
+            nullable=True,
+        ),
+    )
+    # A group may have returns and no sales, if there are returns at all.
+    averages = (
+        average_of_some if _takes_returns(contract) else average,
+        *(orders if contract.has_orders else ()),
+    )
+    averages_of_day = (average_of_some, *averages[1:])
     share_of_all = Column("share", share, "Share of the whole amount, of 1")
     rank = Column("sales_rank", Integer(32), "1 for the largest amount")
     return (
@@ -60,8 +100,8 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
                 product,
                 sales,
                 quantity,
-                money,
-                average,
+                *money,
+                *averages,
                 Column("sales_rank", Integer(32), "1 for the largest amount in the region"),
                 Column("share", share, "Share of the region's amount, of 1"),
                 Column(
@@ -75,12 +115,12 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
         Mart(
             "sales_by_region",
             ("region",),
-            (region, sales, quantity, money, average, share_of_all, rank),
+            (region, sales, quantity, *money, *averages, share_of_all, rank),
         ),
         Mart(
             "sales_by_product",
             ("product_id",),
-            (product, sales, quantity, money, average, share_of_all, rank),
+            (product, sales, quantity, *money, *averages, share_of_all, rank),
         ),
         Mart(
             "sales_by_day",
@@ -89,8 +129,8 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
                 day,
                 region,
                 sales,
-                money,
-                Column(average.name, amount, f"{average.description}; none without sales", True),
+                *money,
+                *averages_of_day,
                 Column(
                     "moving_average_7_days",
                     total_amount,
@@ -107,3 +147,18 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
             ),
         ),
     )
+
+
+def _takes_returns(contract: Contract) -> bool:
+    least = contract["sale_amount"].minimum
+    return least is None or least < 0
+
+
+def _sum_of(amount: Numeric) -> Numeric:
+    """What Spark makes of a sum of decimals: ten more digits."""
+    return Numeric(min(38, amount.precision + 10), amount.scale)
+
+
+def _total_quantity(contract: Contract) -> FieldType:
+    quantity = contract["quantity"].type
+    return _sum_of(quantity) if isinstance(quantity, Numeric) else Integer(64)

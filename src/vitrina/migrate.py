@@ -1,4 +1,4 @@
-"""`vitrina migrate`: make both stores' tables ready for this version of Vitrina.
+"""`vitrina migrate`: make a shop's tables in both stores ready for this version of Vitrina.
 
 Servers need it before the first step and after each upgrade where one role owns the tables in
 PostgreSQL and another loads them, as in `deploy/`. Elsewhere the steps do the same by themselves.
@@ -6,10 +6,12 @@ PostgreSQL and another loads them, as in `deploy/`. Elsewhere the steps do the s
 
 from dataclasses import dataclass
 
-from vitrina.contract import SALES
 from vitrina.settings import Settings
+from vitrina.store import Store
+from vitrina.stores.addresses import schema
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.postgres.roles import create_schema, give_sale_to_loader
 from vitrina.stores.postgres.store import Postgres
 from vitrina.stores.versions import newest
 
@@ -23,26 +25,29 @@ class Migrated:
     now: int
 
 
-def migrate(settings: Settings) -> list[Migrated]:
-    """Create every table that is absent, and upgrade those of an older version, in both stores.
+def migrate(settings: Settings, store: Store) -> list[Migrated]:
+    """Create every table of a shop that is absent, and upgrade those of an older version.
+
+    In both stores. Where PostgreSQL has the roles of `deploy/`, a new schema gets their rights.
 
     Raises:
         StoreError: a table is there with other columns, the user may not change it, or a newer
             Vitrina has changed it.
         StoreUnavailable: a store cannot be reached, or is in use for too long.
     """
-    with open_postgres(settings) as postgres:
-        done = [_migrate("PostgreSQL", postgres)]
-    if settings.postgres_dsn is not None:
-        from vitrina.stores.postgres.roles import give_sale_to_loader
-
-        give_sale_to_loader(settings.postgres_dsn.get_secret_value())
-    with open_clickhouse(settings) as clickhouse:
-        done.append(_migrate("ClickHouse", clickhouse))
+    dsn = settings.postgres_dsn
+    if dsn is not None:
+        create_schema(dsn.get_secret_value(), schema(store))
+    with open_postgres(settings, store) as postgres:
+        done = [_migrate("PostgreSQL", postgres, store)]
+    if dsn is not None:
+        give_sale_to_loader(dsn.get_secret_value(), schema(store))
+    with open_clickhouse(settings, store) as clickhouse:
+        done.append(_migrate("ClickHouse", clickhouse, store))
     return done
 
 
-def _migrate(name: str, store: Postgres | ClickHouse) -> Migrated:
-    before = store.version()
-    store.create_tables(SALES)
+def _migrate(name: str, tables: Postgres | ClickHouse, store: Store) -> Migrated:
+    before = tables.version()
+    tables.create_tables(store.contract)
     return Migrated(name, before, newest())

@@ -27,6 +27,7 @@ from vitrina.counts import (
     read_result,
 )
 from vitrina.engine import spark_failures, spark_session
+from vitrina.errors import SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
 from vitrina.observability.lineage import Lineage
@@ -71,6 +72,8 @@ class Step:
     """The type of what `work` returns."""
     takes_recipe: bool = False
     """Whether it takes the number of rows and the seed."""
+    stops_at_few: bool = False
+    """Whether it stops a batch of far fewer sales than the one before, unless told to go on."""
 
 
 def _generate(run: "Run") -> Generated:
@@ -94,7 +97,7 @@ def _validate(run: "Run") -> Validated:
 def _clean(run: "Run") -> Cleaned:
     from vitrina.steps import clean
 
-    return clean.run(run.spark, run.lake, run.batch)
+    return clean.run(run.spark, run.lake, run.batch, run.settings.max_rejected_share)
 
 
 def _load(run: "Run") -> Loaded:
@@ -182,6 +185,7 @@ _OTHERS = (
         leaves=(_SALE, *_LEDGER),
         work=_load,
         counts=Loaded,
+        stops_at_few=True,
     ),
     Step(
         name="analyze",
@@ -262,16 +266,19 @@ class Run:
         """Run one step. What later steps left of this batch in the lake is forgotten first.
 
         Raises:
+            SettingsError: the store's batches have no such step.
             VitrinaError: the step cannot be done; what readers see is as it was before.
         """
         names = [each.name for each in self.steps]
+        if step.name not in names:
+            raise SettingsError(_no_such_step(step, self.store))
         self.lake.forget(names[names.index(step.name) + 1 :])
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._lineage.run(step), spark_failures(self.settings, again):
             started = time.perf_counter()
             counts = step.work(self)
             seconds = time.perf_counter() - started
-        send_metrics(self.settings.statsd, step.name, counts, seconds)
+        send_metrics(self.settings.statsd, self.store, step.name, counts, seconds)
         return counts
 
     @cached_property
@@ -306,6 +313,18 @@ def lake_root(settings: Settings, store: Store) -> str:
     if store.source is None:
         return settings.lake_root
     return f"{settings.lake_root}/stores/{store.name}"
+
+
+def _no_such_step(step: Step, store: Store) -> str:
+    if store.is_generated:
+        return (
+            f"{step.name} needs a store's file: give --store store.toml, or set VITRINA_STORE; "
+            "a batch of the generated shop begins with: vitrina generate"
+        )
+    return (
+        f"{step.name} is for the generated shop; a batch of {store.name} begins with: "
+        f"vitrina {store.feed_step}"
+    )
 
 
 def results(lake: "Lake", store: Store) -> dict[str, Result[Counts]]:

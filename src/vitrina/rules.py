@@ -53,8 +53,12 @@ class RowRule(StrEnum):
     line_cut_off = "line_cut_off"
     not_an_object = "not_an_object"
     not_json = "not_json"
+    part_rejected = "part_rejected"
+    """Another row, whose amount should be added to this one's, has a problem."""
     stray_quote = "stray_quote"
     unclosed_quote = "unclosed_quote"
+    version_malformed = "version_malformed"
+    """What says which row of a sale is the newest is neither a time nor a number."""
 
 
 class RowRepair(StrEnum):

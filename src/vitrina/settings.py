@@ -33,11 +33,30 @@ _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
 
 
-class Settings(BaseSettings):
-    """One frozen object; each attribute is the variable `VITRINA_<ATTRIBUTE>`."""
+class AlertSettings(BaseSettings):
+    """Where the DAG's alerts go."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, env_ignore_empty=True)
 
+    alert_webhook: Secret[HttpUrl] | None = Field(
+        default=None,
+        description="URL that the DAG's alerts are posted to as JSON; none are posted unless set",
+    )
+    alert_email: str | None = Field(
+        default=None,
+        pattern=rf"^{_MAILBOX}(\s*,\s*{_MAILBOX})*$",
+        description="Addresses that the DAG's alerts are mailed to, by Airflow's `smtp_default`",
+    )
+
+
+class Settings(AlertSettings):
+    """One frozen object; each attribute is the variable `VITRINA_<ATTRIBUTE>`."""
+
+    store: Path | None = Field(
+        default=None,
+        description="A store's file, or for the DAG a folder of them; the generated shop unless "
+        "set",
+    )
     home: Path = Field(
         default=Path("data"), description="Folder that holds the lake and the embedded stores"
     )
@@ -78,14 +97,10 @@ class Settings(BaseSettings):
         le=1,
         description="Share of rejected rows above which a batch is not loaded",
     )
-    alert_webhook: Secret[HttpUrl] | None = Field(
-        default=None,
-        description="URL that the DAG's alerts are posted to as JSON; none are posted unless set",
-    )
-    alert_email: str | None = Field(
-        default=None,
-        pattern=rf"^{_MAILBOX}(\s*,\s*{_MAILBOX})*$",
-        description="Addresses that the DAG's alerts are mailed to, by Airflow's `smtp_default`",
+    allow_few: bool = Field(
+        default=False,
+        description="Whether a batch with no sales, or less than half of those of the batch "
+        "before, is loaded",
     )
     alert_late_after: int | None = Field(
         default=None,
@@ -183,6 +198,41 @@ def load_settings() -> Settings:
         name = _PREFIX + str(first["loc"][0]).upper()
         # The value itself may be a secret, so only the rule is shown.
         raise SettingsError(f"{name}: {first['msg']}; see docs/settings.md") from None
+
+
+def load_alert_settings() -> AlertSettings:
+    """Where alerts go, whatever else is wrong in the environment, which is what they tell.
+
+    An address that is not allowed counts as unset.
+    """
+    try:
+        return AlertSettings()
+    except ValidationError as error:
+        wrong = {str(each["loc"][0]): None for each in error.errors()}
+        return AlertSettings(**wrong)
+
+
+def named_store() -> Path | None:
+    """What `VITRINA_STORE` names, whatever else is wrong in the environment.
+
+    For the DAGs: each store keeps its own, and the mistake is told when one runs.
+    """
+    text = os.environ.get(f"{_PREFIX}STORE", "")
+    return Path(text) if text else None
+
+
+def address_in(variable: str) -> str:
+    """The address that a variable holds which a store's file names.
+
+    Raises:
+        SettingsError: it is not set.
+    """
+    address = os.environ.get(variable)
+    if not address:
+        raise SettingsError(
+            f"{variable} is not set; the store's file expects the address of its PostgreSQL there"
+        )
+    return address
 
 
 def configure_embedded_engine(settings: Settings) -> None:

@@ -42,6 +42,11 @@ class Store:
             )
 
     @property
+    def is_generated(self) -> bool:
+        """Whether it is the generated shop."""
+        return self.source is None
+
+    @property
     def feed_step(self) -> str:
         """The name of the step that leaves its feed."""
         return "generate" if self.source is None else "extract"

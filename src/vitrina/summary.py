@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,7 @@ from vitrina.stores.lake import Lake
 class Summary:
     """A batch whose steps have all ended: what each left, by its name, and the control totals."""
 
+    store: Store
     as_of: date
     results: dict[str, Result[Counts]]
     totals: Sequence[ControlTotals]
@@ -35,6 +37,7 @@ class Summary:
     def document(self) -> dict[str, Any]:
         """The summary as JSON has it."""
         return {
+            "store": self.store.name,
             "as_of": self.as_of,
             "steps": {
                 name: {"seconds": result.seconds, "counts": result.counts.document()}
@@ -52,18 +55,18 @@ def summarize(lake: Lake, store: Store, totals: Sequence[ControlTotals]) -> Summ
     Raises:
         BatchError: a step has not ended for this batch.
     """
-    return Summary(lake.as_of, results(lake, store), totals, lake.root)
+    return Summary(store, lake.as_of, results(lake, store), totals, lake.root)
 
 
-def render(summary: Summary, program: str) -> RenderableType:
-    """The summary for people, who call `program` to see more."""
+def render(summary: Summary, program: str, option: str = "") -> RenderableType:
+    """The summary for people, who call `program` to see more, with the `option` of their store."""
     return Group(
         _steps(summary),
         _rejects(summary),
         reconciliation(str(summary.as_of), summary.totals),
         Text(f"\nThe lake: {summary.lake}\nLook for yourself:"),
         *[
-            Text(f"  {program} {command}", "bold")
+            Text(f"  {program} {command}{option}", "bold")
             for command in (
                 'sql postgres "SELECT * FROM sales_by_region"',
                 'sql clickhouse "SELECT * FROM batch ORDER BY import_date"',
@@ -74,19 +77,39 @@ def render(summary: Summary, program: str) -> RenderableType:
 
 
 def reconciliation(as_of: str, totals: Sequence[ControlTotals]) -> Table:
-    """Control totals, table by table, and whether all engines that hold a table agree."""
+    """Control totals, table by table, and whether all engines that hold a table agree.
+
+    Those of returns are shown where there are any.
+    """
+    shown = [place for place in range(len(TOTALS)) if place < _OF_SALES or _any(place, totals)]
     table = _table(f"Reconciliation of {as_of}", "table", "engine")
-    for name in ("sales", "units", "amount"):
-        table.add_column(name, justify="right", overflow="fold")
+    for place in shown:
+        table.add_column(_HEADINGS[TOTALS[place]], justify="right", overflow="fold")
     table.add_column("ok")
     for each in sorted(totals, key=lambda total: total.table):
+        figures = _figures(each)
         table.add_row(
             each.table,
             each.engine,
-            *["" if figure is None else f"{figure:,}" for figure in _figures(each)],
+            *["" if figures[place] is None else f"{figures[place]:,}" for place in shown],
             _mark(agrees(each, totals)),
         )
     return table
+
+
+_HEADINGS = {
+    "total_sales": "sales",
+    "total_quantity": "units",
+    "total_sales_amount": "amount",
+    "total_returns": "returns",
+    "total_returns_amount": "returned",
+}
+_OF_SALES = TOTALS.index("total_returns")
+"""How many of the totals are of sales; the others are of returns."""
+
+
+def _any(place: int, totals: Sequence[ControlTotals]) -> bool:
+    return any(_figures(each)[place] for each in totals)
 
 
 def agrees(one: ControlTotals, totals: Sequence[ControlTotals]) -> bool:
@@ -107,7 +130,8 @@ def _figures(totals: ControlTotals) -> list[Any]:
 
 
 def _steps(summary: Summary) -> Table:
-    table = _table(f"Batch {summary.as_of}", "step")
+    of = "" if summary.store.is_generated else f" of {summary.store.title}"
+    table = _table(escape(f"Batch {summary.as_of}{of}"), "step")
     table.add_column("rows", justify="right", overflow="fold")
     table.add_column("what became of them", overflow="fold")
     table.add_column("seconds", justify="right")

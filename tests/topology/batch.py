@@ -3,6 +3,7 @@
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
+from vitrina.store import GENERATED
 from vitrina.stores.clickhouse.store import clickhouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
 from vitrina.stores.postgres.store import postgres
@@ -20,13 +21,13 @@ SUCCEEDED = {
 
 def assert_same_cells(warehouse: str, imports: str, embedded: Settings) -> None:
     """Compare every cell of `sale` and of the marts in both stores with the embedded run."""
-    with postgres(warehouse) as served, open_postgres(embedded) as own:
+    with postgres(warehouse) as served, open_postgres(embedded, GENERATED) as own:
         for mart in marts(SALES):
             assert own.read_mart(mart).num_rows
             assert served.read_mart(mart).equals(own.read_mart(mart)), mart.name
         query = f"SELECT {', '.join(SALES.names)} FROM sale ORDER BY sale_id"
         assert served.query(query) == own.query(query)
-    with clickhouse(imports) as served_marts, open_clickhouse(embedded) as own_marts:
+    with clickhouse(imports) as served_marts, open_clickhouse(embedded, GENERATED) as own_marts:
         for mart in marts(SALES):
             # The servers have the first batch as well.
             query = (

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from vitrina.contract import TIME_ZONE
-
 # Functions of the columns of one row
 
 
@@ -36,32 +34,38 @@ Expression: TypeAlias = str | int | Call | Band
 """A column by its name, a whole number, or a function of either."""
 
 
+REST = "…"
+"""Stands for what is not among the largest; no store has a region of this name."""
+
 # ClickHouse averages decimals as floats, and its division of them can overflow silently.
-# So money is divided as whole hundredths, doubled, so that adding the divisor before a
-# division that cuts off rounds half up. What is divided by 0 is NULL.
+# So money, which has four decimals at most, is divided as whole ten-thousandths, doubled, so
+# that adding the divisor before a division that cuts off rounds half up. What is divided by 0,
+# or by less, is NULL.
 _FUNCTIONS = {
     "average": (
-        "toDecimal128(intDiv(2 * toInt128({0} * 100) + {1}, nullIf(2 * {1}, 0)), 0)"
+        "toDecimal128(intDiv(2 * toInt128({0} * 10000) + 100 * {1}, nullIf(200 * {1}, 0)), 0)"
         " * toDecimal128('0.01', 2)"
     ),
     "share": (
-        "toDecimal128(intDiv(2000000 * toInt128({0} * 100) + toInt128({1} * 100),"
-        " nullIf(2 * toInt128({1} * 100), 0)), 0) * toDecimal128('0.000001', 6)"
+        "toDecimal128(intDiv(2000000 * toInt128({0} * 10000) + toInt128({1} * 10000),"
+        " nullIf(2 * toInt128({1} * 10000), 0)), 0) * toDecimal128('0.000001', 6)"
     ),
     "change": (
         "toDecimal128(if({0} < {1}, -1, 1) * intDiv("
-        "2000000 * toInt128(abs({0} - {1}) * 100) + toInt128({2} * 100),"
-        " nullIf(2 * toInt128({2} * 100), 0)), 0) * toDecimal128('0.000001', 6)"
+        "2000000 * toInt128(abs({0} - {1}) * 10000) + toInt128({2} * 10000),"
+        " nullIf(2 * toInt128({2} * 10000) * ({2} > 0), 0)), 0) * toDecimal128('0.000001', 6)"
     ),
     "minus": "({0} - {1})",
     "times": "(toInt128({0}) * {1})",
     "month": "toDate32(toStartOfMonth({0}))",
     "weekday": "toDayOfWeek({0})",
-    "age": f"dateDiff('day', {{0}}, toDate32(now('{TIME_ZONE}')))",
+    "age": "dateDiff('day', {0}, toDate32(now('{{{{zone}}}}')))",
     "size": "abs({0})",
     "positive": "{0} > 0",
     "known": "isNotNull({0})",
     "equal": "{0} = {1}",
+    "at_most": "{0} <= {1}",
+    "largest": f"if({{1}} <= {{2}}, {{0}}, '{REST}')",
 }
 
 
@@ -76,9 +80,9 @@ def share(part: Expression, whole: Expression) -> Call:
 
 
 def change(now: Expression, before: Expression) -> Call:
-    """How far `now` is above `before`, neither negative: of 1, half away from zero to six decimals.
+    """How far `now` is above `before`: of 1, half away from zero to six decimals.
 
-    Both are of one unit; the change from 0 is NULL.
+    Both are of one unit; the change from 0, or from less, is NULL.
     """
     return Call("change", (now, before, before))
 
@@ -134,6 +138,15 @@ def equal(one: Expression, other: Expression) -> Call:
     return Call("equal", (one, other))
 
 
+def at_most(one: Expression, other: Expression) -> Call:
+    return Call("at_most", (one, other))
+
+
+def largest(name: Expression, place: Expression, count: int) -> Call:
+    """The name of one of the first `count` places, and `REST` for all that come after them."""
+    return Call("largest", (name, place, count))
+
+
 def band(part: Expression, whole: Expression, percents: Mapping[str, int], last: str) -> Band:
     return Band(part, whole, tuple(percents.items()), last)
 
@@ -158,6 +171,7 @@ AGGREGATES = {
 }
 WINDOWS = {
     "rank": "row_number() OVER ({1})",
+    "place": "dense_rank() OVER ({1})",
     "running": "sum({0}) OVER ({1} ROWS UNBOUNDED PRECEDING)",
     "whole": "sum({0}) OVER ({1})",
     "next": "lead(toNullable({0})) OVER ({1})",
@@ -191,6 +205,11 @@ def count() -> Over:
 def rank() -> Over:
     """The row's place in the window, from 1."""
     return Over("rank")
+
+
+def place() -> Over:
+    """As `rank`, but rows that are alike in what orders the window share their place."""
+    return Over("place")
 
 
 def running(of: Expression) -> Over:

@@ -76,6 +76,8 @@ class Panel:
     key: Query | None = None
     """What the page writes above a Pareto curve: a row for each class."""
     thresholds: tuple[Threshold, ...] = ()
+    is_headline: bool = False
+    """Whether it is the figure that is looked for first."""
 
     @property
     def columns(self) -> tuple[str, ...]:

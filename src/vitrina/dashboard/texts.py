@@ -61,15 +61,17 @@ def value(name: str, language: Language) -> str:
 
 TEXTS: dict[str, Words] = {
     # The page as a whole
-    "page.title": Words("Store sales", "Продажи магазина"),
+    "page.title": Words("{title}: sales", "{title}: продажи"),
     "page.summary": Words(
         "Sales from {first_day} to {last_day}, imported on {import_date}",
         "Продажи с {first_day} по {last_day}, импорт от {import_date}",
     ),
     "page.filters": Words("Filters", "Фильтры"),
     "page.regions": Words("Regions", "Регионы"),
+    "page.more_regions": Words("{count} more", "ещё {count}"),
+    "page.rest": Words("other regions", "другие регионы"),
     "page.products": Words("Products", "Товары"),
-    "page.product_hint": Words("number, Enter", "номер, Enter"),
+    "page.product_hint": Words("number or code", "номер или код"),
     "page.chosen": Words("Chosen products", "Выбранные товары"),
     "page.product": Words("product {product}", "товар {product}"),
     "page.class": Words("{name}: {count} products, {share}", "{name}: товаров {count}, {share}"),

@@ -38,6 +38,10 @@ class Piece:
     """string: why a row is no sale, such as `repeated header`; null for others."""
     raw: pa.Array | None = None
     """string: the text of a row that cannot be read; null for others."""
+    part: str = ""
+    """The sheet of a workbook of which several are read; a row then stands in `file[part]`."""
+    unmapped: tuple[str, ...] = ()
+    """Columns of the file that nothing asked for."""
 
 
 def feed_schema(contract: Contract) -> pa.Schema:

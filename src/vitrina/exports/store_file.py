@@ -6,22 +6,40 @@ here are the file's reference: their JSON Schema is published for editors, and
 """
 
 import difflib
+import re
 import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from vitrina import contract
 from vitrina.columns import Date, FieldType, FreeText, Integer, Label, Numeric
 from vitrina.contract import ORDER_ID, Contract
 from vitrina.errors import SettingsError
+from vitrina.exports import patterns
 from vitrina.store import Store
 
 Name = Annotated[str, Field(min_length=1)]
 Format = Literal["csv", "jsonl", "json", "parquet", "xlsx"]
+
+
+_DIGITS = 12
+"""Digits of a quantity or an amount before the point; more than any shop's sale."""
+_LIMIT = Decimal(10) ** _DIGITS
+
+TAKEN = {
+    *("sale_id", "customer_id", "product_id", "quantity", "sale_date", "sale_amount", "region"),
+    *(ORDER_ID, "file", "line", "file_number", "problems", "repaired", "set_aside", "version"),
+    *("raw", "reasons", "repairs", "fits", "copy"),
+}
+"""Columns of the feed and of what the steps leave, which no field of a store's own may be."""
 
 
 class _Table(BaseModel):
@@ -33,11 +51,23 @@ class _Table(BaseModel):
 class Csv(_Table):
     """How files of separated values are written."""
 
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    delimiter: str = Field(
+        default=",", min_length=1, max_length=1, description="What stands between two cells"
+    )
     quote: str = Field(
         default='"', max_length=1, description='The mark around a text; "" if there is none'
     )
     encoding: str = Field(default="utf-8", description="A name that Python knows")
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        try:
+            "".encode(self.encoding)
+        except (LookupError, ValueError):
+            raise ValueError("encoding is none that Python knows, such as cp1251") from None
+        if self.delimiter in {self.quote, "\r", "\n"}:
+            raise ValueError("delimiter is neither the quote nor a line's end")
+        return self
 
 
 class Xlsx(_Table):
@@ -49,7 +79,7 @@ class Xlsx(_Table):
 class Numbers(_Table):
     """How numbers are written in text."""
 
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] = Field(default=".", description="Before the decimals")
     thousands: Literal["", ",", ".", " ", "'"] = Field(
         default="", description='Between groups of three digits; " " is any kind of space'
     )
@@ -77,7 +107,7 @@ class Column(_Table):
     first: bool = Field(
         default=False, description="Take the first of `columns` that has a value; join none"
     )
-    separator: str = "/"
+    separator: str = Field(default="/", description="Between the parts of a joined text")
     place: Literal["order", "file"] | None = Field(
         default=None,
         description="Append the line's place, from 1: in its order, which is the value so far, "
@@ -98,6 +128,23 @@ class Column(_Table):
             raise ValueError("give one of column, columns, constant and multiply")
         return self
 
+    @model_validator(mode="after")
+    def _computes_numbers(self) -> Self:
+        is_number = isinstance(self, Quantity | Amount) or (
+            isinstance(self, Extra) and self.type in {"integer", "decimal"}
+        )
+        if not is_number and (self.multiply or self.minus):
+            raise ValueError("multiply and minus give numbers, and this is none")
+        is_text = getattr(self, "type", "text") == "text" and not isinstance(self, Day)
+        if self.place is not None and (is_number or not is_text):
+            raise ValueError("place gives a text, and this is none")
+        return self
+
+    @field_validator("format", check_fields=False)
+    @classmethod
+    def _is_a_format(cls, format_: str) -> str:
+        return _dates(format_)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of the source that it takes."""
@@ -108,16 +155,38 @@ class Column(_Table):
 class Id(Column):
     """An id: text, or a whole number of 64 bits."""
 
-    type: Literal["text", "integer"] = "text"
-    optional: bool = False
+    type: Literal["text", "integer"] = Field(
+        default="text", description="As text, `007` and `7` are two ids"
+    )
+    optional: bool = Field(default=False, description="Whether a sale may be without")
 
 
-class Quantity(Column):
+class Number(Column):
+    """A number with limits of the store's own, both of them allowed values."""
+
+    decimals: int
+    minimum: Decimal | None = Field(
+        default=None, gt=-_LIMIT, lt=_LIMIT, description="The least that is allowed"
+    )
+    maximum: Decimal | None = Field(
+        default=None, gt=-_LIMIT, lt=_LIMIT, description="The most that is allowed"
+    )
+
+    @model_validator(mode="after")
+    def _has_limits_that_hold(self) -> Self:
+        for name, limit in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if limit is not None and limit != round(limit, self.decimals):
+                raise ValueError(f"{name} has more decimals than the field, {self.decimals}")
+        least, most = self.minimum, self.maximum
+        if least is not None and most is not None and least > most:
+            raise ValueError("minimum is above maximum, so no value is allowed")
+        return self
+
+
+class Quantity(Number):
     """Units sold, or their weight."""
 
-    decimals: int = Field(default=0, ge=0, le=3)
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
+    decimals: int = Field(default=0, ge=0, le=3, description="Digits after the point")
 
 
 class Day(Column):
@@ -134,12 +203,10 @@ class Day(Column):
     )
 
 
-class Amount(Column):
+class Amount(Number):
     """Money of one line of a sale."""
 
-    decimals: int = Field(default=2, ge=0, le=4)
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
+    decimals: int = Field(default=2, ge=0, le=4, description="Digits after the point")
 
 
 class Region(Column):
@@ -153,15 +220,26 @@ class Region(Column):
         default=None, description="What the rest is read as; it is rejected unless given"
     )
 
+    @model_validator(mode="after")
+    def _lists_what_it_needs(self) -> Self:
+        if self.other is not None and not self.allowed:
+            raise ValueError("other is for what is not allowed; give allowed as well")
+        for meant in self.synonyms.values():
+            if self.allowed and meant not in (*self.allowed, self.other):
+                raise ValueError(f"synonyms: {meant} is not one of allowed")
+        return self
+
 
 class Extra(Column):
     """A field of the store's own, carried into `sale`."""
 
-    type: Literal["text", "integer", "decimal", "date"] = "text"
-    decimals: int = Field(default=2, ge=0, le=9)
-    optional: bool = True
-    format: str = "iso"
-    description: str = ""
+    type: Literal["text", "integer", "decimal", "date"] = Field(
+        default="text", description="What it is in `sale`"
+    )
+    decimals: int = Field(default=2, ge=0, le=9, description="Of a decimal, after the point")
+    optional: bool = Field(default=True, description="Whether a sale may be without")
+    format: str = Field(default="iso", description="Of a date, as for `sale_date`")
+    description: str = Field(default="", description="What it means, for people")
 
 
 class Fields(_Table):
@@ -174,24 +252,39 @@ class Fields(_Table):
     sale_date: Day
     sale_amount: Amount
     region: Region
-    order_id: Id | None = None
-    extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Extra] = {}
+    order_id: Id | None = Field(default=None, description="The order that a sale belongs to")
+    extra: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Extra] = Field(
+        default={}, description="Fields of the store's own, by their names"
+    )
+
+    @field_validator("extra")
+    @classmethod
+    def _has_names_that_are_free(cls, extra: dict[str, Extra]) -> dict[str, Extra]:
+        for name in extra:
+            if name in TAKEN or name.startswith(("raw_", "text_")):
+                raise ValueError(f"{name} is a name of Vitrina's own; choose another")
+        return extra
 
 
 class Row(_Table):
     """What a row is, by the value of a column. The first rule that applies decides."""
 
-    column: Name
+    column: Name = Field(description="The column that tells")
     equals: tuple[str, ...] = Field(
         default=(), description="The column has one of these texts, or numbers equal to one"
     )
-    starts_with: tuple[str, ...] = ()
+    starts_with: tuple[str, ...] = Field(
+        default=(), description="The column begins with one of these texts"
+    )
     is_blank: bool | None = Field(default=None, description="The column has no value, or has one")
     negate: bool = Field(default=False, description="The rule applies to all other rows")
     fate: Literal["sale", "return", "set aside"] = Field(
         default="set aside",
-        description="`return` makes quantity and amount negative; a row that is set aside is no "
-        "sale and no mistake",
+        description="`return` makes quantity and amount negative where they are above 0; a row "
+        "that is set aside is no sale and no mistake",
+    )
+    quantity: Decimal | None = Field(
+        default=None, description="The quantity of such a row, whatever the file has; 0 for money"
     )
     why: str = Field(default="", description="The column's value unless given")
     in_order: bool = Field(
@@ -208,7 +301,7 @@ class Row(_Table):
 class Refund(_Table):
     """An order's own column of what was refunded: one more row, a return, for each such order."""
 
-    column: Name
+    column: Name = Field(description="The column with what was refunded")
     product_id: str = Field(default="refund", description="Its product")
 
 
@@ -222,7 +315,12 @@ class Versions(_Table):
     """Which of several rows with one `sale_id` is the newest."""
 
     column: Name = Field(description="The greatest value is the newest, as a time or a number")
-    format: str = "iso"
+    format: str = Field(default="iso", description="Of a time, as for `sale_date`")
+
+    @field_validator("format")
+    @classmethod
+    def _is_a_format(cls, format_: str) -> str:
+        return _dates(format_)
 
 
 class CurrencyColumn(_Table):
@@ -231,7 +329,7 @@ class CurrencyColumn(_Table):
     A sign or a code beside the amount is read as well, with or without this column.
     """
 
-    column: Name
+    column: Name = Field(description="The column with a code such as EUR")
 
 
 class Source(_Table):
@@ -261,12 +359,44 @@ class Source(_Table):
         default=(), description="Columns that are equal in the lines of one order"
     )
     currency: CurrencyColumn | None = None
-    rows: tuple[Row, ...] = ()
+    rows: tuple[Row, ...] = Field(
+        default=(),
+        description="What rows are that are no plain sales; the first that applies decides",
+    )
     refund: Refund | None = None
     add_up: AddUp | None = None
     versions: Versions | None = None
     fields: Fields
-    folder: Path = Field(default=Path(), exclude=True, description="Where the file stands")
+    folder: SkipJsonSchema[Path] = Field(
+        default=Path(), exclude=True, description="Where the file stands"
+    )
+
+    @field_validator("files")
+    @classmethod
+    def _holds_no_secret(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        for file in files:
+            if "://" in file and not re.fullmatch(r"s3://[^@?#]+", file):
+                raise ValueError(
+                    "an address is s3://bucket/path; keys go into the environment, see docs/lake.md"
+                )
+        return files
+
+    @field_validator("postgres")
+    @classmethod
+    def _is_a_table_or_a_query(cls, postgres: str | None) -> str | None:
+        if postgres is not None and not _TABLE_OR_QUERY.match(postgres):
+            raise ValueError(
+                "give a table, such as shop.orders, or a query that begins with SELECT; the "
+                "address goes into the environment, under the name in postgres_dsn_variable"
+            )
+        return postgres
+
+    @field_validator("postgres_dsn_variable")
+    @classmethod
+    def _is_no_misspelt_setting(cls, name: str | None) -> str | None:
+        if name is not None and name.startswith("VITRINA_") and name != "VITRINA_POSTGRES_DSN":
+            raise ValueError("names that begin with VITRINA_ are settings; choose another")
+        return name
 
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
@@ -274,6 +404,8 @@ class Source(_Table):
             raise ValueError("give either files or postgres")
         if bool(self.postgres) != bool(self.postgres_dsn_variable):
             raise ValueError("postgres and postgres_dsn_variable go together")
+        if self.refund is not None and self.fields.sale_id.type != "text":
+            raise ValueError("refund makes ids such as #1001/refund: sale_id has to be text")
         needs_order = self.refund is not None or any(
             each.carried_down for each in self.mapped.values()
         )
@@ -330,6 +462,26 @@ class StoreFile(_Table):
             raise ValueError(f"{zone} is no time zone of the IANA, such as Europe/Moscow")
         return zone
 
+    @model_validator(mode="after")
+    def _knows_its_zone(self) -> Self:
+        timed = [name for name, format_ in self._formats() if _has_times(format_)]
+        if timed and "time_zone" not in self.model_fields_set:
+            raise ValueError(f"time_zone is missing: {timed[0]} has times, whose day it decides")
+        return self
+
+    def _formats(self) -> Iterator[tuple[str, str]]:
+        """The formats of the columns that become days."""
+        yield "source.fields.sale_date", self.source.fields.sale_date.format
+        for name, extra in self.source.fields.extra.items():
+            if extra.type == "date":
+                yield f"source.fields.extra.{name}", extra.format
+
+    @model_validator(mode="after")
+    def _knows_its_currency(self) -> Self:
+        if self.source.currency is not None and self.currency is None:
+            raise ValueError("source.currency compares with the store's currency: give currency")
+        return self
+
     def store(self) -> Store:
         """The store that the file describes."""
         return Store(
@@ -340,6 +492,20 @@ class StoreFile(_Table):
             self.currency,
             self.source,
         )
+
+
+_TABLE_OR_QUERY = re.compile(r"(?i)\s*SELECT\b|[^\W\d]\w*(\.[^\W\d]\w*)?$")
+
+
+def source_of(store: Store) -> Source:
+    """Where a store's own sales come from.
+
+    Raises:
+        SettingsError: its sales are generated.
+    """
+    if store.source is None:
+        raise SettingsError(f"{store.name} has no files of its own: its sales are generated")
+    return store.source
 
 
 _ORDER = (
@@ -354,30 +520,115 @@ _ORDER = (
 )
 
 
-def load_store(file: Path) -> Store:
+def load_store(file: Path | str) -> Store:
     """Read a store's file.
 
     Raises:
         SettingsError: it cannot be read or is not as it should be; names the key and, where a
             key is misspelt, its nearest neighbour.
     """
+    file = Path(file)
     try:
-        document = tomllib.loads(file.read_text("utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{file} is not TOML in UTF-8: {error}") from error
+        document = tomllib.loads(_text_of(file), parse_float=Decimal)
+    # The second is a number of thousands of digits, the third a table many tables deep.
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{_shown(str(file))} is not TOML: {_shown(str(error))}") from error
     try:
+        _refuse_folder(document.get("source"))
         found = StoreFile.model_validate(document)
+        source = found.source.model_copy(update={"folder": file.absolute().parent})
+        return found.model_copy(update={"source": source}).store()
     except ValidationError as error:
-        raise SettingsError(f"{file}: {_told(error)}; see docs/store-file.md") from None
-    source = found.source.model_copy(update={"folder": file.absolute().parent})
-    return found.model_copy(update={"source": source}).store()
+        told = _told(error)
+    except SettingsError as error:
+        told = str(error)
+    raise SettingsError(f"{_shown(str(file))}: {_shown(told)}; see docs/store-file.md")
+
+
+@dataclass(frozen=True)
+class Named:
+    """One of the stores of a folder: the store, or why there is none."""
+
+    name: str
+    file: Path
+    store: Store | None
+    error: str = ""
+
+
+def load_stores(folder: Path) -> tuple[Named, ...]:
+    """The stores of a folder, a file each, in the order of their names.
+
+    One that cannot be read takes none of the others away. Where two files have one name, neither
+    is read.
+
+    Raises:
+        SettingsError: there are none.
+    """
+    try:
+        files = sorted(each for each in folder.iterdir() if each.suffix == ".toml")
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be read: {error.strerror}") from error
+    if not files:
+        raise SettingsError(f"{folder} has no store in it; put a file such as berlin.toml there")
+    by_name: dict[str, list[Named]] = {}
+    for file in files:
+        found = _named(file)
+        by_name.setdefault(found.name, []).append(found)
+    return tuple(_only(by_name[name]) for name in sorted(by_name))
+
+
+def _refuse_folder(source: Any) -> None:
+    # The model has it, for the place of the file itself.
+    if isinstance(source, dict) and "folder" in source:
+        raise SettingsError("source.folder is not a key; files are relative to this file")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"{_shown(str(file))} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{_shown(str(file))} is not in UTF-8: {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"{_shown(str(file))} cannot be read: {error}") from error
+
+
+def _named(file: Path) -> Named:
+    try:
+        store = load_store(file)
+    except SettingsError as error:
+        return Named(_name_in(file), file, None, str(error))
+    return Named(store.name, file, store)
+
+
+def _name_in(file: Path) -> str:
+    """The name of a store whose file is not as it should be, so that it keeps its DAG."""
+    with suppress(SettingsError):
+        if found := _NAME_LINE.search(_text_of(file)):
+            return found[1]
+    return re.sub(r"[^a-z0-9_]", "_", file.stem.lower())
+
+
+_NAME_LINE = re.compile(r"""(?m)^\s*name\s*=\s*["']([a-z][a-z0-9_]{0,39})["']""")
+
+
+def _only(found: list[Named]) -> Named:
+    """The store of this name, or that several files have it."""
+    first, *others = found
+    if not others:
+        return first
+    files = " and ".join(str(each.file) for each in found)
+    return Named(
+        first.name,
+        first.file,
+        None,
+        f"{files} have the same name, {first.name}; a store has one file, so give one of them "
+        "another name",
+    )
 
 
 _INT64 = 2**63 - 1
-_DIGITS = 12
-"""Digits of an amount before the point; more than any shop's sale."""
 
 
 def _fields(fields: Fields) -> tuple[contract.Field, ...]:
@@ -433,35 +684,90 @@ def _extra(name: str, extra: Extra) -> contract.Field:
     return contract.Field(name, types[extra.type], extra.description or name, extra.optional)
 
 
+def json_schema() -> dict[str, Any]:
+    """What the file may say, as JSON Schema, for editors. TOML knows no null, nor does it."""
+    schema: dict[str, Any] = _for_editors(StoreFile.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _for_editors(schema: Any) -> Any:
+    """Without null, and without the titles, which repeat the keys."""
+    if isinstance(schema, list):
+        return [_for_editors(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _for_editors(each) for key, each in schema.items() if not _is_title(key, each)}
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    choices = [each for each in kept.get("anyOf", ()) if each != {"type": "null"}]
+    if len(choices) == 1:
+        del kept["anyOf"]
+        return choices[0] | kept
+    return kept | {"anyOf": choices} if choices else kept
+
+
+def _is_title(key: str, value: Any) -> bool:
+    """A property may be called `title`, too."""
+    return key == "title" and isinstance(value, str)
+
+
+def _dates(format_: str) -> str:
+    if format_ not in {patterns.ISO, patterns.UNIX}:
+        patterns.expression(format_)
+    return format_
+
+
+def _has_times(format_: str) -> bool:
+    """Whether every text of a format is a time; those of `iso` may be dates as well."""
+    if format_ in {patterns.ISO, patterns.UNIX}:
+        return format_ == patterns.UNIX
+    groups = re.compile(patterns.expression(format_)).groupindex
+    return bool({"hour", "hour12"} & groups.keys())
+
+
 def _told(error: ValidationError) -> str:
     """The first mistake, by its key, and the key that was probably meant."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{key}: {first['msg'].removeprefix('Value error, ')}" if key else first["msg"]
-    known = _keys(first["loc"][:-1])
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+    if first["type"] not in {"missing", "extra_forbidden"}:
+        said = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {said}" if key else said
+    *place, last = first["loc"]
+    if isinstance(last, int):
+        return f"{key} is missing"
+    known = _keys(place)
+    if first["type"] == "missing":
+        meaning = str(known[last].get("description", "")).partition("\n")[0]
+        return f"{key} is missing" + (f": {meaning.rstrip('.')}" if meaning else "")
+    near = difflib.get_close_matches(last, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
     return f"{key} is not a key; {hint}"
 
 
-def _keys(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at this place may have."""
-    schema = StoreFile.model_json_schema()
+def _keys(place: Sequence[int | str]) -> dict[str, dict[str, Any]]:
+    """The keys that the table at this place may have, each with its schema."""
+    schema = json_schema()
     here = schema
     for part in place:
-        while "$ref" in here or "anyOf" in here:
-            here = (
-                schema["$defs"][here["$ref"].rsplit("/", 1)[1]]
-                if "$ref" in here
-                else here["anyOf"][0]
-            )
         if isinstance(part, int):
             here = here["items"]
+        elif part in here.get("properties", {}):
+            here = here["properties"][part]
         else:
-            here = here.get("properties", {}).get(part) or here["additionalProperties"]
-    while "$ref" in here or "anyOf" in here:
-        here = (
-            schema["$defs"][here["$ref"].rsplit("/", 1)[1]] if "$ref" in here else here["anyOf"][0]
-        )
-    return list(here.get("properties", {}))
+            # A table whose keys the store chooses.
+            (here,) = here["patternProperties"].values()
+        here = _resolved(here, schema)
+    return {key: _resolved(each, schema) for key, each in here["properties"].items()}
+
+
+def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A part of the schema, itself rather than a reference to it."""
+    if "$ref" not in part:
+        return part
+    definition: dict[str, Any] = schema["$defs"][part["$ref"].rsplit("/", 1)[1]]
+    return definition | part
+
+
+def _shown(text: str) -> str:
+    """In one line, whatever characters a file has in its keys."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

@@ -21,7 +21,7 @@ from airflow.sdk import get_current_context
 
 from vitrina.contract import TIME_ZONE
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
-from vitrina.settings import load_settings
+from vitrina.settings import load_alert_settings
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,19 @@ _EVENTS = {"failed": "failed", "late": "is late"}
 _MAIL_PATIENCE = 10.0
 
 
-def batch_date(as_of: str | None, logical_date: datetime | None, run_after: datetime) -> str:
+def batch_date(
+    as_of: str | None,
+    logical_date: datetime | None,
+    run_after: datetime,
+    time_zone: str = TIME_ZONE,
+) -> str:
     """A run's batch: its parameter `as_of`, else its logical date, else when it was queued.
 
-    A date in Moscow. A run that an asset triggered has no logical date.
+    A date where the store is. A run that an asset triggered has no logical date.
     """
     if as_of is not None:
         return as_of
-    return (logical_date or run_after).astimezone(ZoneInfo(TIME_ZONE)).date().isoformat()
+    return (logical_date or run_after).astimezone(ZoneInfo(time_zone)).date().isoformat()
 
 
 def keep_error(error: Exception) -> None:
@@ -81,7 +86,7 @@ class Notice:
         return "\n".join([*lines, f"Log: {self.log}"] if self.log else lines)
 
 
-def tell_failed(context: Mapping[str, Any]) -> None:
+def tell_failed(context: Mapping[str, Any], time_zone: str = TIME_ZONE) -> None:
     """Tell that a run has failed: a task did for good, or Airflow stopped the run."""
     task = context.get("ti")
     if context["reason"] != "task_failure":
@@ -93,7 +98,7 @@ def tell_failed(context: Mapping[str, Any]) -> None:
             event="failed",
             dag=context["dag"].dag_id,
             run=context["run_id"],
-            batch=_batch_of(context),
+            batch=_batch_of(context, time_zone),
             task=task and task.task_id,
             error=error,
             remedy="Remove the cause, then clear the task in Airflow: it and those after it run "
@@ -103,7 +108,7 @@ def tell_failed(context: Mapping[str, Any]) -> None:
     )
 
 
-async def tell_late(context: Mapping[str, Any]) -> None:
+async def tell_late(context: Mapping[str, Any], time_zone: str = TIME_ZONE) -> None:
     """Tell that a run has not ended by its deadline. It goes on."""
     run = context["dag_run"]
     logical_date, run_after = run["logical_date"], run["run_after"]
@@ -115,6 +120,7 @@ async def tell_late(context: Mapping[str, Any]) -> None:
             (run["conf"] or {}).get("as_of"),
             datetime.fromisoformat(logical_date) if logical_date else None,
             datetime.fromisoformat(run_after),
+            time_zone,
         ),
         task=None,
         error=f"The run has not ended by {context['deadline']['deadline_time']}; it goes on",
@@ -135,16 +141,17 @@ def _error_of(task: Any) -> str:
     return str(left or _NO_ERROR)
 
 
-def _batch_of(context: Mapping[str, Any]) -> str | None:
+def _batch_of(context: Mapping[str, Any], time_zone: str) -> str | None:
     """The batch, unless Airflow tells too little of the run."""
     run = context.get("dag_run")
     if run is None:
         return None
-    return batch_date(context["params"].get("as_of"), run.logical_date, run.run_after)
+    return batch_date(context["params"].get("as_of"), run.logical_date, run.run_after, time_zone)
 
 
 def _tell(notice: Notice) -> None:
-    settings = load_settings()
+    # Not all settings: one that is misspelt is what the alert is about.
+    settings = load_alert_settings()
     if settings.alert_webhook is not None:
         url = str(settings.alert_webhook.get_secret_value())
         deliver("alert by webhook", lambda: _post(url, notice))

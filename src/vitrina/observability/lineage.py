@@ -1,9 +1,10 @@
 """Lineage: which datasets each step reads and leaves, as OpenLineage events.
 
 Sent where `VITRINA_OPENLINEAGE_URL` names a collector. Each step is a job `sales.<step>` of
-the namespace `vitrina`, each attempt a run of it with the batch as its nominal time. Datasets
-have the names that OpenLineage's specification gives them. The batch is in none of these names,
-since a step leaves the same dataset every week.
+the namespace `vitrina`, or `sales_<store>.<step>` for a store with a file of its own; each attempt
+is a run of it with the batch as its nominal time. Datasets have the names that OpenLineage's
+specification gives them. The batch is in none of these names, since a step leaves the same dataset
+every week.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,9 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from vitrina import __version__
-from vitrina.contract import TIME_ZONE
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
 from vitrina.settings import Settings
-from vitrina.store import Batch
+from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
@@ -36,9 +36,9 @@ class DatasetName(NamedTuple):
     name: str
 
 
-def dataset_names(settings: Settings, places: "Iterable[Place]") -> list[DatasetName]:
+def dataset_names(settings: Settings, store: Store, places: "Iterable[Place]") -> list[DatasetName]:
     """The names of what a step reads or leaves, in the same order."""
-    return [_dataset_name(settings, place) for place in places]
+    return [_dataset_name(settings, store, place) for place in places]
 
 
 class Lineage:
@@ -112,7 +112,9 @@ class Lineage:
         from openlineage.client.facet_v2 import RunFacet, error_message_run, nominal_time_run
 
         as_of = self._batch.as_of
-        start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=ZoneInfo(TIME_ZONE))
+        start = datetime(
+            as_of.year, as_of.month, as_of.day, tzinfo=ZoneInfo(self._batch.store.time_zone)
+        )
         facets: dict[str, RunFacet] = {
             "nominalTime": nominal_time_run.NominalTimeRunFacet(start.isoformat())
         }
@@ -125,24 +127,32 @@ class Lineage:
             producer=_PRODUCER,
             eventType=RunState[state],
             run=Run(run_id, facets),
-            job=Job(_NAMESPACE, f"sales.{step.name}"),
-            inputs=[InputDataset(*each) for each in dataset_names(self._settings, step.reads)],
-            outputs=[OutputDataset(*each) for each in dataset_names(self._settings, step.leaves)],
+            job=Job(_NAMESPACE, f"{_job(self._batch.store)}.{step.name}"),
+            inputs=[InputDataset(*name) for name in self._names(step.reads)],
+            outputs=[OutputDataset(*name) for name in self._names(step.leaves)],
         )
 
+    def _names(self, places: "Iterable[Place]") -> list[DatasetName]:
+        return dataset_names(self._settings, self._batch.store, places)
 
-def _dataset_name(settings: Settings, place: "Place") -> DatasetName:
+
+def _job(store: Store) -> str:
+    return "sales" if store.is_generated else f"sales_{store.name}"
+
+
+def _dataset_name(settings: Settings, store: Store, place: "Place") -> DatasetName:
     # Late: they know the stores' drivers.
+    from vitrina.pipeline import lake_root
     from vitrina.stores.addresses import clickhouse_address, postgres_address
 
     match place.store:
         case "lake":
-            return _in_lake(settings.lake_root, place.name)
+            return _in_lake(lake_root(settings, store), place.name)
         case "postgresql":
-            address = postgres_address(settings)
+            address = postgres_address(settings, store)
             return DatasetName(f"postgres://{address.server}", f"{address.prefix}{place.name}")
         case "clickhouse":
-            address = clickhouse_address(settings)
+            address = clickhouse_address(settings, store)
             return DatasetName(f"clickhouse://{address.server}", f"{address.prefix}{place.name}")
 
 

@@ -1,5 +1,8 @@
 """Analyze: clean sales in, marts out, every figure exact.
 
+A sale with an amount below 0 is a return: it counts in `total_returns`, `total_returns_amount` and
+`net_amount`, and in no other figure.
+
 Money stays decimal. Averages and shares are divided as whole numbers and rounded half up,
 since engines differ in how they round a quotient of decimals. The marts' columns are
 declared in `vitrina.marts`.
@@ -11,9 +14,10 @@ from decimal import Decimal
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from vitrina.columns import Numeric, spark_type
+from vitrina.columns import FieldType, Numeric, spark_type
+from vitrina.contract import ORDER_ID, Contract
 from vitrina.counts import Analyzed
-from vitrina.marts import ABC_PERCENT, SHARE_SCALE, Mart, marts
+from vitrina.marts import ABC_PERCENT, NET_AMOUNT, SHARE_SCALE, TOTAL_ORDERS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
@@ -38,26 +42,36 @@ def rounded_quotient(numerator: Column, denominator: Column, scale: int) -> Colu
     return signed * F.lit(Decimal(1).scaleb(-scale))
 
 
-def totals(sales: DataFrame, *key: str) -> DataFrame:
-    """`total_sales`, `total_quantity` and `total_sales_amount`: one row per `key`."""
-    return sales.groupBy(*key).agg(
-        F.count("*").alias("total_sales"),
-        F.sum("quantity").alias("total_quantity"),
-        F.sum("sale_amount").alias("total_sales_amount"),
+def totals(sales: DataFrame, mart: Mart, contract: Contract) -> DataFrame:
+    """The mart's totals of the sales, the returns and, where it has them, orders: a row per key."""
+    quantity, amount = F.col("quantity"), F.col("sale_amount")
+    is_sale = amount >= 0
+    measures = {
+        "total_sales": F.count_if(is_sale),
+        "total_quantity": _sum_where(is_sale, quantity, contract["quantity"].type),
+        "total_sales_amount": _sum_where(is_sale, amount, contract["sale_amount"].type),
+        "total_returns": F.count_if(~is_sale),
+        "total_returns_amount": -_sum_where(~is_sale, amount, contract["sale_amount"].type),
+    }
+    if contract.has_orders:
+        measures[TOTAL_ORDERS] = F.count_distinct(F.when(is_sale, F.col(ORDER_ID)))
+    return sales.groupBy(*mart.key).agg(
+        *[measures[name].alias(name) for name in mart.names if name in measures]
     )
 
 
 def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per region and product: its place among the region's products.
 
-    Products are ranked by amount, the largest first; of equal ones the smaller id is first.
-    The running share follows that order, and the class follows from the running share of
-    those ranked above: a product is in A while they make up less than A's `ABC_PERCENT`.
+    Products are ranked by amount, the largest first; of equal ones those without sales are last,
+    and then the smaller id is first. The running share follows that order, and the class follows
+    from the running share of those ranked above: a product is in A while they make up less than
+    A's `ABC_PERCENT`. In a region that sold nothing, shares are 0.
     """
     scale = _scale(batch)
-    summed = totals(sales, "region", "product_id")
+    summed = totals(sales, mart, batch.contract)
     region = Window.partitionBy("region")
-    ranked = region.orderBy(F.col("total_sales_amount").desc(), "product_id")
+    ranked = region.orderBy(*_best_first("product_id"))
     so_far = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
     cents = _whole(F.col("total_sales_amount"), scale)
     placed = summed.select(
@@ -70,9 +84,9 @@ def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame
     return _select(
         placed.select(
             "*",
-            _average(scale),
-            rounded_quotient(cents, F.col("whole"), SHARE_SCALE).alias("share"),
-            rounded_quotient(F.col("running"), F.col("whole"), SHARE_SCALE).alias("running_share"),
+            *_derived(mart, scale),
+            _share(cents, F.col("whole")).alias("share"),
+            _share(F.col("running"), F.col("whole")).alias("running_share"),
             _abc_class(above, F.col("whole")).alias("abc_class"),
         ),
         mart,
@@ -82,23 +96,26 @@ def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame
 def ranked_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per `mart.key`: its totals, its share of the whole amount, its rank.
 
-    Ranked by amount, the largest first; of equal ones the smaller key is first.
+    Ranked by amount, the largest first; of equal ones those without sales are last, and then the
+    smaller key is first. Where nothing was sold at all, shares are 0.
     """
     scale = _scale(batch)
     everything = Window.partitionBy(F.lit(1))
-    ranked = everything.orderBy(F.col("total_sales_amount").desc(), *mart.key)
+    ranked = everything.orderBy(*_best_first(*mart.key))
     cents = _whole(F.col("total_sales_amount"), scale)
-    placed = totals(sales, *mart.key).select(
+    placed = totals(sales, mart, batch.contract).select(
         "*",
         F.row_number().over(ranked).alias("sales_rank"),
         F.sum(cents).over(everything).alias("whole"),
     )
-    share = rounded_quotient(cents, F.col("whole"), SHARE_SCALE).alias("share")
-    return _select(placed.select("*", _average(scale), share), mart)
+    share = _share(cents, F.col("whole")).alias("share")
+    return _select(placed.select("*", *_derived(mart, scale), share), mart)
 
 
 def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per day of the batch's window and region, days without sales included.
+
+    Regions are those of the contract, or those that occur where it lists none.
 
     The moving average is over seven calendar days, this one and the six before, and is
     there from the seventh day on; the change is against the same weekday a week before.
@@ -107,22 +124,31 @@ def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     days = spark.range(batch.contract.days).select(
         F.date_add(F.lit(batch.first_day), F.col("id").cast("int")).alias("sale_date")
     )
-    regions = spark.createDataFrame([(name,) for name in batch.contract.regions], "region string")
-    summed = totals(sales, "sale_date", "region").drop("total_quantity")
+    summed = totals(sales, mart, batch.contract)
+    if batch.contract.regions:
+        named = [(name,) for name in batch.contract.regions]
+        regions = spark.createDataFrame(named, "region string")
+    else:
+        regions = sales.select("region").distinct()
     dense = days.crossJoin(regions).join(summed, ["sale_date", "region"], "left")
     by_day = Window.partitionBy("region").orderBy("sale_date")
     last_week = by_day.rowsBetween(1 - _WEEK, Window.currentRow)
     filled = dense.select(
         "sale_date",
         "region",
-        F.coalesce("total_sales", F.lit(0)).alias("total_sales"),
-        F.coalesce("total_sales_amount", F.lit(Decimal(0))).alias("total_sales_amount"),
+        *[
+            F.coalesce(column.name, F.lit(Decimal(0)).cast(spark_type(column.type))).alias(
+                column.name
+            )
+            for column in mart.columns
+            if column.name in summed.columns and column.name not in mart.key
+        ],
     )
     cents = _whole(F.col("total_sales_amount"), scale)
     before = F.lag(cents, _WEEK).over(by_day)
     compared = filled.select(
         "*",
-        _average(scale),
+        *_derived(mart, scale),
         F.when(F.row_number().over(by_day) >= _WEEK, F.sum(cents).over(last_week)).alias("week"),
         before.alias("before"),
     )
@@ -205,11 +231,37 @@ def _money(whole: Column, scale: int) -> Column:
     return whole * F.lit(Decimal(1).scaleb(-scale))
 
 
-def _average(scale: int) -> Column:
-    """The average receipt: total over count, rounded half up to the smallest unit."""
-    cents = _whole(F.col("total_sales_amount"), scale)
-    average = _money(rounded_quotient(cents, F.col("total_sales"), 0), scale)
-    return average.alias("average_sale_amount")
+def _sum_where(condition: Column, values: Column, type_: FieldType) -> Column:
+    """The sum of the values of some rows; 0 where there are none."""
+    return F.coalesce(F.sum(F.when(condition, values)), F.lit(0).cast(spark_type(type_)))
+
+
+def _best_first(*key: str) -> list[Column]:
+    """Those that bring most are first, those that sell nothing are last."""
+    sells_nothing = F.col("total_sales") == 0
+    return [F.col("total_sales_amount").desc(), sells_nothing, *map(F.col, key)]
+
+
+def _share(part: Column, whole: Column) -> Column:
+    """A share of 1; 0 of nothing."""
+    return F.coalesce(rounded_quotient(part, whole, SHARE_SCALE), F.lit(Decimal(0)))
+
+
+def _derived(mart: Mart, scale: int) -> list[Column]:
+    """What follows from a row's totals: what is left of the money, and the averages."""
+    sold, returned = F.col("total_sales_amount"), F.col("total_returns_amount")
+    found = [
+        (sold - returned).alias(NET_AMOUNT),
+        _average(sold, F.col("total_sales"), scale).alias("average_sale_amount"),
+    ]
+    if TOTAL_ORDERS in mart.names:
+        found.append(_average(sold, F.col(TOTAL_ORDERS), scale).alias("average_order_amount"))
+    return found
+
+
+def _average(amount: Column, count: Column, scale: int) -> Column:
+    """Amount over count, rounded half up to the smallest unit; null where there are none."""
+    return _money(rounded_quotient(_whole(amount, scale), count, 0), scale)
 
 
 def _select(rows: DataFrame, mart: Mart) -> DataFrame:

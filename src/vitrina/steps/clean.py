@@ -138,10 +138,13 @@ def run(
             _require_few_repeats(repeated, rows_in, max_repeated_share, batch)
         clean = lake.read(spark, lake.write(left, "clean", clean, "parquet"))
 
+        is_sale = F.col("sale_amount") >= 0
         sales = clean.agg(
             F.count("*").alias("clean"),
-            F.sum("quantity").alias("quantity"),
-            F.sum("sale_amount").alias("amount"),
+            F.sum(F.when(is_sale, F.col("quantity"))).alias("quantity"),
+            F.sum(F.when(is_sale, F.col("sale_amount"))).alias("amount"),
+            F.count_if(~is_sale).alias("returns"),
+            F.sum(F.when(~is_sale, -F.col("sale_amount"))).alias("returned"),
         ).collect()[0]
         counts = Cleaned(
             rows_in,
@@ -150,6 +153,8 @@ def run(
             repeated.conflicting,
             sales.quantity or 0,
             sales.amount or Decimal(0),
+            sales.returns,
+            sales.returned or Decimal(0),
             superseded=repeated.superseded,
         )
         _require_every_row(counts, batch)

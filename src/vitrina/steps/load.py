@@ -153,7 +153,13 @@ def run(
         entry = ledger_entry(batch, fed, validated, cleaned)
         dataset = lake.dataset("clean", "clean")
         expected = ControlTotals(
-            "spark", "sale", entry.clean, cleaned.total_quantity, entry.total_sales_amount
+            "spark",
+            "sale",
+            cleaned.clean - cleaned.total_returns,
+            cleaned.total_quantity,
+            cleaned.total_sales_amount,
+            cleaned.total_returns,
+            cleaned.total_returns_amount,
         )
         postgres.create_tables(batch.contract)
         if batch.store.source is not None and not allow_few:
@@ -166,7 +172,13 @@ def run(
             shares(lake, dataset, batch),
             monthly_above=monthly_above,
         )
-        counts = Loaded(loaded.total_sales, loaded.total_quantity, loaded.total_sales_amount)
+        counts = Loaded(
+            loaded.total_sales,
+            loaded.total_quantity,
+            loaded.total_sales_amount,
+            loaded.total_returns,
+            loaded.total_returns_amount,
+        )
         left.counts = counts.document()
     return counts
 

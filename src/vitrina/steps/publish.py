@@ -12,7 +12,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vitrina.columns import Date, Label, Numeric
+from vitrina.columns import Date, FreeText, Label, Numeric
 from vitrina.counts import Published
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
@@ -30,7 +30,7 @@ def sums(mart: Mart, rows: pa.Table) -> dict[str, Decimal]:
     """
     found = {ROWS: Decimal(rows.num_rows)}
     for column in mart.columns:
-        if isinstance(column.type, Label):
+        if isinstance(column.type, (Label, FreeText)):
             continue
         values = rows[column.name]
         if isinstance(column.type, Date):
@@ -46,6 +46,8 @@ def with_control_totals(sums: Mapping[str, Decimal], totals: ControlTotals) -> d
     computed = {
         "total_sales": Decimal(totals.total_sales),
         "total_sales_amount": totals.total_sales_amount,
+        "total_returns": Decimal(totals.total_returns),
+        "total_returns_amount": totals.total_returns_amount,
     }
     if totals.total_quantity is not None:
         computed["total_quantity"] = Decimal(totals.total_quantity)

@@ -141,7 +141,10 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Decim
         # One pass over the feed: its rows, good and bad, are written once.
         typed = lake.read(spark, lake.write(left, "typed", type_rows(feed, batch), "parquet"))
         rejects = rejected_rows(typed, contract)
-        rejects = lake.read(spark, lake.write(left, "rejects", rejects, "parquet"))
+        written = lake.write(left, "rejects", rejects, "parquet")
+        # So that they can be looked at even where they are too many to go on.
+        lake.document("validate", "rejects.json", written.document())
+        rejects = lake.read(spark, written)
 
         why = F.col(SET_ASIDE) if SET_ASIDE in typed.columns else F.lit(None).cast("string")
         tally = typed.agg(

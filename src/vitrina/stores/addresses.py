@@ -1,14 +1,28 @@
-"""Where the tables of each store are, as others may be told: without user and password.
+"""Where a shop's tables are in PostgreSQL and ClickHouse.
 
-The embedded stores have no address; their data's folder stands for one.
+As others may be told, that is without user and password. The embedded servers have no address;
+their data's folder stands for one.
 """
 
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from vitrina.settings import Settings
+from vitrina.store import Store
 
+SCHEMA = "vitrina"
+"""The schema of the generated shop in PostgreSQL."""
 _DATABASE = "vitrina"
+
+
+def schema(store: Store) -> str:
+    """The schema of a shop's tables in PostgreSQL."""
+    return SCHEMA if store.source is None else f"store_{store.name}"
+
+
+def database(store: Store) -> str | None:
+    """The database of a shop's tables in ClickHouse; None for the one that the address names."""
+    return None if store.source is None else f"store_{store.name}"
 
 
 class Address(NamedTuple):
@@ -18,24 +32,23 @@ class Address(NamedTuple):
     prefix: str
 
 
-def postgres_address(settings: Settings) -> Address:
+def postgres_address(settings: Settings, store: Store) -> Address:
     """Where PostgreSQL's tables are; `prefix` is the database and the schema."""
     from psycopg.conninfo import conninfo_to_dict
 
-    from vitrina.stores.postgres.tables import SCHEMA
-
     if settings.postgres_dsn is None:
-        return Address(f"localhost{settings.folder}/postgres", f"{_DATABASE}.{SCHEMA}.")
+        return Address(f"localhost{settings.folder}/postgres", f"{_DATABASE}.{schema(store)}.")
     named = conninfo_to_dict(settings.postgres_dsn.get_secret_value())
-    database = named.get("dbname") or named.get("user") or _DATABASE
+    of_server = named.get("dbname") or named.get("user") or _DATABASE
     host, port = named.get("host", "localhost"), named.get("port", 5432)
-    return Address(f"{host}:{port}", f"{database}.{SCHEMA}.")
+    return Address(f"{host}:{port}", f"{of_server}.{schema(store)}.")
 
 
-def clickhouse_address(settings: Settings) -> Address:
+def clickhouse_address(settings: Settings, store: Store) -> Address:
     """Where ClickHouse's tables are; `prefix` is the database."""
+    own = database(store)
     if settings.clickhouse_dsn is None:
-        return Address(f"localhost{settings.folder}/clickhouse", f"{_DATABASE}.")
+        return Address(f"localhost{settings.folder}/clickhouse", f"{own or _DATABASE}.")
     parts = urlsplit(settings.clickhouse_dsn.get_secret_value())
-    database = unquote(parts.path.strip("/")) or _DATABASE
-    return Address(f"{parts.hostname}:{parts.port or 8123}", f"{database}.")
+    named = own or unquote(parts.path.strip("/")) or _DATABASE
+    return Address(f"{parts.hostname}:{parts.port or 8123}", f"{named}.")

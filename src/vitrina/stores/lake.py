@@ -13,16 +13,18 @@ On S3 the folders are prefixes of keys, and an object is there whole or not at a
 """
 
 import hashlib
+import io
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+import pyarrow as pa
 from pyarrow import fs
 
 from vitrina.errors import BatchError, CorruptFile, SettingsError
@@ -44,6 +46,13 @@ _CSV = {
 }
 # On S3 each read is a request of its own, so they are large.
 _READ_SIZE = 8 << 20
+_SPARK_TYPES = {
+    pa.bool_(): "boolean",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.string(): "string",
+    pa.list_(pa.string()): "array<string>",
+}
 _TRY_SIZE = 1 << 20
 
 
@@ -64,6 +73,17 @@ class Dataset:
     schema: str
     files: tuple[File, ...]
 
+    def document(self) -> Document:
+        """The dataset as JSON has it."""
+        files = [vars(file) for file in self.files]
+        return {"format": self.format, "schema": self.schema, "files": files}
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Read what `document` gave."""
+        files = tuple(File(**file) for file in document["files"])
+        return cls(document["format"], document["schema"], files)
+
 
 @dataclass
 class Outcome:
@@ -75,8 +95,61 @@ class Outcome:
     counts: Document = field(default_factory=dict)
 
 
+def on_s3(root: str) -> bool:
+    return root.startswith("s3://")
+
+
+def open_folder(root: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a folder of the lake, and the path in it.
+
+    Raises:
+        SettingsError: it is of an unknown kind, or there is no such bucket.
+        StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
+    """
+    try:
+        if on_s3(root):
+            return open_bucket(root)
+        if "://" in root:
+            opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(root)
+            return opened
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"lake {root} cannot be opened: {error}") from error
+    return fs.LocalFileSystem(), root
+
+
+def lake_failures(root: str) -> AbstractContextManager[None]:
+    """Turn failures of the lake's store into ours."""
+    return s3_failures(root) if on_s3(root) else disk_failures(root)
+
+
+class Measured(io.RawIOBase):
+    """A stream that passes bytes on, and knows their number and their SHA-256."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self.size = 0
+        self._stream = stream
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._digest.update(data)
+        self._stream.write(data)
+        self.size += len(data)
+        return len(data)
+
+
 class Lake:
-    """The folder of one batch, on a local disk or on anything that Arrow and Spark both read."""
+    """The folder of one batch, on a local disk or on anything that Arrow and Spark both read.
+
+    `batches` is the folder above it, where the store's batches are.
+    """
 
     def __init__(self, root: str, as_of: date) -> None:
         """Look where the lake is.
@@ -86,17 +159,10 @@ class Lake:
             StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
         """
         self.as_of = as_of
+        self.batches = root
         self.root = f"{root}/{as_of.isoformat()}"
-        self._on_s3 = root.startswith("s3://")
-        try:
-            if self._on_s3:
-                self._fs, self._path = open_bucket(self.root)
-            elif "://" in root:
-                self._fs, self._path = fs.FileSystem.from_uri(self.root)
-            else:
-                self._fs, self._path = fs.LocalFileSystem(), self.root
-        except (ValueError, OSError) as error:
-            raise SettingsError(f"lake {root} cannot be opened: {error}") from error
+        self._on_s3 = on_s3(root)
+        self._fs, self._path = open_folder(self.root)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Outcome]:
@@ -119,12 +185,7 @@ class Lake:
                 "seconds": round(time.perf_counter() - clock, 2),
                 "counts": outcome.counts,
                 "datasets": {
-                    dataset: {
-                        "format": left.format,
-                        "schema": left.schema,
-                        "files": [vars(file) for file in left.files],
-                    }
-                    for dataset, left in outcome.datasets.items()
+                    dataset: left.document() for dataset, left in outcome.datasets.items()
                 },
             }
             self.document(name, "step.json", result)
@@ -157,6 +218,34 @@ class Lake:
         schema = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in rows.schema.fields)
         outcome.datasets[name] = Dataset(format_, schema, files)
         return outcome.datasets[name]
+
+    @contextmanager
+    def create(self, outcome: Outcome, name: str, file: str) -> Iterator[Measured]:
+        """A new file of a dataset, to write; `collect` publishes it with the others."""
+        folder = f"{self._path}/{outcome.folder}/{name}"
+        if not self._on_s3:
+            self._fs.create_dir(folder, recursive=True)
+        with self._fs.open_output_stream(f"{folder}/{file}") as stream:
+            yield Measured(stream)
+
+    def collect(
+        self, outcome: Outcome, name: str, schema: pa.Schema, written: Mapping[str, Measured]
+    ) -> Dataset:
+        """Make a dataset of Parquet files that Arrow wrote, by their names."""
+        files = tuple(
+            File(f"{outcome.folder}/{name}/{file}", measured.size, measured.sha256)
+            for file, measured in sorted(written.items())
+        )
+        columns = ", ".join(f"`{field.name}` {_SPARK_TYPES[field.type]}" for field in schema)
+        outcome.datasets[name] = Dataset("parquet", columns, files)
+        return outcome.datasets[name]
+
+    def discard(self, outcome: Outcome, name: str) -> None:
+        """Delete a dataset that the step needs no more."""
+        del outcome.datasets[name]
+        folder = f"{self._path}/{outcome.folder}/{name}"
+        if self._fs.get_file_info(folder).type == fs.FileType.Directory:
+            self._fs.delete_dir(folder)
 
     def document(self, step: str, name: str, content: Document) -> None:
         """Write a JSON document beside the step's data, replacing it in one piece."""
@@ -214,9 +303,20 @@ class Lake:
             BatchError: the step has not ended for this batch.
             CorruptFile: a file is missing or is not the one that was written.
         """
-        left = self.result(step)["datasets"][name]
-        files = tuple(File(**file) for file in left["files"])
-        dataset = Dataset(left["format"], left["schema"], files)
+        return self._checked(step, Dataset.from_document(self.result(step)["datasets"][name]))
+
+    def documented(self, step: str, name: str) -> Dataset | None:
+        """A dataset that the step has described in a document, whether or not it has ended.
+
+        Raises:
+            CorruptFile: a file is missing or is not the one that was written.
+        """
+        document = self.read_document(step, name)
+        if document is None:
+            return None
+        return self._checked(step, Dataset.from_document(document))
+
+    def _checked(self, step: str, dataset: Dataset) -> Dataset:
         with self._failures(), ThreadPoolExecutor() as pool:
             for file, found in zip(
                 dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
@@ -253,7 +353,7 @@ class Lake:
             yield source
 
     def _failures(self) -> AbstractContextManager[None]:
-        return s3_failures(self.root) if self._on_s3 else disk_failures(self.root)
+        return lake_failures(self.root)
 
     def _try_out(self, folder: str) -> None:
         """Write a file and delete it: on a disk that refuses Spark, to learn why it does.

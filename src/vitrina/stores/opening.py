@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vitrina.settings import Settings
-from vitrina.store import GENERATED, Store
+from vitrina.store import Store
+from vitrina.stores.addresses import database, schema
 
 if TYPE_CHECKING:
     from vitrina.stores.clickhouse.store import ClickHouse
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_postgres(settings: Settings, store: Store = GENERATED) -> Iterator["Postgres"]:
-    """PostgreSQL; the embedded server runs as long as somebody has it open.
+def open_postgres(settings: Settings, store: Store) -> Iterator["Postgres"]:
+    """PostgreSQL, in the shop's schema; the embedded server runs as long as somebody has it open.
 
     Raises:
         StoreError: the address cannot be read, or the embedded server's data are not ours to
@@ -26,18 +27,21 @@ def open_postgres(settings: Settings, store: Store = GENERATED) -> Iterator["Pos
     from vitrina.stores.postgres.store import postgres
 
     if settings.postgres_dsn is not None:
-        with postgres(settings.postgres_dsn.get_secret_value()) as opened:
+        with postgres(settings.postgres_dsn.get_secret_value(), schema(store)) as opened:
             yield opened
         return
     from vitrina.stores.postgres.embedded import embedded_postgres
 
-    with embedded_postgres(settings.folder / "postgres") as dsn, postgres(dsn) as opened:
+    with (
+        embedded_postgres(settings.folder / "postgres") as dsn,
+        postgres(dsn, schema(store)) as opened,
+    ):
         yield opened
 
 
 @contextmanager
-def open_clickhouse(settings: Settings, store: Store = GENERATED) -> Iterator["ClickHouse"]:
-    """ClickHouse; the embedded one belongs to one process at a time.
+def open_clickhouse(settings: Settings, store: Store) -> Iterator["ClickHouse"]:
+    """ClickHouse, in the shop's database; the embedded one belongs to one process at a time.
 
     Raises:
         SettingsError: the address cannot be read, or the embedded engine cannot use the folder.
@@ -48,12 +52,15 @@ def open_clickhouse(settings: Settings, store: Store = GENERATED) -> Iterator["C
 
     if settings.clickhouse_dsn is not None:
         address = settings.clickhouse_dsn.get_secret_value()
-        with clickhouse(address, settings.clickhouse_cluster) as opened:
+        with clickhouse(address, settings.clickhouse_cluster, database(store)) as opened:
             yield opened
         return
     from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 
-    with embedded_clickhouse(settings.folder / "clickhouse") as dsn, clickhouse(dsn) as opened:
+    with (
+        embedded_clickhouse(settings.folder / "clickhouse") as dsn,
+        clickhouse(dsn, database=database(store)) as opened,
+    ):
         yield opened
 
 

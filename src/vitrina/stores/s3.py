@@ -44,27 +44,26 @@ _REFUSALS = {
 }
 
 
-def open_bucket(url: str) -> tuple[fs.FileSystem, str]:
-    """The file system of `s3://bucket/prefix`, and the path in it.
+def open_bucket(url: str, what: str = "lake") -> tuple[fs.FileSystem, str]:
+    """The file system of `s3://bucket/prefix`, and the path in it; `what` is kept there.
 
     Raises:
         SettingsError: there is no such bucket.
         StoreError: S3 refuses these keys.
         StoreUnavailable: it does not answer.
     """
-    with s3_failures(url):
+    with s3_failures(url, what):
         opened, path = fs.FileSystem.from_uri(url)
         bucket = path.partition("/")[0]
         # Reading from a bucket that is not there looks like reading from an empty one.
         if opened.get_file_info(bucket).type == fs.FileType.NotFound:
-            raise SettingsError(
-                f"lake {url}: there is no bucket {bucket}; create it, or set VITRINA_LAKE"
-            )
+            remedy = "create it, or set VITRINA_LAKE" if what == "lake" else "correct source.files"
+            raise SettingsError(f"{what} {url}: there is no bucket {bucket}; {remedy}")
     return opened, path
 
 
 @contextmanager
-def s3_failures(url: str) -> Iterator[None]:
+def s3_failures(url: str, what: str = "lake") -> Iterator[None]:
     """Turn failures of S3 into ours, in one line that names the URL and shows no key.
 
     Raises:
@@ -81,11 +80,11 @@ def s3_failures(url: str) -> Iterator[None]:
             raise
         if code.replace("_", "").lower() in _REFUSALS:
             raise StoreError(
-                f"lake {url}: S3 refuses what was asked ({code}); docs/lake.md lists the "
+                f"{what} {url}: S3 refuses what was asked ({code}); docs/lake.md lists the "
                 "variables and permissions that it takes"
             ) from error
         raise StoreUnavailable(
-            f"lake {url}: S3 cannot be reached or is busy ({code}); run the step again"
+            f"{what} {url}: S3 cannot be reached or is busy ({code}); run the step again"
         ) from error
 
 

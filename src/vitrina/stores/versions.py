@@ -8,11 +8,14 @@ A change in PostgreSQL is a transaction. In ClickHouse it may be interrupted, or
 so each of its parts does nothing where it has been done.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vitrina import ledger
 from vitrina.columns import Column
+from vitrina.contract import Contract
 from vitrina.errors import StoreError
+from vitrina.ledger import BATCH, CONTROL_TOTALS, SET_ASIDE, SUPERSEDED, tables
+from vitrina.marts import marts
 
 TABLE = "schema_version"
 
@@ -27,10 +30,36 @@ class Rename:
 
 @dataclass(frozen=True)
 class Add:
-    """A table gets another column. Rows that are there hold NULL in it, or 0 if it has no NULL."""
+    """A table gets another column.
+
+    Rows that are there hold NULL in it, or 0 if it has no NULL; or what they hold in the column
+    `like`.
+    """
 
     table: str
     column: Column
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class AddTotal:
+    """Each mart gets another column, of the type that the contract makes it; so does what sums up.
+
+    Rows that are there hold 0 in it, or what they hold in the column `like`.
+    """
+
+    column: str
+    like: str | None = None
+
+    def parts(self, contract: Contract) -> Iterator["Add"]:
+        """The column of each table that declares it."""
+        declared = {mart.name: mart.columns for mart in marts(contract)} | {
+            table.name: table.columns for table in tables(contract) if table.name == CONTROL_TOTALS
+        }
+        for table, columns in declared.items():
+            for column in columns:
+                if column.name == self.column:
+                    yield Add(table, column, self.like)
 
 
 @dataclass(frozen=True)
@@ -38,11 +67,17 @@ class Change:
     """What leads from one version to the next, in each of the stores."""
 
     description: str
-    postgres: tuple[Rename | Add, ...] = ()
-    clickhouse: tuple[Add, ...] = ()
+    postgres: tuple[Rename | Add | AddTotal, ...] = ()
+    clickhouse: tuple[Add | AddTotal, ...] = ()
 
 
-_FATES = (Add(ledger.BATCH, ledger.SET_ASIDE), Add(ledger.BATCH, ledger.SUPERSEDED))
+_FATES = (Add(BATCH, SET_ASIDE), Add(BATCH, SUPERSEDED))
+_RETURNS = (
+    AddTotal("total_returns"),
+    AddTotal("total_returns_amount"),
+    # Until then, nothing was given back.
+    AddTotal("net_amount", like="total_sales_amount"),
+)
 
 CHANGES: tuple[Change, ...] = (
     Change(
@@ -56,6 +91,11 @@ CHANGES: tuple[Change, ...] = (
         "The ledger counts rows set aside and superseded",
         postgres=_FATES,
         clickhouse=_FATES,
+    ),
+    Change(
+        "Returns stand beside sales in the marts and the control totals",
+        postgres=_RETURNS,
+        clickhouse=_RETURNS,
     ),
 )
 """In order; the first leads to version 2."""

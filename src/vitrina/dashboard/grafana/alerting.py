@@ -8,27 +8,30 @@ from grafana_foundation_sdk.models import common as common_models
 
 from vitrina.dashboard.alerts import ALERT_RULES, AlertRule
 from vitrina.dashboard.grafana.clickhouse import DATA_SOURCE, ClickHouseQuery, Ready, plain
-from vitrina.dashboard.grafana.dashboards import DASHBOARDS, panel_id
+from vitrina.dashboard.grafana.dashboards import dashboard_uid, name_of, panel_id
+from vitrina.dashboard.panels import panels
 from vitrina.dashboard.placeholders import grafana
 from vitrina.dashboard.texts import Language
+from vitrina.store import Store
 
 ALERT_FOLDER = "Vitrina alerts"
 
 
-def alert_rules() -> dict[str, Any]:
-    """The alert rules, as Grafana's provisioning reads them from a file.
+def alert_rules(store: Store) -> dict[str, Any]:
+    """The alert rules of a store, as Grafana's provisioning reads them from a file.
 
-    In titles and labels Grafana expands `$…`, so there is none. It takes models and annotations
+    In titles and labels Grafana expands `$…`, so there is none of ours. It takes models and annotations
     as they stand: written twice there, a `$` would stay twice.
     """
-    rules = [_alert_rule(alert) for alert in ALERT_RULES]
-    group = {"orgId": 1, "name": "vitrina", "folder": ALERT_FOLDER, "interval": "5m"}
+    rules = [_alert_rule(alert, store) for alert in ALERT_RULES]
+    group = {"orgId": 1, "name": name_of(store), "folder": ALERT_FOLDER, "interval": "5m"}
     return {"apiVersion": 1, "groups": [group | {"rules": rules}]}
 
 
-def _alert_rule(alert: AlertRule) -> dict[str, Any]:
+def _alert_rule(alert: AlertRule, store: Store) -> dict[str, Any]:
     count = "{{ $values.A.Value }}"
-    shown_in, panel = DASHBOARDS[Language.en], panel_id(alert.panel)
+    shown_in = dashboard_uid(store, Language.en)
+    panel = panel_id(alert.panel, panels(store.contract))
     annotations = {
         "summary": alert.summary.en.replace("{count}", count),
         "summary_ru": alert.summary.ru.replace("{count}", count),
@@ -39,14 +42,14 @@ def _alert_rule(alert: AlertRule) -> dict[str, Any]:
         expr.ExprTypeThresholdConditionsEvaluator().type("gt").params([0])
     )
     rule = (
-        alerting.Rule(alert.title.en)
-        .uid(f"vitrina-{alert.id.replace('_', '-')}")
+        alerting.Rule(_title(alert, store))
+        .uid(f"{name_of(store)}-{alert.id.replace('_', '-')}")
         .condition("B")
         .with_query(
             alerting.Query("A")
             .datasource_uid(DATA_SOURCE)
             .relative_time_range(alerting_models.RelativeTimeRange(600, 0))
-            .model(Ready(ClickHouseQuery(grafana(alert.sql), "A")))
+            .model(Ready(ClickHouseQuery(grafana(alert.sql, store), "A")))
         )
         .with_query(
             alerting.Query("B")
@@ -72,3 +75,10 @@ def _alert_rule(alert: AlertRule) -> dict[str, Any]:
     for name in ("folderUID", "orgID", "ruleGroup"):
         del document[name]
     return document | {"dashboardUid": shown_in, "panelId": panel}
+
+
+def _title(alert: AlertRule, store: Store) -> str:
+    """Titles of one folder must differ; and a `$` in them is doubled, else Grafana expands it."""
+    if store.source is None:
+        return alert.title.en
+    return f"{store.title}: {alert.title.en}".replace("$", "$$")

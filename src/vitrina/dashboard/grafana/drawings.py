@@ -23,20 +23,22 @@ from vitrina.dashboard.grafana.overrides import (
     COLOURS,
     Drawing,
     Override,
+    Scene,
     coloured,
     describe,
     fixed,
     hidden,
     hide_others,
     nothing,
+    region_colours,
     threshold_overrides,
     unit_of,
     value_names,
 )
 from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
-from vitrina.dashboard.panels import PANELS, WEEK_BEFORE_THE_ONLY_IMPORT
-from vitrina.dashboard.texts import Language, text
+from vitrina.dashboard.panels import WEEK_BEFORE_THE_ONLY_IMPORT
+from vitrina.dashboard.texts import text
 
 _FAINT = "50"
 _DAY_MILLISECONDS = 86_400_000
@@ -45,22 +47,22 @@ _ON_AXIS = "on_axis"
 _ROWS_ON_A_PAGE = 100
 
 
-def drawn(panel: Panel, language: Language) -> Drawing:
+def drawn(panel: Panel, scene: Scene) -> Drawing:
     """A panel in Grafana, still without its place and its queries."""
-    drawing = _DRAWINGS[panel.kind](panel, language)
-    unit, decimals = unit_of(panel.value)
+    drawing = _DRAWINGS[panel.kind](panel, scene)
+    unit, digits = unit_of(panel.value, scene)
     if panel.kind in _WITH_AXES and panel.unit == "money":
-        unit, decimals = "short", None
-    drawing.title(panel.title.of(language)).description(panel.question.of(language))
-    drawing.unit(unit).no_value(nothing(panel, language))
-    if decimals is not None:
-        drawing.decimals(decimals)
+        unit, digits = "short", None
+    drawing.title(panel.title.of(scene.language)).description(panel.question.of(scene.language))
+    drawing.unit(unit).no_value(nothing(panel, scene))
+    if digits is not None:
+        drawing.decimals(digits)
     return drawing
 
 
-def queries(panel: Panel) -> dict[str, str]:
+def queries(panel: Panel, scene: Scene) -> dict[str, str]:
     """The panel's SQL by the names of its queries; a second feeds what one table cannot."""
-    if panel.kind in (Kind.gauge, Kind.lines):
+    if panel.kind is Kind.gauge or (panel.kind is Kind.lines and region_colours(scene)):
         return {"A": panel.sql, "B": panel.sql}
     if _has_imports_as_columns(panel):
         return {"A": panel.sql, "B": WEEK_BEFORE_THE_ONLY_IMPORT}
@@ -71,9 +73,8 @@ def _has_imports_as_columns(panel: Panel) -> bool:
     return panel.kind is Kind.heat_map and panel.x == "import_date"
 
 
-def _stat(panel: Panel, language: Language) -> Drawing:
-    # The first figure is the headline.
-    size = 26 if panel.id == PANELS[0].id else 20
+def _stat(panel: Panel, scene: Scene) -> Drawing:
+    size = 26 if panel.is_headline else 20
     drawing = (
         stat.Panel()
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("/.*/"))
@@ -84,16 +85,16 @@ def _stat(panel: Panel, language: Language) -> Drawing:
         .text(common.VizTextDisplayOptions().title_size(12).value_size(size))
         .color_scheme(fixed("text"))
     )
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     if panel.thresholds:
-        drawing.override_by_name(panel.value, threshold_overrides(panel, language))
+        drawing.override_by_name(panel.value, threshold_overrides(panel, scene))
     return drawing
 
 
-def _gauge(panel: Panel, language: Language) -> Drawing:
+def _gauge(panel: Panel, scene: Scene) -> Drawing:
     lowest, highest = panel.columns[1:]
     # Fields are matched by the name that is shown, as a regular expression of JavaScript.
-    name = PANEL_COLUMNS[panel.value].words.of(language)
+    name = PANEL_COLUMNS[panel.value].words.of(scene.language)
     shown = re.sub(r"[.*+?^${}()|\[\]\\/]", r"\\\g<0>", name)
     drawing = (
         gauge.Panel()
@@ -117,7 +118,7 @@ def _gauge(panel: Panel, language: Language) -> Drawing:
             )
         )
     )
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     return drawing
 
 
@@ -130,14 +131,24 @@ def _over_time() -> timeseries.Panel:
     )
 
 
-def _lines(panel: Panel, language: Language) -> Drawing:
+def _lines(panel: Panel, scene: Scene) -> Drawing:
     drawing = _over_time().legend(_legend(shown=True))
-    single = text("grafana.single_days", language)
-    regions = value_names(panel.series, language)
-    for position, region in enumerate(regions.values()):
-        colour = COLOURS[position % len(COLOURS)]
-        drawing.override_by_name(region, [coloured(colour)])
-        drawing.override_by_name(single.format(region=region), [coloured(colour + _FAINT)])
+    regions = value_names(panel.series, scene)
+    if colours := region_colours(scene):
+        _draw_single_days(drawing, panel, scene, colours)
+    _into_columns(drawing, panel, panel.value, regions, "A")
+    return drawing
+
+
+def _draw_single_days(
+    drawing: timeseries.Panel, panel: Panel, scene: Scene, colours: Mapping[str, str]
+) -> None:
+    """Behind the line of each region, where they are few: the colours of both must be alike."""
+    single = text("grafana.single_days", scene.language)
+    regions = value_names(panel.series, scene)
+    for name, region in regions.items():
+        drawing.override_by_name(region, [coloured(colours[name])])
+        drawing.override_by_name(single.format(region=region), [coloured(colours[name] + _FAINT)])
     drawing.override_by_regexp(
         f"/^{single.format(region='.*')}$/",
         [
@@ -145,28 +156,16 @@ def _lines(panel: Panel, language: Language) -> Drawing:
             Override("custom.hideFrom", {"viz": False, "legend": True, "tooltip": True}),
         ],
     )
-    # A matrix no longer says which query it is of. So that of the single days comes first, and
-    # then the regions that have no words here are renamed: all that is no column of the other
-    # table and has no name yet.
+    # A matrix no longer says which query it is of. So that of the single days comes first.
     days = {name: single.format(region=region) for name, region in regions.items()}
     _into_columns(drawing, panel, "total_sales_amount", days, "B")
-    others = "|".join([*panel.columns, single.format(region=".*")])
-    drawing.with_transformation(
-        _step(
-            "renameByRegex",
-            regex=rf"(?!(?:{others})$)([^\\]+)",
-            renamePattern=single.format(region="$1"),
-        )
-    )
-    _into_columns(drawing, panel, panel.value, regions, "A")
-    return drawing
 
 
-def _one_line(panel: Panel, language: Language) -> Drawing:
+def _one_line(panel: Panel, scene: Scene) -> Drawing:
     drawing = _over_time().legend(_legend(shown=False)).color_scheme(fixed(COLOURS[0]))
     if panel.kind is Kind.import_bars:
         drawing.draw_style(common_models.GraphDrawStyle.BARS).fill_opacity(80)
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     hide_others(drawing, panel)
     drawn = panel.value
     if panel.unit == "money":
@@ -205,33 +204,35 @@ def _draw_a_copy(drawing: timeseries.Panel, panel: Panel) -> None:
     drawing.override_by_name(panel.value, [hidden()])
 
 
-def _bars(panel: Panel, language: Language) -> Drawing:
+def _bars(panel: Panel, scene: Scene) -> Drawing:
     drawing = (
         barchart.Panel()
         .x_field(panel.x)
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .show_value(common_models.VisibilityMode.ALWAYS)
+        # Else a long name takes the bars' room.
+        .x_tick_label_max_length(24)
         .legend(_legend(shown=False))
         .color_scheme(fixed(COLOURS[0]))
     )
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     # Each bar has its figure, to the cent; so the axis would only repeat them.
     drawing.override_by_name(panel.value, [Override("custom.axisPlacement", "hidden")])
     hide_others(drawing, panel)
     return drawing
 
 
-def _heat_map(panel: Panel, language: Language) -> Drawing:
+def _heat_map(panel: Panel, scene: Scene) -> Drawing:
     """Days are cells of a heat map, months columns of a table, imports those of a history."""
     match panel.x:
         case "sale_date":
-            return _days_heat_map(panel, language)
+            return _days_heat_map(panel, scene)
         case "month":
-            return _months_table(panel, language)
-    return _imports_history(panel, language)
+            return _months_table(panel, scene)
+    return _imports_history(panel, scene)
 
 
-def _days_heat_map(panel: Panel, language: Language) -> Drawing:
+def _days_heat_map(panel: Panel, scene: Scene) -> Drawing:
     drawing = (
         heatmap.Panel()
         .calculate(False)
@@ -252,11 +253,11 @@ def _days_heat_map(panel: Panel, language: Language) -> Drawing:
         )
     )
     ends = f"{panel.x} + {_DAY_MILLISECONDS}"
-    _into_columns(drawing, panel, panel.value, value_names(panel.series, language), x=ends)
+    _into_columns(drawing, panel, panel.value, value_names(panel.series, scene), x=ends)
     return drawing
 
 
-def _months_table(panel: Panel, language: Language) -> Drawing:
+def _months_table(panel: Panel, scene: Scene) -> Drawing:
     """A status history would be empty for a single month."""
     drawing = (
         table.Panel()
@@ -285,14 +286,14 @@ def _months_table(panel: Panel, language: Language) -> Drawing:
     drawing.override_by_name(
         f"{panel.series}\\{panel.x}",
         [
-            Override("displayName", PANEL_COLUMNS[panel.series].words.of(language)),
+            Override("displayName", PANEL_COLUMNS[panel.series].words.of(scene.language)),
             Override(
                 "mappings",
                 [
                     models.ValueMap(
                         {
                             name: models.ValueMappingResult(shown)
-                            for name, shown in value_names(panel.series, language).items()
+                            for name, shown in value_names(panel.series, scene).items()
                         }
                     )
                 ],
@@ -306,7 +307,7 @@ def _months_table(panel: Panel, language: Language) -> Drawing:
     return drawing
 
 
-def _imports_history(panel: Panel, language: Language) -> Drawing:
+def _imports_history(panel: Panel, scene: Scene) -> Drawing:
     drawing = (
         statushistory.Panel()
         .show_value(common_models.VisibilityMode.AUTO)
@@ -317,12 +318,12 @@ def _imports_history(panel: Panel, language: Language) -> Drawing:
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.CONTINUOUS_BLUES))
     )
     x = {f"{panel.x}\\{panel.series}": panel.x}
-    _into_columns(drawing, panel, panel.value, x | value_names(panel.series, language), "A")
+    _into_columns(drawing, panel, panel.value, x | value_names(panel.series, scene), "A")
     drawing.with_transformation(_step("joinByField", byField=panel.x, mode="outer"))
     return drawing
 
 
-def _state_timeline(panel: Panel, language: Language) -> Drawing:
+def _state_timeline(panel: Panel, scene: Scene) -> Drawing:
     drawing = (
         statetimeline.Panel()
         .merge_values(True)
@@ -330,14 +331,14 @@ def _state_timeline(panel: Panel, language: Language) -> Drawing:
         .legend(_legend(shown=True))
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     )
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     for column in panel.columns:
         if column not in (panel.x, panel.series):
             drawing.override_by_name(column, [hidden()])
     return drawing
 
 
-def _pareto(panel: Panel, language: Language) -> Drawing:
+def _pareto(panel: Panel, scene: Scene) -> Drawing:
     drawing = (
         trend.Panel()
         .x_field(panel.x)
@@ -348,22 +349,22 @@ def _pareto(panel: Panel, language: Language) -> Drawing:
         .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
         .color_scheme(fixed(COLOURS[0]))
     )
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     # Of this column alone: the defaults would hold for the rank on x as well.
     drawing.override_by_name(panel.value, [Override("min", 0), Override("max", 1)])
     hide_others(drawing, panel)
     return drawing
 
 
-def _table(panel: Panel, language: Language) -> Drawing:
+def _table(panel: Panel, scene: Scene) -> Drawing:
     drawing = table.Panel().cell_height(common_models.TableCellHeight.SM)
     # Else a column takes 150 pixels, and half the width holds too few of them.
     drawing.min_width(100)
-    describe(drawing, panel, language)
+    describe(drawing, panel, scene)
     return drawing
 
 
-_DRAWINGS: dict[Kind, Callable[[Panel, Language], Drawing]] = {
+_DRAWINGS: dict[Kind, Callable[[Panel, Scene], Drawing]] = {
     Kind.stat: _stat,
     Kind.gauge: _gauge,
     Kind.lines: _lines,

@@ -6,23 +6,27 @@ from pathlib import Path
 from vitrina.dashboard.grafana.alerting import alert_rules
 from vitrina.dashboard.grafana.dashboards import sales_dashboard
 from vitrina.dashboard.texts import Language
+from vitrina.store import Store
 
 
-def files() -> dict[str, str]:
-    """Every generated file: its path below `deploy/grafana`, and its contents."""
+def files(store: Store) -> dict[str, str]:
+    """Every generated file of a store: its path below `deploy/grafana`, and its contents."""
+    generated = store.source is None
+    sales, alerts = ("sales", "vitrina") if generated else (f"store_{store.name}",) * 2
     documents = {
-        f"dashboards/sales.{language}.json": sales_dashboard(language) for language in Language
+        f"dashboards/{sales}.{language}.json": sales_dashboard(store, language)
+        for language in Language
     }
-    documents["provisioning/alerting/vitrina.json"] = alert_rules()
+    documents[f"provisioning/alerting/{alerts}.json"] = alert_rules(store)
     return {
         path: json.dumps(document, ensure_ascii=False, indent=2) + "\n"
         for path, document in documents.items()
     }
 
 
-def write(folder: Path) -> None:
+def write(store: Store, folder: Path) -> None:
     """Write every generated file below the folder."""
-    for path, contents in files().items():
+    for path, contents in files(store).items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(contents, encoding="utf-8")

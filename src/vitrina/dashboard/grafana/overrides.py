@@ -1,5 +1,7 @@
 """What a column is called in Grafana, how its values are written, and what colour they have."""
 
+from dataclasses import dataclass
+
 from grafana_foundation_sdk.builders import (
     barchart,
     dashboard,
@@ -14,13 +16,16 @@ from grafana_foundation_sdk.builders import (
 )
 from grafana_foundation_sdk.models import dashboard as models
 
-from vitrina.contract import SALES
+from vitrina.dashboard.currencies import sign
+from vitrina.dashboard.expressions import REST
 from vitrina.dashboard.panel import Kind, Panel
-from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panel_columns import PANEL_COLUMNS, decimals
+from vitrina.dashboard.panels.tables import has_few_regions
 from vitrina.dashboard.placeholders import Variable
 from vitrina.dashboard.texts import Language, reason, text, value
 from vitrina.marts import marts
 from vitrina.rules import reasons
+from vitrina.store import Store
 
 Override = models.DynamicConfigValue
 
@@ -32,23 +37,30 @@ _MUTED = "#808080"
 
 NO_FIGURE = "–"
 
-# Grafana's name of a unit and the decimals; on axes money is abbreviated. Money is a currency,
-# since other units drop its last zeros; a space stands for the sign that the store has not named.
+# Grafana's name of a unit and the decimals; on axes money is abbreviated.
 _UNITS: dict[str, tuple[str, int | None]] = {
-    "money": ("currency:financial: :suffix", 2),
     "count": ("locale", 0),
     "share": ("percentunit", 2),
     # In Grafana the column's name says that these are days: "1 days" would be wrong.
     "days": ("none", 0),
     "rank": ("locale", 0),
     "weekday": ("none", 0),
-    "number": ("none", 0),
     "date": ("time:YYYY-MM-DD", None),
     "day": ("time:YYYY-MM-DD", None),
     "month": ("time:YYYY-MM", None),
     "text": ("string", None),
+    # Any other unit takes a text of digits for a number, and writes 007 as 7.
+    "id": ("string", None),
     "flag": ("none", 0),
 }
+
+
+@dataclass(frozen=True)
+class Scene:
+    """For whom a panel is drawn."""
+
+    store: Store
+    language: Language
 
 
 Drawing = (
@@ -64,72 +76,102 @@ Drawing = (
 )
 
 
-def nothing(panel: Panel, language: Language) -> str:
+def nothing(panel: Panel, scene: Scene) -> str:
     """What a panel says when it has nothing to show."""
     if panel.kind in (Kind.stat, Kind.gauge):
         # An average of no sales is none; a total of none is 0.
         averages = panel.value.startswith("average_")
-        return text("grafana.no_sales" if averages else "grafana.no_import", language)
+        return text("grafana.no_sales" if averages else "grafana.no_import", scene.language)
     chosen = panel.variables & {Variable.region, Variable.product, Variable.days}
-    return text("grafana.no_import_or_sales" if chosen else "grafana.no_import", language)
+    return text("grafana.no_import_or_sales" if chosen else "grafana.no_import", scene.language)
 
 
-def describe(drawing: Drawing, panel: Panel, language: Language) -> None:
+def describe(drawing: Drawing, panel: Panel, scene: Scene) -> None:
     """Give each column its name in words, its unit and the words for its values."""
     for column in panel.columns:
-        unit, decimals = unit_of(column)
+        unit, digits = unit_of(column, scene)
         properties = [
-            Override("displayName", PANEL_COLUMNS[column].words.of(language)),
+            Override("displayName", PANEL_COLUMNS[column].words.of(scene.language)),
             Override("unit", unit),
         ]
-        if decimals is not None:
-            properties.append(Override("decimals", decimals))
+        if digits is not None:
+            properties.append(Override("decimals", digits))
         if column != panel.value:
             properties.append(Override("noValue", NO_FIGURE))
-        if mapping := _mapping(column, language):
+        if mapping := _mapping(column, scene):
             properties.append(Override("mappings", [mapping]))
         if PANEL_COLUMNS[column].unit == "flag":
             properties.append(Override("custom.cellOptions", {"type": "color-text"}))
         drawing.override_by_name(column, properties)
 
 
-def unit_of(column: str) -> tuple[str, int | None]:
+def unit_of(column: str, scene: Scene) -> tuple[str, int | None]:
     """The unit of a column and its decimals, in Grafana's terms."""
-    return _UNITS[PANEL_COLUMNS[column].unit]
+    unit = PANEL_COLUMNS[column].unit
+    if unit == "money":
+        return _money(scene), decimals(unit, scene.store.contract)
+    if unit == "quantity":
+        return "locale", decimals(unit, scene.store.contract)
+    return _UNITS[unit]
 
 
-def _mapping(column: str, language: Language) -> models.ValueMap | None:
+def _money(scene: Scene) -> str:
+    """A currency, since other units drop the last zeros; a space is the sign that is not known.
+
+    `fullCurrency` of @grafana/data puts the sign right before or after the figure, whatever its
+    length; so the space between them, which does not break, is part of the sign.
+    """
+    shown = sign(scene.store.currency)
+    if shown is None:
+        return "currency:financial: :suffix"
+    if scene.language is Language.ru:
+        return f"currency:financial:\N{NO-BREAK SPACE}{shown}:suffix"
+    # A code would run into the figure; a sign stands right before it.
+    return f"currency:financial:{shown}" + ("\N{NO-BREAK SPACE}" if shown.isalpha() else "")
+
+
+def _mapping(column: str, scene: Scene) -> models.ValueMap | None:
     if PANEL_COLUMNS[column].unit == "flag":
         return models.ValueMap(
             {
-                "0": models.ValueMappingResult(text("flag.no", language), LEVELS["bad"]),
-                "1": models.ValueMappingResult(text("flag.yes", language), LEVELS["good"]),
+                "0": models.ValueMappingResult(text("flag.no", scene.language), LEVELS["bad"]),
+                "1": models.ValueMappingResult(text("flag.yes", scene.language), LEVELS["good"]),
             }
         )
-    names = value_names(column, language)
-    colours = dict(zip(SALES.regions, COLOURS, strict=False)) if column == "leader" else {}
+    names = value_names(column, scene)
+    colours = region_colours(scene) if column == "leader" else {}
     results = {
         name: models.ValueMappingResult(shown, colours.get(name)) for name, shown in names.items()
     }
     return models.ValueMap(results) if results else None
 
 
-def value_names(column: str, language: Language) -> dict[str, str]:
+def value_names(column: str, scene: Scene) -> dict[str, str]:
     """The values a column can have that are shown in words, in the order in which to show them."""
     match column:
         case "region" | "leader":
-            return {name: value(name, language) for name in SALES.regions}
+            contract = scene.store.contract
+            listed = {name: value(name, scene.language) for name in contract.regions}
+            if not has_few_regions(contract):
+                listed[REST] = text("page.rest", scene.language)
+            return listed
         case "engine":
             known = ("spark", "postgresql", "clickhouse")
-            return {name: value(name, language) for name in known}
+            return {name: value(name, scene.language) for name in known}
         case "table_name":
-            tables = ("sale", *(mart.name for mart in marts(SALES)))
-            return {name: value(name, language) for name in tables}
+            tables = ("sale", *(mart.name for mart in marts(scene.store.contract)))
+            return {name: value(name, scene.language) for name in tables}
         case "weekday":
-            return {str(day): text(f"weekday.{day}", language) for day in range(1, 8)}
+            return {str(day): text(f"weekday.{day}", scene.language) for day in range(1, 8)}
         case "reason":
-            return {name: reason(name, language) for name in reasons(SALES)}
+            return {name: reason(name, scene.language) for name in reasons(scene.store.contract)}
     return {}
+
+
+def region_colours(scene: Scene) -> dict[str, str]:
+    """A colour for each region, where they are as few; else Grafana chooses."""
+    regions = scene.store.contract.regions
+    return dict(zip(regions, COLOURS, strict=False)) if len(regions) <= len(COLOURS) else {}
 
 
 def hide_others(drawing: Drawing, panel: Panel) -> None:
@@ -139,7 +181,7 @@ def hide_others(drawing: Drawing, panel: Panel) -> None:
             drawing.override_by_name(column, [hidden()])
 
 
-def threshold_overrides(panel: Panel, language: Language) -> list[Override]:
+def threshold_overrides(panel: Panel, scene: Scene) -> list[Override]:
     steps: list[dict[str, object]] = [
         {"value": None if at == 0 else each.value, "color": LEVELS[each.level]}
         for at, each in enumerate(panel.thresholds)
@@ -148,7 +190,7 @@ def threshold_overrides(panel: Panel, language: Language) -> list[Override]:
         Override("thresholds", {"mode": "absolute", "steps": steps}),
         Override("color", {"mode": "thresholds"}),
         # Without this, a figure that is not there has the colour of the first level, good.
-        Override("mappings", [models.SpecialValueMap(_no_figure(nothing(panel, language)))]),
+        Override("mappings", [models.SpecialValueMap(_no_figure(nothing(panel, scene)))]),
     ]
 
 

@@ -23,10 +23,9 @@ const plain = (columns) => (row) => {
     else if (isDate(column)) {
       drawn[column] = Date.parse(value);
       drawn[`${column}_end`] = drawn[column] + DAY;
-    } else if (unitOf(column) === "money") drawn[column] = Number(value) / 100;
-    else if (unitOf(column) === "share") drawn[column] = Number(value) / 1e6;
-    else if (unitOf(column) === "text") drawn[column] = label(value);
-    else drawn[column] = Number(value);
+    } else if (unitOf(column) === "text") drawn[column] = label(column, value);
+    else if (unitOf(column) === "id") drawn[column] = value;
+    else drawn[column] = drawable(column, value);
   }
   return drawn;
 };
@@ -76,10 +75,11 @@ const heated = (rows, panel) => {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const size = roundUp((most - least) / (HEATS - 1)) || roundUp(most) || 1;
   const first = Math.floor(least / size);
+  const said = unitOf(panel.value) === "money" ? compactMoney : compact;
   /** @type {(value: number) => number} */
   const level = (value) => Math.floor(value / size) - first;
   const keys = Array.from({ length: level(most) + 1 }, (_, at) => {
-    const range = [first + at, first + at + 1].map((step) => compact(step * size)).join(" – ");
+    const range = [first + at, first + at + 1].map((step) => said(step * size)).join(" – ");
     return make("span", { class: "key", style: `--colour: var(--heat-${at})` }, range);
   });
   inPanel(panel, ".keys").replaceChildren(...keys);
@@ -113,7 +113,7 @@ const dress = {
       const strip = {};
       for (const each of [x, `${x}_end`, `${x}_text`]) strip[each] = ofDay[0][each];
       for (const row of ofDay) {
-        const place = data.regions.findIndex((region) => label(region) === row[series]);
+        const place = data.regions.findIndex((region) => label("region", region) === row[series]);
         const average = row[value] === null ? "" : ` (${name}: ${row[`${value}_text`]})`;
         strip[`region_${place}`] = row.total_sales_amount_text + average;
       }
@@ -196,7 +196,7 @@ const newView = async (panel, tables) => {
   const { view } = await vegaEmbed(place, chart, {
     actions: false,
     defaultStyle: false,
-    expressionFunctions: { whole, compact, percent, monthOnAxis },
+    expressionFunctions: { whole, compactMoney, percent, monthOnAxis },
     // Only errors: it warns of every layer that has no rows just now.
     logLevel: 1,
     renderer: "svg",
@@ -209,7 +209,7 @@ const newView = async (panel, tables) => {
   });
   if (panel.x === "region") {
     view.addEventListener("click", (_, item) => {
-      const region = data.regions.find((each) => label(each) === item?.datum?.region);
+      const region = data.regions.find((each) => label("region", each) === item?.datum?.region);
       if (region) toggle(choice.regions, region);
     });
   }

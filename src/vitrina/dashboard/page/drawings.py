@@ -34,6 +34,8 @@ from vitrina.marts import ABC_PERCENT
 
 _FONT = 'system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
 _CLASSES = (*ABC_PERCENT, "C")
+# Pixels; a longer name of a region is cut.
+_NAME_LIMIT = 140
 
 _CONFIG: dict[str, Any] = {
     # The page says in words what a picture shows, and has every value in a table.
@@ -106,10 +108,10 @@ def _lines(panel: Panel, scene: Scene) -> Chart:
     )
     names = (
         named("ends")
-        .mark_text(align="left", dx=8)
+        .mark_text(align="left", dx=8, limit=_NAME_LIMIT)
         .encode(x=day, y=money_axis("place"), text=f"{panel.series}:N")
     )
-    strips = hover("hover", panel.x, tooltips_by_region(panel, scene.regions))
+    strips = hover("hover", panel.x, tooltips_by_region(panel, scene))
     return alt.layer(single, average, dots, names, strips).properties(height=300)
 
 
@@ -148,7 +150,7 @@ def _state_timeline(panel: Panel, scene: Scene) -> Chart:
     names = (
         named("runs")
         .transform_filter("datum.named")
-        .mark_text(color="var(--on-region)", fontWeight="bold")
+        .mark_text(color="var(--on-region)", fontWeight="bold", limit=_NAME_LIMIT)
         .encode(
             x=alt.X("middle:T", scale=alt.Scale(type="utc")),
             y=alt.value(14),
@@ -177,7 +179,7 @@ def _heat_map(panel: Panel, scene: Scene) -> Chart:
                 color=heat(),
                 tooltip=tooltips(panel, scene),
             )
-            .properties(height=alt.Step(40))
+            .properties(height=alt.Step(22 if scene.is_crowded else 40))
         )
     if PANEL_COLUMNS[panel.series].unit == "weekday":
         y = rows_axis(f"{panel.series}_text", alt.EncodingSortField(panel.series, op="min"))
@@ -205,10 +207,12 @@ def _steps(panel: Panel, scene: Scene, y: alt.Y) -> Chart:
 
 
 def _bars(panel: Panel, scene: Scene) -> Chart:
-    name = rows_axis(panel.x, sort=alt.EncodingSortField(panel.value, op="max", order="descending"))
+    # In the order of the rows.
+    name = rows_axis(panel.x, sort=None)
+    size, step = (12, 40) if scene.is_crowded else (30, 66)
     bars = (
         named("rows")
-        .mark_bar(size=30, cursor="pointer")
+        .mark_bar(size=size, cursor="pointer")
         .encode(
             x=money_axis(panel.value, horizontal=True),
             y=name,
@@ -219,10 +223,10 @@ def _bars(panel: Panel, scene: Scene) -> Chart:
     # Above its bar, where there is room however long the bar is.
     figures = (
         named("rows")
-        .mark_text(align="left", baseline="bottom", dx=1, yOffset=-18)
+        .mark_text(align="left", baseline="bottom", dx=1, yOffset=-size / 2 - 3)
         .encode(x=alt.value(0), y=name, text="label:N")
     )
-    return alt.layer(bars, figures).properties(height=alt.Step(66))
+    return alt.layer(bars, figures).properties(height=alt.Step(step))
 
 
 def _pareto(panel: Panel, scene: Scene) -> Chart:

@@ -12,9 +12,10 @@ import altair as alt
 
 from vitrina.dashboard.panel import Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
+from vitrina.dashboard.panels.tables import LARGEST
 from vitrina.dashboard.texts import Language
 
-REGION_COLOURS = 8
+REGION_COLOURS = LARGEST
 """How many `--region-…` the page has; more regions take turns."""
 INK, MUTED, GRID, ACCENT = "var(--ink)", "var(--muted)", "var(--grid)", "var(--accent)"
 
@@ -25,8 +26,14 @@ class Scene:
 
     language: Language
     regions: Sequence[str]
-    """As they are shown, in the order of the contract."""
+    """As they are shown, in their order."""
+    rest: str | None
+    """What the regions that have no place of their own are called; None: all have one."""
     imports: int
+
+    @property
+    def is_crowded(self) -> bool:
+        return len(self.regions) > REGION_COLOURS
 
 
 def named(name: str) -> alt.Chart:
@@ -57,7 +64,9 @@ def money_axis(
     return (alt.X if horizontal else alt.Y)(
         f"{column}:Q",
         scale=alt.Scale(zero=zero, **options),
-        axis=alt.Axis(labelExpr="compact(datum.value)", tickCount=ticks, domain=False, ticks=False),
+        axis=alt.Axis(
+            labelExpr="compactMoney(datum.value)", tickCount=ticks, domain=False, ticks=False
+        ),
     )
 
 
@@ -87,7 +96,7 @@ def rows_axis(column: str, sort: Any) -> alt.Y:
             ticks=False,
             domain=False,
             labelColor=INK,
-            labelLimit=alt.ExprRef("containerSize()[0] < 480 ? 150 : 260"),
+            labelLimit=alt.ExprRef("containerSize()[0] < 480 ? 130 : 240"),
         ),
     )
 
@@ -98,9 +107,11 @@ def heat() -> alt.Color:
 
 
 def region_colour(column: str, scene: Scene) -> alt.Color:
-    colours = [f"var(--region-{place % REGION_COLOURS})" for place in range(len(scene.regions))]
-    scale = alt.Scale(domain=list(scene.regions), range=colours)
-    return alt.Color(f"{column}:N", scale=scale, legend=None)
+    names = list(scene.regions)
+    colours = [f"var(--region-{place % REGION_COLOURS})" for place in range(len(names))]
+    if scene.rest is not None:
+        names, colours = [*names, scene.rest], [*colours, MUTED]
+    return alt.Color(f"{column}:N", scale=alt.Scale(domain=names, range=colours), legend=None)
 
 
 def tooltips(panel: Panel, scene: Scene) -> list[alt.Tooltip]:
@@ -111,15 +122,19 @@ def tooltips(panel: Panel, scene: Scene) -> list[alt.Tooltip]:
     ]
 
 
-def tooltips_by_region(panel: Panel, regions: Sequence[str]) -> list[alt.Tooltip]:
+def tooltips_by_region(panel: Panel, scene: Scene) -> list[alt.Tooltip]:
     """A day's figures, a line for each region.
 
     The names of regions may hold anything, so the fields are numbered.
     """
     fields = [alt.Tooltip(f"{panel.x}_text:N", title="day")]
-    return fields + [
-        alt.Tooltip(f"region_{place}:N", title=region) for place, region in enumerate(regions)
+    fields += [
+        alt.Tooltip(f"region_{place}:N", title=region) for place, region in enumerate(scene.regions)
     ]
+    if scene.rest is not None:
+        # No region has this place.
+        fields.append(alt.Tooltip("region_-1:N", title=scene.rest))
+    return fields
 
 
 def hover(data: str, x: str, tooltip: list[alt.Tooltip]) -> alt.Chart:

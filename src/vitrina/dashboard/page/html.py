@@ -11,14 +11,14 @@ from importlib import import_module, resources
 from types import ModuleType
 from typing import Any
 
-from vitrina.columns import Numeric
-from vitrina.contract import Contract
-from vitrina.dashboard.page.contents import CENTS, as_json, contents, regions
+from vitrina.dashboard.page.contents import as_json, contents, regions
 from vitrina.dashboard.page.snapshot import Snapshot
 from vitrina.dashboard.panel import Kind, Panel
-from vitrina.dashboard.panels import PANELS, SECTIONS
+from vitrina.dashboard.panels import panels, sections
+from vitrina.dashboard.panels.tables import has_few_regions
 from vitrina.dashboard.texts import Language, text, value
 from vitrina.errors import SettingsError
+from vitrina.store import Store
 
 # Their colours need a key.
 _KEYED = (Kind.pareto, Kind.heat_map)
@@ -28,21 +28,23 @@ SCRIPTS = ("words.js", "query.js", "charts.js", "page.js")
 
 
 def render(
-    snapshot: Snapshot, contract: Contract, language: Language, *, version: str | None = None
+    snapshot: Snapshot, store: Store, language: Language, *, version: str | None = None
 ) -> str:
     """The page of an import. A page with a version asks whoever serves it for a newer one.
 
     Raises:
-        SettingsError: what draws the charts is not installed, or amounts have parts of a cent.
+        SettingsError: what draws the charts is not installed.
     """
-    _require_whole_cents(contract)
-    spoken = tuple(value(each, language) for each in regions(snapshot, contract))
-    data = contents(snapshot, contract, language, version)
-    data["charts"] = _charts(PANELS, language, spoken, len(snapshot.imports))
+    shown = panels(store.contract)
+    spoken = tuple(value(each, language) for each in regions(snapshot, store))
+    rest = None if has_few_regions(store.contract) else text("page.rest", language)
+    data = contents(snapshot, store, language, version)
+    data["charts"] = _charts(shown, language, spoken, rest, len(snapshot.imports))
     parts = {
         "language": language.value,
+        "title": escape(text("page.title", language).format(title=store.title)),
         "style": _style(),
-        "panels": _panels(language),
+        "panels": _panels(shown, language),
         "licence": packaged("licence.txt"),
         "vega": _vega(),
         "data": as_json(data),
@@ -61,25 +63,15 @@ def packaged(name: str) -> str:
     return resources.files("vitrina.dashboard.page").joinpath(name).read_text("utf-8")
 
 
-def _require_whole_cents(contract: Contract) -> None:
-    """The page computes in whole cents, and would cut off the rest without a word."""
-    amount = contract["sale_amount"].type
-    if isinstance(amount, Numeric) and amount.scale > CENTS:
-        raise SettingsError(
-            f"contract: sale_amount has {amount.scale} decimals, and the page shows {CENTS}; "
-            "look at the marts in Grafana or with vitrina sql"
-        )
-
-
-def _panels(language: Language) -> str:
+def _panels(shown: tuple[Panel, ...], language: Language) -> str:
     """The panels' frames in their order; the page's script fills them."""
     return "\n".join(
         f'<section class="{section}" aria-labelledby="section-{section}">'
         f'<h2 id="section-{section}">{escape(text(f"section.{section}", language))}</h2>'
         '<div class="panels">'
-        + "\n".join(_frame(panel, language) for panel in PANELS if panel.section == section)
+        + "\n".join(_frame(panel, language) for panel in shown if panel.section == section)
         + "</div></section>"
-        for section in SECTIONS
+        for section in sections(shown)
     )
 
 
@@ -118,13 +110,17 @@ def _frame(panel: Panel, language: Language) -> str:
 
 @cache
 def _charts(
-    panels: tuple[Panel, ...], language: Language, spoken_regions: tuple[str, ...], imports: int
+    shown: tuple[Panel, ...],
+    language: Language,
+    spoken_regions: tuple[str, ...],
+    rest: str | None,
+    imports: int,
 ) -> dict[str, Any]:
     drawings = _drawings()
-    scene = drawings.Scene(language, spoken_regions, imports)
+    scene = drawings.Scene(language, spoken_regions, rest, imports)
     return {
         panel.id: drawings.compiled(panel, scene)
-        for panel in panels
+        for panel in shown
         if panel.kind not in _WITHOUT_CHART
     }
 

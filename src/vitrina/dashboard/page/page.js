@@ -29,20 +29,23 @@ const today = new Intl.DateTimeFormat("sv-SE", { timeZone: data.time_zone }).for
 
 /** @type {Choice} */
 const choice = { regions: new Set(), products: new Set() };
-/** @type {Set<number>} */
-const products = new Set(
-  Object.values(tables).flatMap((rows) =>
-    rows.length && "product_id" in rows[0] ? rows.map((row) => row.product_id) : [],
-  ),
-);
+const cent = 10n ** BigInt(data.decimals.money - 2);
+/** @type {(chosen: Choice) => (place: number) => Row[]} */
+const answers = (chosen) => queries(data.steps, tables, chosen, today, cent);
+// The products of all imports by what is written of them, those of this one and the best first.
+/** @type {Map<string, number | string>} */
+const products = new Map();
+const everything = { regions: new Set(), products: new Set() };
+for (const rows of [answers(everything)(data.best_products), ...Object.values(tables)]) {
+  if (!rows.length || !("product_id" in rows[0])) continue;
+  for (const { product_id } of rows) products.set(String(product_id), product_id);
+}
 
 // The choice is kept in the address, so that a reload or a link shows the same.
 const readAddress = () => {
   const named = new URLSearchParams(location.hash.slice(1));
   choice.regions = new Set(named.getAll("region").filter((each) => data.regions.includes(each)));
-  choice.products = new Set(
-    named.getAll("product").map(Number).filter((each) => products.has(each)),
-  );
+  choice.products = new Set(named.getAll("product").flatMap((each) => products.get(each) ?? []));
 };
 const writeAddress = () => {
   const named = new URLSearchParams();
@@ -62,7 +65,11 @@ const isNumeric = (column) => !isDate(column) && !["text", "flag", "weekday"].in
 
 /** @type {(panel: Panel, rows: Row[]) => HTMLElement} */
 const tableOf = (panel, rows) => {
-  const kinds = panel.columns.map((column) => (isNumeric(column) ? "number" : ""));
+  /** @type {(column: string) => boolean} */
+  const isText = (column) => typeof rows[0]?.[column] === "string";
+  const kinds = panel.columns.map((column) =>
+    isNumeric(column) && !isText(column) ? "number" : "",
+  );
   const heads = panel.columns.map((column, at) =>
     make("th", { scope: "col", class: kinds[at] }, data.columns[column].name),
   );
@@ -75,6 +82,8 @@ const tableOf = (panel, rows) => {
           ? make("td", { class: kinds[at] })
           : make("th", { class: kinds[at], scope: "row" });
         cell.append(panel.kind === "table" ? dressed(column, row, rows) : shown(column, row[column]));
+        // A name that is long is cut, and there in full under the pointer.
+        if (["id", "text"].includes(unitOf(column))) cell.title = cell.textContent ?? "";
         return cell;
       }),
     ),
@@ -121,7 +130,7 @@ const dressed = (column, row, rows) => {
 /** @type {(panel: Panel, value: any) => string | undefined} */
 const levelOf = (panel, value) => {
   if (value === null) return undefined;
-  const number = Number(value) / (unitOf(panel.value) === "share" ? 1e6 : 1);
+  const number = drawable(panel.value, value);
   return panel.thresholds.filter(([from]) => number >= from).at(-1)?.[1];
 };
 
@@ -167,7 +176,9 @@ const drawGauge = (panel, row) => {
   const gauge = inPanel(panel, ".gauge");
   gauge.replaceChildren();
   if (row.lowest === null) return;
-  const [low, high, value] = [row.lowest, row.highest, row[panel.value]].map(Number);
+  const [low, high, value] = ["lowest", "highest", panel.value].map((column) =>
+    drawable(column, row[column]),
+  );
   const place = high > low ? ((value - low) / (high - low)) * 100 : 50;
   /** @type {(column: string, key: string) => HTMLElement} */
   const end = (column, key) =>
@@ -179,9 +190,9 @@ const drawGauge = (panel, row) => {
         class: "track",
         role: "meter",
         "aria-labelledby": `${panel.id}-title`,
-        "aria-valuemin": low / 100,
-        "aria-valuemax": high / 100,
-        "aria-valuenow": value / 100,
+        "aria-valuemin": low,
+        "aria-valuemax": high,
+        "aria-valuenow": value,
         "aria-valuetext": shown(panel.value, row[panel.value]),
       },
       make("span", { class: "needle", style: `left: ${place}%` }),
@@ -227,8 +238,9 @@ const drawTable = (panel, rows) => {
   const at = focused instanceof HTMLElement && scroll.contains(focused) && focused.dataset.product;
   scroll.replaceChildren(tableOf(panel, rows));
   if (!at) return;
-  const button = scroll.querySelector(`[data-product="${at}"]`);
-  if (button instanceof HTMLElement) button.focus({ preventScroll: true });
+  for (const button of scroll.querySelectorAll("button")) {
+    if (button.dataset.product === at) button.focus({ preventScroll: true });
+  }
 };
 
 // A long table is made when somebody looks at it.
@@ -277,7 +289,7 @@ const showFilters = () => {
     }),
   );
   const parts = [
-    [...choice.regions].map(label).join(", "),
+    [...choice.regions].map((region) => label("region", region)).join(", "),
     [...choice.products].map((product) => say("page.product", { product })).join(", "),
   ].filter(Boolean);
   byId("shown").textContent = say("page.shown", { what: parts.join("; ") || say("page.whole") });
@@ -292,7 +304,7 @@ const update = async () => {
   delete document.body.dataset.drawn;
   hideTip();
   showFilters();
-  const rowsOf = queries(data.steps, tables, choice, today);
+  const rowsOf = answers(choice);
   for (const panel of data.panels) {
     if (mine !== drawing) return;
     await drawPanel(panel, rowsOf);
@@ -300,32 +312,69 @@ const update = async () => {
   if (mine === drawing) document.body.dataset.drawn = "true";
 };
 
+// What is written, without regard to capitals if that leaves one.
+/** @type {(written: string) => number | string | undefined} */
+const productOf = (written) => {
+  const found = products.get(written);
+  if (found !== undefined) return found;
+  const alike = [...products.keys()].filter((each) => each.toLowerCase() === written.toLowerCase());
+  return alike.length === 1 ? products.get(alike[0]) : undefined;
+};
+
 /** @type {(input: HTMLInputElement) => void} */
 const addProduct = (input) => {
   const written = input.value.trim();
   if (!written) return;
-  const product = Number(written);
-  const known = products.has(product);
+  const product = productOf(written);
+  const known = product !== undefined;
   byId("product-error").textContent = known ? "" : say("page.no_such_product", { product: written });
   input.setAttribute("aria-invalid", String(!known));
   if (!known) return;
   input.value = "";
+  offerProducts("");
   if (!choice.products.has(product)) toggle(choice.products, product);
 };
 
+// The best of those that have what is written in them; a list of thousands would be slow.
+/** @type {(written: string) => void} */
+const offerProducts = (written) => {
+  const offered = [];
+  for (const name of products.keys()) {
+    if (!name.toLowerCase().includes(written.toLowerCase())) continue;
+    if (offered.push(make("option", { value: name })) === 100) break;
+  }
+  byId("product-list").replaceChildren(...offered);
+};
+
+/** @type {(region: string, at: number) => HTMLElement} */
+const regionBox = (region, at) => {
+  const name = label("region", region);
+  const box = make("input", { type: "checkbox", value: region });
+  box.addEventListener("change", () => toggle(choice.regions, region));
+  const swatch = make("span", { class: "swatch", style: `--colour: var(--region-${at % 8})` });
+  return make("label", { title: name }, box, swatch, make("span", { class: "name" }, name));
+};
+
+// The largest are in view, the others, by name, behind a button.
+const offerRegions = () => {
+  const boxes = data.regions.map(regionBox);
+  const more = byId("more-regions");
+  const hidden = boxes.slice(data.largest);
+  more.before(...boxes.slice(0, data.largest));
+  more.hidden = !hidden.length;
+  const [summary, list] = more.children;
+  summary.textContent = say("page.more_regions", { count: whole(hidden.length) });
+  hidden.sort((one, other) => one.title.localeCompare(other.title, locale));
+  list.append(...hidden);
+};
+
 const setUpFilters = () => {
-  data.regions.forEach((region, at) => {
-    const box = make("input", { type: "checkbox", value: region });
-    box.addEventListener("change", () => toggle(choice.regions, region));
-    const swatch = make("span", { class: "swatch", style: `--colour: var(--region-${at % 8})` });
-    byId("regions").append(make("label", {}, box, swatch, label(region)));
-  });
+  offerRegions();
   const input = /** @type {HTMLInputElement} */ (byId("product"));
+  offerProducts("");
+  input.addEventListener("input", () => offerProducts(input.value.trim()));
   // Picking from the list is a choice; so are Enter and leaving the field.
   input.addEventListener("change", () => addProduct(input));
-  const everything = { regions: new Set(), products: new Set() };
-  const best = queries(data.steps, tables, everything, today)(data.best_products);
-  byId("product-list").append(...best.map((row) => make("option", { value: row.product_id })));
   byId("filters").addEventListener("submit", (event) => {
     event.preventDefault();
     addProduct(input);

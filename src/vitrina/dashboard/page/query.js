@@ -1,22 +1,24 @@
 // @ts-check
 // Runs the queries that `query.py` has made into steps: exactly, and as ClickHouse does.
-// Money is cents, a share millionths and a count a whole number, all three BigInt. A rank, a
-// weekday and a number that is a name are JavaScript's numbers; a date is text.
+// Money and quantities are whole numbers of their last decimal, a share is millionths and a count
+// a whole number, all of them BigInt. A rank, a weekday and an id that is a number are JavaScript's
+// numbers; a date and any other id are text.
 
 /** @typedef {string | number | bigint | null} Value */
 /** @typedef {Record<string, any>} Row */
 /** @typedef {Record<string, any>} Step */
-/** @typedef {{ regions: Set<string>, products: Set<number> }} Choice */
+/** @typedef {{ regions: Set<string>, products: Set<number | string> }} Choice */
 
 // Half up to a millionth; nothing is negative.
 /** @type {(part: any, all: any) => bigint | null} */
-const shareOf = (part, all) => (all ? (2_000_000n * part + all) / (2n * all) : null);
+const shareOf = (part, all) => (all > 0n ? (2_000_000n * part + all) / (2n * all) : null);
+
+// What is shown of all that is not among the largest.
+const REST = "…";
 
 // Functions of one row. A function of null is null.
 /** @type {Record<string, (...values: any[]) => any>} */
 const functions = {
-  // Half up to the cent.
-  average: (amount, count) => (count ? (2n * amount + count) / (2n * count) : null),
   share: shareOf,
   // Half away from zero to a millionth.
   change(now, before, all) {
@@ -31,6 +33,8 @@ const functions = {
   positive: (number) => number > 0,
   known: () => true,
   equal: (one, other) => BigInt(one) === BigInt(other),
+  at_most: (one, other) => BigInt(one) <= BigInt(other),
+  largest: (name, place, count) => (place <= count ? name : REST),
   band(part, all, { percents, last }) {
     /** @type {(band: [string, number]) => boolean} */
     const below = ([, percent]) => part * 100n < all * BigInt(percent);
@@ -109,9 +113,14 @@ const aggregates = {
   most: (values) => extreme(values, 1),
   count: (values) => BigInt(values.length),
 };
-/** @type {Record<string, (values: any[]) => Value[]>} */
+/** @type {Record<string, (values: any[], isAfter: (at: number) => boolean) => Value[]>} */
 const windows = {
   rank: (values) => values.map((_, at) => at + 1),
+  // `isAfter`: whether the row at a place differs from the one before in what orders them.
+  place(values, isAfter) {
+    let place = 0;
+    return values.map((_, at) => (at === 0 || isAfter(at) ? ++place : place));
+  },
   running(values) {
     let total = 0n;
     return values.map((value) => (total += value));
@@ -124,16 +133,17 @@ const windows = {
 };
 
 // Gives the rows of any step, for one choice of the reader, and computes none of them twice.
-/** @type {(steps: Step[], tables: Record<string, Row[]>, choice: Choice, today: string) =>
- *   (place: number) => Row[]} */
-const queries = (steps, tables, choice, today) => {
+// `cent` is a cent in the last decimal of money.
+/** @type {(steps: Step[], tables: Record<string, Row[]>, choice: Choice, today: string,
+ *   cent: bigint) => (place: number) => Row[]} */
+const queries = (steps, tables, choice, today, cent) => {
   // What an expression of `expressions.py` gives for a row.
   /** @type {(expression: any) => (row: Row) => any} */
   const valueOf = (expression) => {
     if (typeof expression === "string") return (row) => row[expression];
     if (!Array.isArray(expression)) return () => expression;
     const [name, ...given] = expression;
-    const work = name === "age" ? age : functions[name];
+    const work = name === "age" ? age : name === "average" ? average : functions[name];
     const parts = given.map(valueOf);
     return (row) => {
       const values = parts.map((part) => part(row));
@@ -142,6 +152,12 @@ const queries = (steps, tables, choice, today) => {
   };
   /** @type {(day: string) => number} */
   const age = (day) => (Date.parse(today) - Date.parse(day)) / 86_400_000;
+  // Half up to the cent.
+  /** @type {(amount: bigint, count: bigint) => bigint | null} */
+  const average = (amount, count) => {
+    const whole = count * cent;
+    return whole ? ((2n * amount + whole) / (2n * whole)) * cent : null;
+  };
   /** @type {Record<string, (row: Row) => boolean>} */
   const chosen = {
     region: (row) => !choice.regions.size || choice.regions.has(row.region),
@@ -169,10 +185,13 @@ const queries = (steps, tables, choice, today) => {
     },
     window: ({ of, per, by, figures }) =>
       (per.length ? alike(rowsOf(of), per) : [rowsOf(of)]).flatMap((group) => {
-        const rows = group.map((row) => ({ ...row })).sort(inOrder(by));
+        const order = inOrder(by);
+        const rows = group.map((row) => ({ ...row })).sort(order);
+        /** @type {(at: number) => boolean} */
+        const isAfter = (at) => order(rows[at - 1], rows[at]) !== 0;
         const added = figures.map((/** @type {any[]} */ [name, figure, each]) => [
           name,
-          windows[figure](column(rows, each)),
+          windows[figure](column(rows, each), isAfter),
         ]);
         for (const [name, values] of added) {
           rows.forEach((row, at) => (row[name] = values[at]));
@@ -209,7 +228,7 @@ const queries = (steps, tables, choice, today) => {
 /** @type {(table: Record<string, any>, units: Record<string, string>) => Row[]} */
 const rowsOfTable = (table, units) => {
   const columns = Object.entries(table).map(([name, values]) => {
-    const exact = ["money", "share", "count"].includes(units[name]);
+    const exact = ["money", "quantity", "share", "count"].includes(units[name]);
     // Of a text, the values are there once.
     const plain = values.places?.map((/** @type {number} */ at) => values.values[at]) ?? values;
     return [

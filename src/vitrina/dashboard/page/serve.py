@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from vitrina.contract import Contract
 from vitrina.dashboard.page.html import render
 from vitrina.dashboard.page.snapshot import Snapshot, read_snapshot
 from vitrina.dashboard.texts import Language
 from vitrina.errors import SettingsError, VitrinaError
 from vitrina.settings import Settings
+from vitrina.store import Store
 from vitrina.stores.opening import last_opened, open_clickhouse
 
 ADDRESS = "127.0.0.1"
@@ -29,11 +29,9 @@ class DashboardServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(
-        self, settings: Settings, contract: Contract, language: Language, port: int
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, language: Language, port: int) -> None:
         self._settings = settings
-        self._contract = contract
+        self._store = store
         self._language = language
         self._seen: int | None = None
         self._snapshot = self._read()
@@ -60,14 +58,14 @@ class DashboardServer(ThreadingHTTPServer):
         return True
 
     def _read(self) -> Snapshot:
-        with open_clickhouse(self._settings) as store:
+        with open_clickhouse(self._settings, self._store) as clickhouse:
             # Within: as soon as it is closed, others may open it.
             self._seen = last_opened(self._settings)
-            return read_snapshot(store)
+            return read_snapshot(clickhouse, self._store.contract)
 
     def _show(self, snapshot: Snapshot) -> None:
         version = " ".join(moment.isoformat() for _, moment in snapshot.imports)
-        page = render(snapshot, self._contract, self._language, version=version)
+        page = render(snapshot, self._store, self._language, version=version)
         self._snapshot = snapshot
         # In one go: a request sees both old values or both new ones.
         self.shown = page.encode(), version.encode()
@@ -75,7 +73,7 @@ class DashboardServer(ThreadingHTTPServer):
 
 @contextmanager
 def serving(
-    settings: Settings, contract: Contract, language: Language, port: int, *, every: float = 3
+    settings: Settings, store: Store, language: Language, port: int, *, every: float = 3
 ) -> Iterator[DashboardServer]:
     """Serve the page, and look for a new import every so many seconds.
 
@@ -83,7 +81,7 @@ def serving(
         VitrinaError: there is nothing to show, or the port is taken.
     """
     try:
-        server = DashboardServer(settings, contract, language, port)
+        server = DashboardServer(settings, store, language, port)
     except OSError as error:
         raise SettingsError(
             f"port {port} cannot be used: {error.strerror}; choose another with --port"

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from vitrina.dashboard.panels import PANELS
+from vitrina.contract import Contract
+from vitrina.dashboard.panels import panels
 from vitrina.dashboard.panels.products import BEST_PRODUCTS
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.dashboard.query import Plans, sql
@@ -28,10 +29,10 @@ class Snapshot:
     """What the panels' queries read, by the names that `Plans.tables` has."""
 
 
-def page_plans() -> Plans:
+def page_plans(contract: Contract) -> Plans:
     """All that the page computes: the panels' figures and keys, and the products it offers."""
     plans = Plans()
-    for panel in PANELS:
+    for panel in panels(contract):
         plans.add(panel.query)
         if panel.key is not None:
             plans.add(panel.key)
@@ -39,8 +40,8 @@ def page_plans() -> Plans:
     return plans
 
 
-def read_snapshot(store: ClickHouse) -> Snapshot:
-    """The newest import.
+def read_snapshot(store: ClickHouse, contract: Contract) -> Snapshot:
+    """The newest import of a store with this contract.
 
     Raises:
         BatchError: there is none.
@@ -50,7 +51,7 @@ def read_snapshot(store: ClickHouse) -> Snapshot:
         raise BatchError("ClickHouse has no import to show yet; run: vitrina run")
     newest, _ = imports[-1]
     tables = {}
-    for name, source in page_plans().tables.items():
+    for name, source in page_plans(contract).tables.items():
         columns, rows = store.query(literal(sql(source.order(*source.columns)), Selection(newest)))
         tables[name] = {column: [row[at] for row in rows] for at, column in enumerate(columns)}
     return Snapshot(newest, imports, tables)

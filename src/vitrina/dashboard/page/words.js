@@ -13,8 +13,9 @@
  * What `contents.py` puts into the page.
  * @typedef {{
  *   language: "en" | "ru", version: string | null, time_zone: string, import_date: string,
- *   first_day: string | null, last_day: string | null, regions: string[],
- *   labels: Record<string, string>, words: Record<string, string>,
+ *   currency: string | null, has_sign: boolean, decimals: Record<string, number>,
+ *   first_day: string | null, last_day: string | null, regions: string[], largest: number,
+ *   labels: Record<string, Record<string, string>>, words: Record<string, string>,
  *   columns: Record<string, Column>, panels: Panel[], best_products: number,
  *   steps: Record<string, any>[], tables: Record<string, Record<string, any>>,
  *   charts: Record<string, any>,
@@ -35,10 +36,19 @@ const nothing = "–";
 
 const wholeFormat = new Intl.NumberFormat(locale);
 // In British English a million would be "m", which on an axis may be read as metres.
-const compactFormat = new Intl.NumberFormat(data.language, {
-  notation: "compact",
-  maximumFractionDigits: 1,
-});
+/** @type {Intl.NumberFormatOptions} */
+const shortened = { notation: "compact", maximumFractionDigits: 1 };
+const compactFormat = new Intl.NumberFormat(data.language, shortened);
+/** @type {Intl.NumberFormatOptions} */
+const asMoney = data.currency
+  ? {
+      style: "currency",
+      currency: data.currency,
+      currencyDisplay: data.has_sign ? "narrowSymbol" : "code",
+    }
+  : {};
+const moneyFormat = new Intl.NumberFormat(locale, asMoney);
+const compactMoneyFormat = new Intl.NumberFormat(data.language, { ...asMoney, ...shortened });
 const percentFormat = new Intl.NumberFormat(locale, { style: "percent" });
 const pluralRules = new Intl.PluralRules(locale);
 const point = new Intl.NumberFormat(locale).formatToParts(1.5)[1].value;
@@ -55,8 +65,12 @@ const yearFormat = dates({ year: "numeric" });
 /** @type {(key: string, values?: Record<string, string | number>) => string} */
 const say = (key, values = {}) =>
   data.words[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-/** @type {(name: string) => string} */
-const label = (name) => data.labels[name] ?? name;
+// A text of a column in words. Names may be those of an object's own, such as `constructor`.
+/** @type {(column: string, name: string) => string} */
+const label = (column, name) => {
+  const labels = data.labels[column];
+  return labels && Object.hasOwn(labels, name) ? labels[name] : name;
+};
 /** @type {(column: string) => string} */
 const unitOf = (column) => data.columns[column].unit;
 /** @type {(column: string) => boolean} */
@@ -66,23 +80,45 @@ const isDate = (column) => ["date", "day", "month"].includes(unitOf(column));
 const whole = (number) => wholeFormat.format(number);
 /** @type {(number: number) => string} */
 const compact = (number) => compactFormat.format(number);
+/** @type {(number: number) => string} */
+const compactMoney = (number) => compactMoneyFormat.format(number);
 /** @type {(part: number) => string} */
 const percent = (part) => percentFormat.format(part);
 /** @type {(count: number) => string} */
 const countedDays = (count) =>
   say(`unit.days.${pluralRules.select(count)}`, { count: whole(count) });
 
-// Hundredths in exact digits: a JavaScript number would lose some beyond 2^53.
+// A whole number of the last decimal, in exact digits: a JavaScript number would lose some
+// beyond 2^53.
+/** @type {(size: bigint, decimals: number) => string} */
+const digits = (size, decimals) => {
+  if (!decimals) return whole(size);
+  const one = 10n ** BigInt(decimals);
+  return whole(size / one) + point + String(size % one).padStart(decimals, "0");
+};
+/** @type {(number: bigint, decimals: number) => string} */
+const exact = (number, decimals) =>
+  number < 0n ? `−${digits(-number, decimals)}` : digits(number, decimals);
+// With the currency where the language puts it.
 /** @type {(number: bigint) => string} */
-const hundredths = (number) => {
-  const size = number < 0n ? -number : number;
-  const digits = String(size % 100n).padStart(2, "0");
-  return (number < 0n ? "−" : "") + whole(size / 100n) + point + digits;
+const money = (number) => {
+  const written = digits(number < 0n ? -number : number, data.decimals.money);
+  return moneyFormat
+    .formatToParts(number < 0n ? -1 : 1)
+    .map(({ type, value }) => {
+      if (type === "integer") return written;
+      if (type === "minusSign") return "−";
+      return type === "decimal" || type === "fraction" ? "" : value;
+    })
+    .join("");
 };
 // Millionths, half away from zero to a hundredth of a percent.
 /** @type {(millionths: bigint) => string} */
 const share = (millionths) =>
-  hundredths((millionths + (millionths < 0n ? -50n : 50n)) / 100n) + percentSign;
+  exact((millionths + (millionths < 0n ? -50n : 50n)) / 100n, 2) + percentSign;
+// As a number to draw.
+/** @type {(column: string, value: bigint) => number} */
+const drawable = (column, value) => Number(value) / 10 ** (data.decimals[unitOf(column)] ?? 0);
 
 // Up to a round number: one or two digits and zeros.
 /** @type {(number: number) => number} */
@@ -117,7 +153,9 @@ const shown = (column, value) => {
   if (value === null) return nothing;
   switch (unitOf(column)) {
     case "money":
-      return hundredths(value);
+      return money(value);
+    case "quantity":
+      return exact(value, data.decimals.quantity);
     case "share":
       return share(value);
     case "date":
@@ -135,7 +173,7 @@ const shown = (column, value) => {
     case "flag":
       return say(value ? "flag.yes" : "flag.no");
     case "text":
-      return label(value);
+      return label(column, value);
     default:
       return String(value);
   }

@@ -1,22 +1,29 @@
 """The panels: a module for each section, an entry for each panel, in the order of the page."""
 
+from functools import cache
+
+from vitrina.contract import Contract
 from vitrina.dashboard.panel import Panel
-from vitrina.dashboard.panels.days import DAY_BY_DAY
-from vitrina.dashboard.panels.overview import OVERVIEW
-from vitrina.dashboard.panels.patterns import PATTERNS
-from vitrina.dashboard.panels.products import REGIONS_AND_PRODUCTS
-from vitrina.dashboard.panels.quality import DATA_QUALITY
+from vitrina.dashboard.panels.days import day_by_day
+from vitrina.dashboard.panels.overview import overview
+from vitrina.dashboard.panels.patterns import patterns
+from vitrina.dashboard.panels.products import regions_and_products
+from vitrina.dashboard.panels.quality import data_quality
 from vitrina.dashboard.placeholders import Variable
 
-PANELS: tuple[Panel, ...] = (
-    *OVERVIEW,
-    *DAY_BY_DAY,
-    *PATTERNS,
-    *REGIONS_AND_PRODUCTS,
-    *DATA_QUALITY,
-)
+_SECTIONS = (overview, day_by_day, patterns, regions_and_products, data_quality)
 
-SECTIONS = tuple(dict.fromkeys(panel.section for panel in PANELS))
+
+@cache
+def panels(contract: Contract) -> tuple[Panel, ...]:
+    """The panels of a store with this contract, in their order."""
+    return tuple(panel for section in _SECTIONS for panel in section(contract))
+
+
+def sections(shown: tuple[Panel, ...]) -> tuple[str, ...]:
+    """The sections of the panels, in their order."""
+    return tuple(dict.fromkeys(panel.section for panel in shown))
+
 
 # What Grafana offers for a variable: values, and what is shown of them where that differs. The
 # newest import is a choice of its own, so that a bookmark of it follows the newest.

@@ -1,10 +1,12 @@
 """Day by day."""
 
+from vitrina.contract import Contract
 from vitrina.dashboard.expressions import (
     change,
     equal,
     following,
     known,
+    least,
     minus,
     part_of_change,
     positive,
@@ -15,11 +17,41 @@ from vitrina.dashboard.expressions import (
     whole,
 )
 from vitrina.dashboard.panel import Kind, Panel, Size
-from vitrina.dashboard.panels.tables import DAYS, DAYS_AND_REGIONS, LAST_DAYS
+from vitrina.dashboard.panels.tables import (
+    DAYS_AND_RANKED_REGIONS,
+    DAYS_AND_REGIONS,
+    LARGEST,
+    LAST_DAYS,
+    days,
+    has_few_regions,
+    has_returns,
+    receipt,
+    receipts,
+    with_rest,
+)
 from vitrina.dashboard.texts import Words
 
-DAY_BY_DAY = (
-    Panel(
+
+def day_by_day(contract: Contract) -> tuple[Panel, ...]:
+    """Its days, and the last of them against those before."""
+    return (
+        _last_days(contract),
+        _region_change(contract),
+        _amount_by_day_region(contract),
+        _amount_by_day(contract),
+        _average_by_day(contract),
+        _REGION_LEAD,
+    )
+
+
+def _height(contract: Contract) -> int:
+    """Of a table with a row for each region that has its own, and one for the rest."""
+    rows = len(contract.regions) if has_few_regions(contract) else LARGEST + 1
+    return max(6, rows + 2)
+
+
+def _last_days(contract: Contract) -> Panel:
+    return Panel(
         id="last_days",
         section="days",
         kind=Kind.table,
@@ -50,9 +82,27 @@ DAY_BY_DAY = (
         )
         .order("last_days"),
         value="total_sales_amount",
-        size=Size(14, 6, on_page=7),
-    ),
-    Panel(
+        size=Size(14, _height(contract), on_page=7),
+    )
+
+
+def _region_change(contract: Contract) -> Panel:
+    moves = (
+        LAST_DAYS.where(equal("last_days", 7))
+        .where(known("period_before_amount"))
+        .window(whole=whole("period_before_amount"))
+        .derive(difference=minus("total_sales_amount", "period_before_amount"))
+        .derive(size=size("difference"))
+        .window(by=("-size", "region"), place=rank())
+    )
+    if not has_few_regions(contract):
+        moves = with_rest(
+            moves,
+            whole=least("whole"),
+            total_sales_amount=total("total_sales_amount"),
+            period_before_amount=total("period_before_amount"),
+        ).derive(difference=minus("total_sales_amount", "period_before_amount"))
+    return Panel(
         id="region_change",
         section="days",
         kind=Kind.table,
@@ -67,15 +117,10 @@ DAY_BY_DAY = (
             "No week before to compare with, or no sales for these regions.",
             "Предыдущей недели для сравнения нет, или по выбранным регионам нет продаж.",
         ),
-        query=LAST_DAYS.where(equal("last_days", 7))
-        .where(known("period_before_amount"))
-        .window(whole=whole("period_before_amount"))
-        .derive(difference=minus("total_sales_amount", "period_before_amount"))
-        .derive(size=size("difference"))
-        .derive(
+        query=moves.derive(
             part_of_change=part_of_change("total_sales_amount", "period_before_amount", "whole")
         )
-        .order("-size", "region")
+        .order("place")
         .select(
             "region",
             "total_sales_amount",
@@ -84,9 +129,20 @@ DAY_BY_DAY = (
             "part_of_change",
         ),
         value="difference",
-        size=Size(10, 6, on_page=5),
-    ),
-    Panel(
+        size=Size(10, _height(contract), on_page=5),
+    )
+
+
+def _amount_by_day_region(contract: Contract) -> Panel:
+    lines = DAYS_AND_REGIONS
+    if not has_few_regions(contract):
+        lines = with_rest(
+            DAYS_AND_RANKED_REGIONS,
+            "sale_date",
+            total_sales_amount=total("total_sales_amount"),
+            moving_average_7_days=total_or_null("moving_average_7_days"),
+        )
+    return Panel(
         id="amount_by_day_region",
         section="days",
         kind=Kind.lines,
@@ -100,15 +156,19 @@ DAY_BY_DAY = (
             "its single days faint behind it",
             "Линии по дням: среднее каждого региона за 7 дней, за ним бледно отдельные дни",
         ),
-        query=DAYS_AND_REGIONS.select(
+        query=lines.select(
             "sale_date", "region", "total_sales_amount", "moving_average_7_days"
         ).order("sale_date", "region"),
         value="moving_average_7_days",
         x="sale_date",
         series="region",
         size=Size(24, 9, on_page=12),
-    ),
-    Panel(
+    )
+
+
+def _amount_by_day(contract: Contract) -> Panel:
+    returned = ("total_returns_amount", "net_amount") if has_returns(contract) else ()
+    return Panel(
         id="amount_by_day",
         section="days",
         kind=Kind.area,
@@ -118,12 +178,17 @@ DAY_BY_DAY = (
             "Какие дни были сильными, а какие слабыми?",
         ),
         picture=Words("An area over the days", "Область по дням"),
-        query=DAYS.select("sale_date", "total_sales_amount", "total_sales").order("sale_date"),
+        query=days(contract)
+        .select("sale_date", "total_sales_amount", "total_sales", *returned)
+        .order("sale_date"),
         value="total_sales_amount",
         x="sale_date",
         size=Size(12, 8, on_page=6),
-    ),
-    Panel(
+    )
+
+
+def _average_by_day(contract: Contract) -> Panel:
+    return Panel(
         id="average_by_day",
         section="days",
         kind=Kind.line,
@@ -133,46 +198,49 @@ DAY_BY_DAY = (
             "Стали ли покупатели тратить за одну покупку больше или меньше?",
         ),
         picture=Words("A line over the days", "Линия по дням"),
-        query=DAYS.select("sale_date", "average_sale_amount", "total_sales").order("sale_date"),
-        value="average_sale_amount",
+        query=days(contract)
+        .select("sale_date", receipt(contract), receipts(contract))
+        .order("sale_date"),
+        value=receipt(contract),
         x="sale_date",
         size=Size(12, 8, on_page=6),
+    )
+
+
+_REGION_LEAD = Panel(
+    id="region_lead",
+    section="days",
+    kind=Kind.state_timeline,
+    title=Words("Leading region over time", "Регион-лидер по дням"),
+    question=Words(
+        "Which region leads by its 7-day average, and by how much?",
+        "Какой регион лидирует по среднему за 7 дней и с каким отрывом?",
     ),
-    Panel(
-        id="region_lead",
-        section="days",
-        kind=Kind.state_timeline,
-        title=Words("Leading region over time", "Регион-лидер по дням"),
-        question=Words(
-            "Which region leads by its 7-day average, and by how much?",
-            "Какой регион лидирует по среднему за 7 дней и с каким отрывом?",
-        ),
-        picture=Words(
-            "A band over the days, coloured by the leading region; the area below is its lead",
-            "Полоса по дням, окрашенная по региону-лидеру; область под ней показывает отрыв",
-        ),
-        empty=Words(
-            "No region leads yet: the 7-day average starts on the seventh day.",
-            "Лидера пока нет: среднее за 7 дней считается с седьмого дня.",
-        ),
-        query=DAYS_AND_REGIONS.where(positive("moving_average_7_days"))
-        .window(
-            per=("sale_date",),
-            by=("-moving_average_7_days", "region"),
-            place=rank(),
-            second_amount=following("moving_average_7_days"),
-        )
-        .where(equal("place", 1))
-        .derive(
-            leader="region",
-            leader_amount="moving_average_7_days",
-            lead=minus("moving_average_7_days", "second_amount"),
-        )
-        .select("sale_date", "leader", "leader_amount", "lead")
-        .order("sale_date"),
-        value="lead",
-        x="sale_date",
-        series="leader",
-        size=Size(24, 5, on_page=12),
+    picture=Words(
+        "A band over the days, coloured by the leading region; the area below is its lead",
+        "Полоса по дням, окрашенная по региону-лидеру; область под ней показывает отрыв",
     ),
+    empty=Words(
+        "No region leads yet: the 7-day average starts on the seventh day.",
+        "Лидера пока нет: среднее за 7 дней считается с седьмого дня.",
+    ),
+    query=DAYS_AND_REGIONS.where(positive("moving_average_7_days"))
+    .window(
+        per=("sale_date",),
+        by=("-moving_average_7_days", "region"),
+        place=rank(),
+        second_amount=following("moving_average_7_days"),
+    )
+    .where(equal("place", 1))
+    .derive(
+        leader="region",
+        leader_amount="moving_average_7_days",
+        lead=minus("moving_average_7_days", "second_amount"),
+    )
+    .select("sale_date", "leader", "leader_amount", "lead")
+    .order("sale_date"),
+    value="lead",
+    x="sale_date",
+    series="leader",
+    size=Size(24, 5, on_page=12),
 )

@@ -1,12 +1,27 @@
 """Patterns: what comes back week by week and month by month."""
 
-from vitrina.dashboard.expressions import average, count, month, total, weekday
+from vitrina.contract import Contract
+from vitrina.dashboard.expressions import at_most, average, count, month, total, weekday
 from vitrina.dashboard.panel import Kind, Panel, Size
-from vitrina.dashboard.panels.tables import DAYS, DAYS_AND_REGIONS
+from vitrina.dashboard.panels.tables import (
+    DAYS_AND_RANKED_REGIONS,
+    DAYS_AND_REGIONS,
+    days,
+    has_few_regions,
+)
 from vitrina.dashboard.texts import Words
 
-PATTERNS = (
-    Panel(
+_ROWS = 12
+"""How many regions have a row of days; the rest together would outshine them."""
+
+
+def patterns(contract: Contract) -> tuple[Panel, ...]:
+    """Weekdays by month, and days by region."""
+    return (_weekday_month(contract), _day_region(contract))
+
+
+def _weekday_month(contract: Contract) -> Panel:
+    return Panel(
         id="weekday_month",
         section="patterns",
         kind=Kind.heat_map,
@@ -20,7 +35,8 @@ PATTERNS = (
             "the larger the average amount of a day",
             "Сетка месяцев и дней недели: чем насыщеннее цвет, тем больше средняя сумма за день",
         ),
-        query=DAYS.derive(month=month("sale_date"), weekday=weekday("sale_date"))
+        query=days(contract)
+        .derive(month=month("sale_date"), weekday=weekday("sale_date"))
         .group("month", "weekday", days=count(), total_sales_amount=total("total_sales_amount"))
         .derive(average_day_amount=average("total_sales_amount", "days"))
         .order("month", "weekday"),
@@ -28,26 +44,38 @@ PATTERNS = (
         x="month",
         series="weekday",
         size=Size(24, 9, on_page=6),
-    ),
-    Panel(
+    )
+
+
+def _day_region(contract: Contract) -> Panel:
+    cells, question = DAYS_AND_REGIONS, _QUESTION
+    if not has_few_regions(contract):
+        cells, question = DAYS_AND_RANKED_REGIONS.where(at_most("place", _ROWS)), _OF_THE_LARGEST
+    return Panel(
         id="day_region",
         section="patterns",
         kind=Kind.heat_map,
         title=Words("Days and regions", "Дни и регионы"),
-        question=Words(
-            "Do peaks and slumps come to all regions at once?",
-            "Приходят ли подъёмы и спады во все регионы сразу?",
-        ),
+        question=question,
         picture=Words(
             "A grid of days and regions: the stronger the colour, the larger the amount of the day",
             "Сетка дней и регионов: чем насыщеннее цвет, тем больше сумма за день",
         ),
-        query=DAYS_AND_REGIONS.select("sale_date", "region", "total_sales_amount").order(
+        query=cells.select("sale_date", "region", "total_sales_amount").order(
             "sale_date", "region"
         ),
         value="total_sales_amount",
         x="sale_date",
         series="region",
         size=Size(24, 9, on_page=6),
-    ),
+    )
+
+
+_QUESTION = Words(
+    "Do peaks and slumps come to all regions at once?",
+    "Приходят ли подъёмы и спады во все регионы сразу?",
+)
+_OF_THE_LARGEST = Words(
+    f"Do peaks and slumps come to the {_ROWS} largest regions at once?",
+    f"Приходят ли подъёмы и спады в {_ROWS} крупнейших регионов сразу?",
 )

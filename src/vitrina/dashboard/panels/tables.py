@@ -1,9 +1,15 @@
 """The tables that the panels read, and what several panels make of them."""
 
+from vitrina.contract import Contract
 from vitrina.dashboard.expressions import (
+    Over,
     average,
     band,
+    change,
+    largest,
+    least,
     minus,
+    place,
     rank,
     running,
     share,
@@ -12,8 +18,35 @@ from vitrina.dashboard.expressions import (
     whole,
 )
 from vitrina.dashboard.placeholders import Variable
-from vitrina.dashboard.query import Answer, Imports, Table
+from vitrina.dashboard.query import Answer, Imports, Query, Table
 from vitrina.marts import ABC_PERCENT
+
+LARGEST = 8
+"""How many regions have a line, a bar or a row of their own; the rest are shown as one."""
+
+
+def has_few_regions(contract: Contract) -> bool:
+    """Whether there is room for all regions of a store, however it sells."""
+    return 0 < len(contract.regions) <= LARGEST
+
+
+def has_returns(contract: Contract) -> bool:
+    """Whether a sale can be a return."""
+    minimum = contract["sale_amount"].minimum
+    return minimum is None or minimum < 0
+
+
+def with_rest(ranked: Query, *by: str, **figures: Over) -> Query:
+    """The largest regions, in their `place`, and the sums of the rest in one row after them.
+
+    A row for each of `by`; `figures` are the others that are kept.
+    """
+    return (
+        ranked.derive(shown_region=largest("region", "place", LARGEST))
+        .group(*by, "shown_region", place=least("place"), **figures)
+        .derive(region="shown_region")
+    )
+
 
 _SOLD = ("region", "product_id", "total_sales", "total_sales_amount")
 _LEDGER = ("rejected", "rows_in")
@@ -41,12 +74,50 @@ TOTALS = Table("batch", ("import_date",)).beside(
 
 DAYS_AND_REGIONS = SALES_BY_DAY.chosen(Variable.region, Variable.days)
 
-# The days of an import, the chosen regions together.
-DAYS = DAYS_AND_REGIONS.group(
-    "sale_date",
-    total_sales=total("total_sales"),
-    total_sales_amount=total("total_sales_amount"),
-).derive(average_sale_amount=average("total_sales_amount", "total_sales"))
+# With the place of each region by its amount.
+DAYS_AND_RANKED_REGIONS = DAYS_AND_REGIONS.window(
+    per=("region",), region_amount=whole("total_sales_amount")
+).window(by=("-region_amount", "region"), place=place())
+
+_MONEY_OF_DAYS = ("total_returns_amount", "net_amount")
+
+
+def days(contract: Contract) -> Query:
+    """The days of an import, the chosen regions together; with returns and orders, if any."""
+    names = [
+        "total_sales",
+        "total_sales_amount",
+        *(_MONEY_OF_DAYS if has_returns(contract) else ()),
+        *(["total_orders"] if contract.has_orders else []),
+    ]
+    return (
+        Table("sales_by_day", ("sale_date", "region", *names))
+        .chosen(Variable.region, Variable.days)
+        .group("sale_date", **{name: total(name) for name in names})
+        .derive(**{receipt(contract): average("total_sales_amount", receipts(contract))})
+    )
+
+
+def receipt(contract: Contract) -> str:
+    """The column of the average receipt: of an order, where sales are lines of orders."""
+    return "average_order_amount" if contract.has_orders else "average_sale_amount"
+
+
+def receipts(contract: Contract) -> str:
+    """The column that counts the receipts."""
+    return "total_orders" if contract.has_orders else "total_sales"
+
+
+def average_sale(contract: Contract) -> str:
+    """The column of the average over sales: a receipt, or a line of one."""
+    return "average_line_amount" if contract.has_orders else "average_sale_amount"
+
+
+def compared(totals: Query, name: str) -> Query:
+    """A figure, that of the previous import, and the change."""
+    before = f"{name}_before"
+    return totals.derive(change=change(name, before)).select(name, before, "change")
+
 
 # The last days of the import, as many before them, and the same days 364 days before, which are
 # the same weekdays: these in the newest import that still holds them. What none holds is NULL.
@@ -136,7 +207,6 @@ RANKED_PRODUCTS = (
         share=share("total_sales_amount", "whole"),
         running_share=share("running", "whole"),
         abc_class=band(minus("running", "total_sales_amount"), "whole", ABC_PERCENT, "C"),
-        average_sale_amount=average("total_sales_amount", "total_sales"),
     )
 )
 

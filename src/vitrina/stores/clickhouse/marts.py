@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from vitrina.columns import Column, Date, Label, Numeric
+from vitrina.columns import Column, Date, FreeText, Label, Numeric
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart
 from vitrina.stores.clickhouse.session import Session
@@ -33,7 +33,7 @@ def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[st
 
     Dates count as days since 1970, missing values as 0; texts have no sum.
     """
-    summed = [column for column in mart.columns if not isinstance(column.type, Label)]
+    summed = [each for each in mart.columns if not isinstance(each.type, (Label, FreeText))]
     names = {f"column_{number}": column.name for number, column in enumerate(summed)}
     measures = ", ".join(["count()", *map(_sum, names, summed)])
     [row] = session.rows(
@@ -51,14 +51,23 @@ def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[st
 
 def totals(mart: Mart, sums: dict[str, Decimal]) -> ControlTotals:
     """The control totals among the sums of an import."""
-    quantity = sums.get("total_quantity")
     return ControlTotals(
         engine="clickhouse",
         table=mart.name,
         total_sales=int(sums["total_sales"]),
-        total_quantity=None if quantity is None else int(quantity),
+        total_quantity=_quantity(mart, sums),
         total_sales_amount=sums["total_sales_amount"],
+        total_returns=int(sums["total_returns"]),
+        total_returns_amount=sums["total_returns_amount"],
     )
+
+
+def _quantity(mart: Mart, sums: dict[str, Decimal]) -> int | Decimal | None:
+    for column in mart.columns:
+        if column.name == "total_quantity":
+            total = sums[column.name]
+            return total if isinstance(column.type, Numeric) else int(total)
+    return None
 
 
 def _sum(parameter: str, column: Column) -> str:

@@ -35,15 +35,17 @@ _INSERT = {"insert_deduplicate": 0, "input_format_null_as_default": 0}
 
 
 @contextmanager
-def open_session(dsn: str, cluster: str | None = None) -> Iterator["Session"]:
-    """A session in the database that `dsn` names, which is created if it is absent.
+def open_session(
+    dsn: str, cluster: str | None = None, database: str | None = None
+) -> Iterator["Session"]:
+    """A session in a database, which is created if it is absent: the one `dsn` names unless given.
 
     Raises:
         SettingsError: the address cannot be read.
         StoreUnavailable: nothing answers there.
         StoreError: the server refuses the user, or to create the database.
     """
-    database = _database(dsn)
+    database = database or _database(dsn)
     with translated(dsn):
         client = _connect(dsn)
     with closing(client):

@@ -30,8 +30,10 @@ __all__ = ["ROWS", "ClickHouse", "clickhouse"]
 
 
 @contextmanager
-def clickhouse(dsn: str, cluster: str | None = None) -> Iterator["ClickHouse"]:
-    """The database that `dsn` names, created if it is absent; `vitrina` unless it names one.
+def clickhouse(
+    dsn: str, cluster: str | None = None, database: str | None = None
+) -> Iterator["ClickHouse"]:
+    """A database, created if it is absent: the one `dsn` names, else `vitrina`, unless given.
 
     `clickhouse://user:password@host:8123/database`, or what `embedded_clickhouse` gives. With
     the name of a cluster, every server of it holds the database.
@@ -41,7 +43,7 @@ def clickhouse(dsn: str, cluster: str | None = None) -> Iterator["ClickHouse"]:
         StoreUnavailable: nothing answers there.
         StoreError: the server refuses the user, or to create the database.
     """
-    with open_session(dsn, cluster) as session:
+    with open_session(dsn, cluster, database) as session:
         yield ClickHouse(session)
 
 
@@ -65,7 +67,7 @@ class ClickHouse:
         """
         version = versions.recorded(self._session)
         if version is not None:
-            versions.upgrade(self._session, version)
+            versions.upgrade(self._session, version, contract)
         create_tables(self._session, contract)
         if version is None:
             versions.note(self._session, newest(), "Created")

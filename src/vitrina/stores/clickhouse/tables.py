@@ -44,28 +44,29 @@ class Table:
             **order,
         )
 
-    def check(self, found: Mapping[str, str], partition: str, engine_name: str | None) -> None:
+    def check(
+        self, database: str, found: Mapping[str, str], partition: str, engine_name: str | None
+    ) -> None:
         """Compare the table that is there with this one; no `engine_name` on a single server.
 
         Raises:
             StoreError: a column, the partitioning or the engine is another.
         """
-        remedy = f"rename or drop {self.name} in ClickHouse, or use another database"
+        table = f"ClickHouse {database}.{self.name}"
+        remedy = f"rename or drop {self.name} in the database {database}"
         for name in self.columns | dict(found):
             expected, actual = self.columns.get(name, "no such column"), found.get(name, "missing")
             if expected != actual:
-                raise StoreError(
-                    f"ClickHouse {self.name}.{name} is {actual}, expected {expected}; {remedy}"
-                )
+                raise StoreError(f"{table}.{name} is {actual}, expected {expected}; {remedy}")
         if partition != self.partition:
             raise StoreError(
-                f"ClickHouse {self.name} is partitioned by {partition or 'nothing'}, "
+                f"{table} is partitioned by {partition or 'nothing'}, "
                 f"expected {self.partition or 'nothing'}; {remedy}"
             )
         if engine_name not in (None, REPLICATED):
             raise StoreError(
-                f"ClickHouse {self.name} is {engine_name}, expected {REPLICATED}; rename or drop "
-                f"{self.name} in ClickHouse, or unset VITRINA_CLICKHOUSE_CLUSTER"
+                f"{table} is {engine_name}, expected {REPLICATED}; {remedy}, or unset "
+                "VITRINA_CLICKHOUSE_CLUSTER"
             )
 
 
@@ -92,7 +93,12 @@ def create_tables(session: Session, contract: Contract) -> None:
         if wanted.name in columns:
             partition, engine_name = shapes[wanted.name]
             on_cluster = session.cluster is not None
-            wanted.check(columns[wanted.name], partition, engine_name if on_cluster else None)
+            wanted.check(
+                session.client.database or "",
+                columns[wanted.name],
+                partition,
+                engine_name if on_cluster else None,
+            )
             if not on_cluster:
                 continue
             # On to the other servers: one may have joined the cluster since.

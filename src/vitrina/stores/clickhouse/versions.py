@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from vitrina import ledger
 from vitrina.columns import clickhouse_type
+from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.stores import versions
 from vitrina.stores.clickhouse.session import Session, is_denied, quoted
@@ -30,7 +31,7 @@ def recorded(session: Session) -> int | None:
     return version
 
 
-def upgrade(session: Session, version: int) -> None:
+def upgrade(session: Session, version: int, contract: Contract) -> None:
     """Bring tables of this version to the newest; done again after an interruption, it goes on.
 
     Raises:
@@ -39,7 +40,9 @@ def upgrade(session: Session, version: int) -> None:
     try:
         for number, change in versions.pending(version):
             for part in change.clickhouse:
-                _add(session, part)
+                of_tables = part.parts(contract) if isinstance(part, versions.AddTotal) else [part]
+                for each in of_tables:
+                    _add(session, each)
             note(session, number, change.description)
     except StoreError as error:
         if is_denied(error):
@@ -56,10 +59,12 @@ def note(session: Session, version: int, description: str) -> None:
 
 def _add(session: Session, change: versions.Add) -> None:
     column = change.column
-    # Rows that are there have the type's own default: NULL, or 0.
+    # Rows that are there have the type's own default, NULL or 0, or what another column holds; the
+    # default that says so is of no use to new rows, which come with every column.
+    default = "" if change.like is None else f" DEFAULT {quoted(change.like)}"
     session.command(
         "ALTER TABLE {database:Identifier}.{table:Identifier}"
         f"{session.everywhere} ADD COLUMN IF NOT EXISTS "
-        f"{quoted(column.name)} {clickhouse_type(column)}",
+        f"{quoted(column.name)} {clickhouse_type(column)}{default}",
         table=change.table,
     )

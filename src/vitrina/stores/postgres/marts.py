@@ -1,16 +1,25 @@
 """Marts: staged in temporary tables, compared with SQL over `sale`, put in place, read back."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from psycopg import sql
 
-from vitrina.columns import arrow_schema
+from vitrina.columns import FreeText, Label, arrow_schema
 from vitrina.errors import ReconciliationError
-from vitrina.marts import Mart
+from vitrina.marts import TOTAL_ORDERS, Mart
 from vitrina.stores.postgres.session import Session, columns, each
+
+SUMS_OF_SALES = sql.SQL(
+    "count(*) FILTER (WHERE sale_amount >= 0) AS total_sales, "
+    "coalesce(sum(quantity) FILTER (WHERE sale_amount >= 0), 0) AS total_quantity, "
+    "coalesce(sum(sale_amount) FILTER (WHERE sale_amount >= 0), 0) AS total_sales_amount, "
+    "count(*) FILTER (WHERE sale_amount < 0) AS total_returns, "
+    "coalesce(-sum(sale_amount) FILTER (WHERE sale_amount < 0), 0) AS total_returns_amount"
+)
+"""The `TOTALS` of rows of `sale`, in their order."""
 
 
 def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:
@@ -38,7 +47,7 @@ def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:
 def group_sales(
     session: Session, keys: Sequence[tuple[str, ...]]
 ) -> dict[tuple[str, ...], sql.Identifier]:
-    """For each key a temporary table of the totals of `sale`, with groups no coarser.
+    """For each key a temporary table of the `TOTALS` of `sale`, with groups no coarser.
 
     A key that is part of another needs no pass over all sales: its groups are made from
     the other's.
@@ -48,10 +57,8 @@ def group_sales(
     for key, table in groups.items():
         session.execute(
             sql.SQL(
-                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, count(*) AS "
-                "total_sales, sum(quantity) AS total_quantity, sum(sale_amount) AS "
-                "total_sales_amount FROM sale GROUP BY {}"
-            ).format(table, columns(key), columns(key))
+                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, {} FROM sale GROUP BY {}"
+            ).format(table, columns(key), SUMS_OF_SALES, columns(key))
         )
     return {
         key: next(table for finer, table in groups.items() if set(key) <= set(finer))
@@ -60,35 +67,33 @@ def group_sales(
 
 
 def reconcile_mart(session: Session, mart: Mart, groups: sql.Identifier, left: str) -> None:
-    """Compare each row of a mart with SQL over `sale`.
+    """Compare each row of a mart with SQL over `sale`, in every measure that this recomputes.
 
     Raises:
         ReconciliationError: names the first row, in the order of the key, that differs.
     """
+    measures = mart.recomputed
     differences = session.execute(
         sql.SQL(
-            "WITH expected AS (SELECT {key}, true AS is_there, {sums} FROM {groups} "
-            "GROUP BY {key}), actual AS (SELECT {key}, true AS is_there, {totals} FROM {new}) "
-            "SELECT expected.is_there, actual.is_there, {figures}, {key} "
+            "WITH expected AS ({recomputed}), actual AS (SELECT {key}, true AS is_there, "
+            "{measures} FROM {new}) SELECT expected.is_there, actual.is_there, {figures}, {key} "
             "FROM expected FULL JOIN actual USING ({key}) WHERE {differ} "
-            "ORDER BY {key} LIMIT 1"
+            "ORDER BY {by_key} LIMIT 1"
         ).format(
+            recomputed=_recomputed(mart, groups),
             key=columns(mart.key),
-            sums=_sums(mart.totals),
-            groups=groups,
-            totals=columns(mart.totals),
+            measures=columns(measures),
             new=staged(mart),
-            figures=each(mart.totals, "coalesce(expected.{0}, 0), coalesce(actual.{0}, 0)"),
-            differ=each(
-                mart.totals, "coalesce(expected.{0}, 0) <> coalesce(actual.{0}, 0)", " OR "
-            ),
+            figures=each(measures, "coalesce(expected.{0}, 0), coalesce(actual.{0}, 0)"),
+            differ=each(measures, "coalesce(expected.{0}, 0) <> coalesce(actual.{0}, 0)", " OR "),
+            by_key=_by_key(mart),
         )
     )
     for in_sale, in_mart, *rest in differences:
-        figures, place = rest[: 2 * len(mart.totals)], rest[2 * len(mart.totals) :]
+        figures, place = rest[: 2 * len(measures)], rest[2 * len(measures) :]
         measure, expected, actual = next(
             (name, one, other)
-            for name, one, other in zip(mart.totals, figures[::2], figures[1::2], strict=True)
+            for name, one, other in zip(measures, figures[::2], figures[1::2], strict=True)
             if one != other
         )
         raise ReconciliationError(
@@ -112,9 +117,8 @@ def put_in_place(session: Session, mart: Mart) -> None:
 
 def read_mart(session: Session, mart: Mart) -> pa.Table:
     """The rows of a mart in the order of its key, each type exactly as declared."""
-    key = columns(mart.key)
     query = sql.SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT csv, HEADER)").format(
-        columns(mart.names), sql.Identifier(mart.name), key
+        columns(mart.names), sql.Identifier(mart.name), _by_key(mart)
     )
     text = io.BytesIO()
     with (
@@ -142,5 +146,27 @@ def staged(mart: Mart) -> sql.Identifier:
     return sql.Identifier("pg_temp", f"new_{mart.name}")
 
 
-def _sums(names: Iterable[str]) -> sql.Composed:
-    return each(names, "sum({0}) AS {0}")
+def _recomputed(mart: Mart, groups: sql.Identifier) -> sql.Composed:
+    """What SQL over `sale` finds for each row of a mart; `groups` are no coarser."""
+    key = columns(mart.key)
+    totals = sql.SQL(
+        "SELECT {}, true AS is_there, {}, "
+        "sum(total_sales_amount) - sum(total_returns_amount) AS net_amount FROM {} GROUP BY {}"
+    ).format(key, each(mart.totals, "sum({0}) AS {0}"), groups, key)
+    if TOTAL_ORDERS not in mart.names:
+        return totals
+    # An order may be in several of the groups, so they cannot be added up.
+    return sql.SQL(
+        "SELECT * FROM ({totals}) AS summed LEFT JOIN (SELECT {key}, count(*) AS total_orders "
+        "FROM (SELECT DISTINCT {key}, order_id FROM sale WHERE sale_amount >= 0 "
+        "AND order_id IS NOT NULL) AS of_group GROUP BY {key}) AS ordered USING ({key})"
+    ).format(totals=totals, key=key)
+
+
+def _by_key(mart: Mart) -> sql.Composed:
+    """The order of a mart's rows: by its key, texts byte by byte."""
+    texts = [c.name for c in mart.columns if isinstance(c.type, (Label, FreeText))]
+    return sql.SQL(", ").join(
+        sql.SQL('{} COLLATE "C"' if name in texts else "{}").format(sql.Identifier(name))
+        for name in mart.key
+    )

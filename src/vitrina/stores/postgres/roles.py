@@ -2,12 +2,35 @@
 
 from psycopg import sql
 
-from vitrina.stores.postgres.session import open_session, translated
+from vitrina.stores.postgres.session import Session, open_session, translated
 
-LOADER = "vitrina_loader"
+LOADER, READER = "vitrina_loader", "vitrina_reader"
 
 
-def give_sale_to_loader(dsn: str) -> None:
+def create_schema(dsn: str, schema: str) -> None:
+    """Create a shop's schema, and give the loader and the reader the rights they have in others.
+
+    The user of `dsn` will own the tables in it, and is a member of the loader's role. Where the
+    schema is there, or the server has no such roles, nothing changes.
+
+    Raises:
+        StoreError: the user may not create it, or give rights on what the loader will own.
+    """
+    with open_session(dsn, schema) as session, translated(session.address):
+        if not _is_owner_beside_roles(session):
+            return
+        if session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema):
+            return
+        names = {
+            "schema": sql.Identifier(schema),
+            "loader": sql.Identifier(LOADER),
+            "reader": sql.Identifier(READER),
+        }
+        with session.connection.transaction():
+            session.execute(sql.SQL(_RIGHTS).format(**names))
+
+
+def give_sale_to_loader(dsn: str, schema: str) -> None:
     """Make the loader the owner of `sale`: no other may give it a new partition.
 
     The user of `dsn` owns `sale` and is a member of the loader's role. Where the server has no
@@ -16,10 +39,31 @@ def give_sale_to_loader(dsn: str) -> None:
     Raises:
         StoreError: the user may not give it away.
     """
-    with open_session(dsn) as session, translated(session.address):
+    with open_session(dsn, schema) as session, translated(session.address):
         if session.execute(
             "SELECT 1 FROM pg_class AS c CROSS JOIN pg_roles AS r WHERE c.oid = 'sale'::regclass "
             "AND r.rolname = %s AND r.oid <> c.relowner",
             LOADER,
         ):
             session.execute(sql.SQL("ALTER TABLE sale OWNER TO {}").format(sql.Identifier(LOADER)))
+
+
+# As deploy/postgres/10-roles.sh gives them in the schema of the generated shop.
+_RIGHTS = """
+    CREATE SCHEMA {schema};
+    GRANT USAGE, CREATE ON SCHEMA {schema} TO {loader};
+    GRANT USAGE ON SCHEMA {schema} TO {reader};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA {schema}
+        GRANT SELECT, INSERT, UPDATE, DELETE, MAINTAIN ON TABLES TO {loader};
+    ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader};
+    ALTER DEFAULT PRIVILEGES FOR ROLE {loader} IN SCHEMA {schema}
+        GRANT SELECT ON TABLES TO {reader}
+"""
+
+
+def _is_owner_beside_roles(session: Session) -> bool:
+    return session.execute(
+        "SELECT count(*) = 2 FROM pg_roles WHERE rolname IN (%s, %s) AND rolname <> current_user",
+        LOADER,
+        READER,
+    ) == [(True,)]

@@ -1,6 +1,7 @@
 """A session with PostgreSQL: its address, its errors in our words, its statements, its lock."""
 
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,21 +12,21 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vitrina.errors import StoreError, StoreUnavailable
-from vitrina.stores.postgres.tables import SCHEMA
+from vitrina.stores.addresses import SCHEMA
 
 Row = tuple[Any, ...]
 
-# Chosen by chance, so as not to meet the advisory locks of others.
+# Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
+# its name; that of the generated shop has always been this.
 _WRITER_LOCK = 7_204_518_337_291
 
 # Seconds to wait for others to be done, and how often to look.
 _PATIENCE = 600.0
 POLL = 0.1
 
-# Names are looked for in our schema alone; figures and moments read the same whatever the
+# Besides, names are looked for in our schema alone. Figures and moments read the same whatever the
 # server's defaults are; no statement waits for a lock for ever.
 _SETTINGS = {
-    "search_path": SCHEMA,
     "DateStyle": "ISO",
     "TimeZone": "UTC",
     "lock_timeout": "30s",
@@ -33,20 +34,20 @@ _SETTINGS = {
 
 
 @contextmanager
-def open_session(dsn: str) -> Iterator["Session"]:
-    """A session, open until the block ends.
+def open_session(dsn: str, schema: str) -> Iterator["Session"]:
+    """A session with the tables of a schema, open until the block ends.
 
     Raises:
         StoreError: the address cannot be read.
         StoreUnavailable: nothing answers there, or it does not let this user in.
     """
-    address = _address(dsn)
+    address = address_parts(dsn)
     with translated(address):
         connection = psycopg.connect(make_conninfo(**address), autocommit=True)
     with closing(connection):
-        session = Session(connection, address, _PATIENCE)
+        session = Session(connection, address, schema, _PATIENCE)
         with translated(address):
-            for name, value in _SETTINGS.items():
+            for name, value in ({"search_path": schema} | _SETTINGS).items():
                 session.execute("SELECT set_config(%s, %s, false)", name, value)
         yield session
 
@@ -55,6 +56,7 @@ def open_session(dsn: str) -> Iterator["Session"]:
 class Session:
     connection: psycopg.Connection[Row]
     address: Mapping[str, Any]
+    schema: str
     patience: float
     """Seconds to wait for other sessions to be done."""
 
@@ -66,11 +68,17 @@ class Session:
     def exists(self, table: str) -> bool:
         """Whether a table of ours is there; who may not look into the schema is refused."""
         query = "SELECT to_regclass(%s) IS NOT NULL"
-        return self.execute(query, f"{SCHEMA}.{table}") == [(True,)]
+        return self.execute(query, f"{self.schema}.{table}") == [(True,)]
+
+    def lock(self, number: int) -> int:
+        """The schema's own advisory lock in place of one of this number."""
+        return number + (zlib.crc32(self.schema.encode()) - zlib.crc32(SCHEMA.encode()) << 8)
 
     @contextmanager
     def alone(self, left: str) -> Iterator[None]:
-        """Keep other loads and analyses out, in this process or another, until the block ends.
+        """Keep other loads and analyses of the schema out until the block ends.
+
+        In this process or another; those of other schemas do not matter.
 
         Raises:
             StoreUnavailable: another was not done in time; the text ends with `left`.
@@ -78,14 +86,15 @@ class Session:
         deadline = time.monotonic() + self.patience
         # Asked again and again: to wait within a statement would hold a snapshot, for which
         # the other load waits in turn.
-        while self.execute("SELECT pg_try_advisory_lock(%s)", _WRITER_LOCK) == [(False,)]:
+        lock = self.lock(_WRITER_LOCK)
+        while self.execute("SELECT pg_try_advisory_lock(%s)", lock) == [(False,)]:
             if time.monotonic() > deadline:
                 others = self.execute(
                     "SELECT a.pid, a.usename, coalesce(a.xact_start, a.backend_start) "
                     "FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid) "
                     "WHERE l.locktype = 'advisory' AND l.granted "
                     "AND (l.classid::bigint << 32) + l.objid::bigint = %s",
-                    _WRITER_LOCK,
+                    lock,
                 )
                 raise StoreUnavailable(
                     f"another load or analysis is still running: {who(others)}; {left}"
@@ -96,7 +105,7 @@ class Session:
         finally:
             # The server unlocks by itself when the connection is gone.
             with suppress(psycopg.OperationalError):
-                self.execute("SELECT pg_advisory_unlock(%s)", _WRITER_LOCK)
+                self.execute("SELECT pg_advisory_unlock(%s)", lock)
 
 
 # SQL and words
@@ -123,7 +132,7 @@ def who(sessions: Iterable[Row]) -> str:
 # Addresses and errors
 
 
-def _address(dsn: str) -> dict[str, Any]:
+def address_parts(dsn: str) -> dict[str, Any]:
     """What the address says, part by part.
 
     Raises:

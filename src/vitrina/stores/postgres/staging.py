@@ -23,7 +23,6 @@ from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.store import Batch
 from vitrina.stores.postgres.session import Session, refuse
-from vitrina.stores.postgres.tables import SCHEMA
 
 MONTHLY_ABOVE = 50_000_000
 """Sales in a batch above which they are kept by month.
@@ -53,7 +52,7 @@ def drop_leftovers(session: Session) -> None:
         "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace "
         "AND relkind IN ('r', 'p') AND NOT relispartition "
         "AND relname ~ '^sale_[0-9]{8}_[0-9a-f]{8}$'",
-        SCHEMA,
+        session.schema,
     ):
         # Its months too.
         session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
@@ -119,7 +118,7 @@ def copy_sales(
                 connection.cursor() as cursor,
             ):
                 rows = pa.RecordBatchReader.from_batches(schema, stream())
-                cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=SCHEMA)
+                cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=session.schema)
                 connection.commit()
         except adbc.Error as error:
             if failures:

@@ -11,6 +11,7 @@ The transactions are here; what they consist of is in `staging`, `swap`, `marts`
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import psycopg
 import pyarrow as pa
@@ -23,9 +24,11 @@ from vitrina.errors import BatchError, ReconciliationError, StoreError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS, Mart, marts
 from vitrina.store import Batch
+from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.postgres import versions
 from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
 from vitrina.stores.postgres.marts import (
+    SUMS_OF_SALES,
     copy_mart,
     group_sales,
     put_in_place,
@@ -42,7 +45,7 @@ from vitrina.stores.postgres.staging import (
     drop_leftovers,
 )
 from vitrina.stores.postgres.swap import swap_in, wait_for_older_snapshots
-from vitrina.stores.postgres.tables import SCHEMA, VERSION, Table, TableColumn, tables
+from vitrina.stores.postgres.tables import VERSION, Table, TableColumn, tables
 from vitrina.stores.versions import newest
 
 # Chosen by chance, so as not to meet the advisory locks of others.
@@ -53,19 +56,19 @@ _AGGREGATION = {"max_parallel_workers_per_gather": "2", "work_mem": "64MB"}
 
 
 @contextmanager
-def postgres(dsn: str) -> Iterator["Postgres"]:
-    """A connection, open until the block ends.
+def postgres(dsn: str, schema: str = SCHEMA) -> Iterator["Postgres"]:
+    """A connection to the tables of a schema, open until the block ends.
 
     Raises:
         StoreError: the address cannot be read.
         StoreUnavailable: nothing answers there, or it does not let this user in.
     """
-    with open_session(dsn) as session:
+    with open_session(dsn, schema) as session:
         yield Postgres(session)
 
 
 class Postgres:
-    """One database. Made by `postgres`; every method raises `StoreError` when refused."""
+    """One schema. Made by `postgres`; every method raises `StoreError` when refused."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -83,17 +86,17 @@ class Postgres:
             if version is not None and version < newest():
                 # A load that is under way still writes to the older tables.
                 with self._session.alone("the tables are as they were"):
-                    self._upgrade()
+                    self._upgrade(contract)
             with self._session.connection.transaction():
                 if not self._absent(wanted):
                     return
-                self._session.execute("SELECT pg_advisory_xact_lock(%s)", _CREATION_LOCK)
+                self._wait_for_creations()
                 # Looked for first: a user may be allowed to use it and not to create it.
                 if not self._session.execute(
-                    "SELECT 1 FROM pg_namespace WHERE nspname = %s", SCHEMA
+                    "SELECT 1 FROM pg_namespace WHERE nspname = %s", self._session.schema
                 ):
                     self._session.execute(
-                        sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA))
+                        sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._session.schema))
                     )
                 # Again: another process may have created some meanwhile.
                 for table in self._absent(wanted):
@@ -137,7 +140,7 @@ class Postgres:
         """
         left = "PostgreSQL shows what it showed before"
         limit = MONTHLY_ABOVE if monthly_above is None else monthly_above
-        monthly = expected.total_sales > limit
+        monthly = entry.clean > limit
         with self._translated(), self._session.alone(left):
             drop_leftovers(self._session)
             staging = create_staging(self._session, batch, monthly=monthly)
@@ -254,8 +257,10 @@ class Postgres:
             if not versions.has_ledger(self._session):
                 return []
             rows = self._session.execute(
-                "SELECT engine, table_name, total_sales, total_quantity, total_sales_amount "
-                "FROM control_totals WHERE as_of = %s ORDER BY table_name, engine",
+                sql.SQL(
+                    "SELECT engine, table_name, {} FROM control_totals WHERE as_of = %s "
+                    "ORDER BY table_name, engine"
+                ).format(columns(TOTALS)),
                 as_of,
             )
             return [ControlTotals(*row) for row in rows]
@@ -280,13 +285,18 @@ class Postgres:
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self._session.address)
 
-    def _upgrade(self) -> None:
+    def _wait_for_creations(self) -> None:
+        self._session.execute(
+            "SELECT pg_advisory_xact_lock(%s)", self._session.lock(_CREATION_LOCK)
+        )
+
+    def _upgrade(self, contract: Contract) -> None:
         with self._session.connection.transaction():
-            self._session.execute("SELECT pg_advisory_xact_lock(%s)", _CREATION_LOCK)
+            self._wait_for_creations()
             # Again: another process may have upgraded them meanwhile.
             version = versions.recorded(self._session)
             if version is not None:
-                versions.upgrade(self._session, version)
+                versions.upgrade(self._session, version, contract)
 
     def _absent(self, wanted: Sequence[Table]) -> list[Table]:
         """The tables that are not there; those that are must be as wanted."""
@@ -297,27 +307,32 @@ class Postgres:
             "JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a "
             "ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
             "WHERE n.nspname = %s AND c.relname = ANY(%s) ORDER BY a.attnum",
-            SCHEMA,
+            self._session.schema,
             [table.name for table in wanted],
         ):
             there = found.setdefault(name, (kind, {}))[1]
             there[column] = TableColumn(column, type_, nullable=is_nullable)
         for table in wanted:
             if table.name in found:
-                table.check(*found[table.name])
+                table.check(self._session.schema, *found[table.name])
         return [table for table in wanted if table.name not in found]
 
     def _sums(self, table: str, query: sql.Composed) -> ControlTotals:
-        [(sales, quantity, amount)] = self._session.execute(query)
+        [(sales, quantity, amount, returns, returned)] = self._session.execute(query)
         return ControlTotals(
-            "postgresql", table, int(sales), None if quantity is None else int(quantity), amount
+            "postgresql", table, int(sales), _plain(quantity), amount, int(returns), returned
         )
 
 
+def _plain(quantity: int | Decimal | None) -> int | Decimal | None:
+    """A sum of whole quantities is a whole number, whatever PostgreSQL adds them up as."""
+    if isinstance(quantity, Decimal) and quantity.as_tuple().exponent == 0:
+        return int(quantity)
+    return quantity
+
+
 def _totals_of_sales(table: str) -> sql.Composed:
-    return sql.SQL(
-        "SELECT count(*), coalesce(sum(quantity), 0), coalesce(sum(sale_amount), 0) FROM {}"
-    ).format(sql.Identifier(table))
+    return sql.SQL("SELECT {} FROM {}").format(SUMS_OF_SALES, sql.Identifier(table))
 
 
 def _total_of_totals(table: sql.Identifier, measures: Sequence[str]) -> sql.Composed:

@@ -12,8 +12,6 @@ from vitrina.errors import StoreError
 from vitrina.marts import marts
 from vitrina.stores import versions
 
-SCHEMA = "vitrina"
-
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -22,12 +20,16 @@ class TableColumn:
     """In PostgreSQL's own spelling, as `format_type` gives it."""
     description: str = ""
     nullable: bool = False
+    collation: str | None = None
 
     def declaration(self) -> sql.Composed:
         """The column as CREATE TABLE and ADD COLUMN have it."""
-        return sql.SQL("{} {} {}").format(
+        return sql.SQL("{} {}{} {}").format(
             sql.Identifier(self.name),
             sql.SQL(self.type),
+            sql.SQL(" COLLATE {}").format(sql.Identifier(self.collation))
+            if self.collation
+            else sql.SQL(""),
             sql.SQL("" if self.nullable else "NOT NULL"),
         )
 
@@ -57,20 +59,20 @@ class Table:
         )
         return [create, *(column.comment(self.name) for column in self.columns)]
 
-    def check(self, kind: str, found: Mapping[str, TableColumn]) -> None:
+    def check(self, schema: str, kind: str, found: Mapping[str, TableColumn]) -> None:
         """Compare the table that is there with this one; `kind` is its `pg_class.relkind`.
 
         Raises:
             StoreError: it is something else, or a column is missing, surplus or different.
         """
         remedy = (
-            f"alter it, or rename it (ALTER TABLE {SCHEMA}.{self.name} RENAME TO …) and the "
+            f"alter it, or rename it (ALTER TABLE {schema}.{self.name} RENAME TO …) and the "
             "next load creates it anew"
         )
         wanted_kind = "p" if self.is_partitioned else "r"
         if kind != wanted_kind:
             raise StoreError(
-                f"{SCHEMA}.{self.name} is {_KINDS.get(kind, 'no table')}, and "
+                f"{schema}.{self.name} is {_KINDS.get(kind, 'no table')}, and "
                 f"{_KINDS[wanted_kind]} is needed; {remedy}"
             )
         wanted = {column.name: column for column in self.columns}
@@ -78,7 +80,7 @@ class Table:
             is_there, is_needed = _spelt(found.get(name)), _spelt(wanted.get(name))
             if is_there != is_needed:
                 raise StoreError(
-                    f"{SCHEMA}.{self.name}: column {name} is {is_there} there, and the contract "
+                    f"{schema}.{self.name}: column {name} is {is_there} there, and the contract "
                     f"needs it {is_needed}; {remedy}"
                 )
 
@@ -107,7 +109,14 @@ def tables(contract: Contract) -> list[Table]:
 
 
 def stored(column: Column) -> TableColumn:
-    return TableColumn(column.name, postgres_type(column.type), column.description, column.nullable)
+    return TableColumn(
+        column.name,
+        postgres_type(column.type),
+        column.description,
+        column.nullable,
+        # A store's own ids are compared byte by byte, as the other engines do it, and fast.
+        "C" if isinstance(column.type, FreeText) else None,
+    )
 
 
 def _stored(columns: Iterable[Column]) -> tuple[TableColumn, ...]:

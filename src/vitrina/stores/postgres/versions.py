@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from vitrina import ledger
+from vitrina.contract import Contract
 from vitrina.stores import versions
 from vitrina.stores.postgres.session import Session
 from vitrina.stores.postgres.tables import VERSION, stored
@@ -49,7 +50,7 @@ def create(session: Session, version: int, description: str) -> None:
     _note(session, version, description)
 
 
-def upgrade(session: Session, version: int) -> None:
+def upgrade(session: Session, version: int, contract: Contract) -> None:
     """Bring tables of this version to the newest, within a transaction of the caller's.
 
     Raises:
@@ -65,6 +66,9 @@ def upgrade(session: Session, version: int) -> None:
                         _rename(session, part)
                     case versions.Add():
                         _add(session, part)
+                    case versions.AddTotal():
+                        for each in part.parts(contract):
+                            _add(session, each)
             _note(session, number, change.description)
     except psycopg.errors.InsufficientPrivilege as error:
         reason = error.diag.message_primary or ""
@@ -107,6 +111,12 @@ def _add(session: Session, change: versions.Add) -> None:
             table, column.declaration(), sql.SQL("" if column.nullable else " DEFAULT 0")
         )
     )
+    if change.like is not None:
+        session.execute(
+            sql.SQL("UPDATE {} SET {} = {}").format(
+                table, sql.Identifier(column.name), sql.Identifier(change.like)
+            )
+        )
     if not column.nullable:
         # For the rows that are there; a new one without a value is a mistake.
         session.execute(

@@ -1,0 +1,37 @@
+"""How a currency is written beside an amount."""
+
+# Those that stand for one currency wherever they are read; "$" and "¥" for the first of theirs.
+_SIGNS = {
+    "AMD": "֏",
+    "AZN": "₼",
+    "BRL": "R$",
+    "CNY": "CN¥",
+    "CZK": "Kč",
+    "EUR": "€",
+    "GBP": "£",
+    "GEL": "₾",
+    "ILS": "₪",
+    "INR": "₹",
+    "JPY": "¥",
+    "KRW": "₩",
+    "KZT": "₸",
+    "MNT": "₮",
+    "NGN": "₦",
+    "PHP": "₱",
+    "PLN": "zł",
+    "RUB": "₽",
+    "THB": "฿",
+    "TRY": "₺",
+    "UAH": "₴",
+    "USD": "$",
+    "VND": "₫",
+}
+
+
+def sign(currency: str | None) -> str | None:
+    """The sign of a currency, by its ISO 4217 code; the code itself where it has none of its own.
+
+    >>> sign("EUR"), sign("CHF"), sign(None)
+    ('€', 'CHF', None)
+    """
+    return None if currency is None else _SIGNS.get(currency, currency)

@@ -1,0 +1,301 @@
+"""The archive: the files that batches were read from, by SHA-256, kept after the store's own go.
+
+    <lake>/stores/<name>/archive/3f9c…        the bytes as they came
+    <lake>/stores/<name>/archive/3f9c….json   its names, its size, when it was first seen, its days
+
+A file is there once its document is; that is written when the file has been read without a
+refusal. Whatever is written has its final name only when it is whole, so two runs at once do
+each other no harm: they write the same bytes.
+
+The order of the files is that of their first sight, of files seen together that of their names;
+a file that is sent again keeps its place. It is worked out from the documents, not counted up,
+so that two runs at once cannot give one place to two files.
+"""
+
+import hashlib
+import io
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from importlib.metadata import version
+from typing import Any, BinaryIO, cast
+
+from pyarrow import fs
+
+from vitrina.errors import CorruptFile
+from vitrina.exports.files import Found
+from vitrina.store import Batch, Store
+from vitrina.stores.lake import Measured, lake_failures, on_s3, open_folder
+
+_READ_SIZE = 4 << 20
+_AT_ONCE = 8
+
+Days = tuple[date, date] | None
+"""The first and the last day of the rows of a file; None: no row has one."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of the archive."""
+
+    sha256: str
+    size: int
+    first_seen: datetime
+    """In UTC."""
+    names: tuple[str, ...]
+    """What the store called it, in the order of first sight."""
+    days: dict[str, Days] = field(default_factory=dict)
+    """By `fingerprint`: what the days are depends on how the file is read."""
+
+    @property
+    def name(self) -> str:
+        """What the store called it last."""
+        return self.names[-1]
+
+    @property
+    def place(self) -> tuple[datetime, str, str]:
+        """Sorts files in their order."""
+        return self.first_seen, self.names[0], self.sha256
+
+    def called(self, names: Sequence[str]) -> "Kept":
+        """The file, now that the store has it under these names."""
+        if set(names) & set(self.names[-1:]):
+            return self
+        return replace(self, names=(*self.names, names[0]))
+
+
+def fingerprint(store: Store) -> str:
+    """Tells whether the days that are remembered of a file are still those that reading it gives.
+
+    Not if anything changed in what the store file says, or in Vitrina.
+    """
+    assert store.source is not None  # noqa: S101 - it is of stores with files only
+    said = (
+        store.source.model_dump_json(),
+        repr(store.contract),
+        store.time_zone,
+        version("vitrina"),
+    )
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+def bearing(
+    kept: Iterable[Kept], batch: Batch, present: Iterable[str] = ()
+) -> tuple[list[Kept], list[Kept]]:
+    """The files that a batch is read from, and the rest, each in their order.
+
+    The rest lies outside the window and came before every file that reaches into it, so that none
+    of its rows can be a newer version of a sale there. `present` are the SHA-256 of files that
+    the store has sent and not taken back: all their rows are accounted for, wherever they lie.
+    """
+    key = fingerprint(batch.store)
+    ordered = sorted(kept, key=lambda each: each.place)
+    reaches = [_reaches(each, batch, key) for each in ordered]
+    first = reaches.index(True) if True in reaches else len(ordered)
+    read = {each.sha256 for each in ordered[first:]} | {*present}
+    return (
+        [each for each in ordered if each.sha256 in read],
+        [each for each in ordered if each.sha256 not in read],
+    )
+
+
+def _reaches(kept: Kept, batch: Batch, key: str) -> bool:
+    """Whether a file may have rows within the window."""
+    if key not in kept.days:
+        return True
+    days = kept.days[key]
+    return days is not None and days[0] < batch.as_of and days[1] >= batch.first_day
+
+
+class Archive:
+    """The archive of one store; `batches` is where the lake has the store's batches."""
+
+    def __init__(self, batches: str) -> None:
+        """Look where it is.
+
+        Raises:
+            SettingsError: there is no such place.
+            StoreError: it may not be used; `StoreUnavailable`: it does not answer.
+        """
+        self.root = f"{batches}/archive"
+        self._fs, self._path = open_folder(self.root)
+        self._is_whole: set[str] = set()
+
+    def all(self) -> dict[str, Kept]:
+        """Every file of the archive, by its SHA-256.
+
+        Raises:
+            CorruptFile: a document cannot be read.
+        """
+        with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
+            selector = fs.FileSelector(self._path, allow_not_found=True)
+            paths = [
+                info.path
+                for info in self._fs.get_file_info(selector)
+                if info.base_name.endswith(".json") and not info.base_name.startswith(".")
+            ]
+            return {kept.sha256: kept for kept in pool.map(self._document, paths)}
+
+    def take(self, files: Sequence[Found], sizes: Iterable[int]) -> dict[str, list[Found]]:
+        """Keep the bytes of files, and tell which are equal: those of each SHA-256.
+
+        `sizes` are those of the files that the archive has; one of another size is new. A file
+        that has changed while it was read is left out. None is in the archive before `remember`.
+
+        Raises:
+            ExportError: a file is not there any more, or may not be read.
+        """
+        known = {*sizes}
+        with lake_failures(self.root), ThreadPoolExecutor(2) as pool:
+            hashes = [*pool.map(lambda found: self._take(found, found.size in known), files)]
+        taken: dict[str, list[Found]] = {}
+        for found, sha256 in zip(files, hashes, strict=True):
+            if sha256 is not None:
+                taken.setdefault(sha256, []).append(found)
+        return taken
+
+    def remember(self, files: Iterable[Kept]) -> None:
+        """Write the files' documents: from now on they are in the archive."""
+        with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
+            self._make_folder()
+            for _ in pool.map(self._write_document, files):
+                pass
+
+    def forget(self, sha256: str) -> None:
+        """Delete the bytes of a file that is not in the archive."""
+        with lake_failures(self.root):
+            if self._exists(sha256):
+                self._fs.delete_file(f"{self._path}/{sha256}")
+
+    @contextmanager
+    def open(self, sha256: str) -> Iterator[BinaryIO]:
+        """A file's bytes, in any order.
+
+        Raises:
+            CorruptFile: they are not those that were kept.
+        """
+        with lake_failures(self.root):
+            try:
+                if sha256 not in self._is_whole and self._measure(sha256) != sha256:
+                    raise CorruptFile(
+                        f"{self.root}/{sha256} is not the file that was kept; put the export back "
+                        "into the store's folder, or delete the file here and its .json to do "
+                        "without it"
+                    )
+            except FileNotFoundError as error:
+                raise CorruptFile(
+                    f"{self.root}/{sha256} is missing; put the export back into the store's "
+                    "folder, or delete its .json here to do without it"
+                ) from error
+            self._is_whole.add(sha256)
+            # Arrow's own file reads no lines.
+            with self._fs.open_input_file(f"{self._path}/{sha256}") as stream:
+                yield cast("BinaryIO", io.BufferedReader(stream, _READ_SIZE))
+
+    def _take(self, found: Found, may_be_known: bool) -> str | None:
+        """The SHA-256 of a file whose bytes are kept now; None if it has changed meanwhile."""
+        if may_be_known or on_s3(self.root):
+            with found.open() as stream:
+                sha256 = _sha256(stream)
+            if found.has_changed():
+                return None
+            if self._exists(sha256) and self._measure(sha256) == sha256:
+                self._is_whole.add(sha256)
+                return sha256
+        else:
+            sha256 = None
+        self._make_folder()
+        # A key of S3 cannot be given later, and is there only when all its bytes are.
+        part = sha256 if sha256 and on_s3(self.root) else f".{uuid.uuid4().hex}.part"
+        try:
+            copied = self._copy(found, part)
+            if found.has_changed() or (sha256 and copied != sha256):
+                return None
+            if part != copied:
+                self._fs.move(f"{self._path}/{part}", f"{self._path}/{copied}")
+            part = ""
+        finally:
+            if part and self._exists(part):
+                self._fs.delete_file(f"{self._path}/{part}")
+        self._is_whole.add(copied)
+        return copied
+
+    def _copy(self, found: Found, name: str) -> str:
+        """Copy a file's bytes; gives their SHA-256."""
+        with (
+            found.open() as source,
+            self._fs.open_output_stream(f"{self._path}/{name}") as stream,
+        ):
+            measured = Measured(stream)
+            while block := source.read(_READ_SIZE):
+                measured.write(block)
+        return measured.sha256
+
+    def _make_folder(self) -> None:
+        if not on_s3(self.root):
+            self._fs.create_dir(self._path, recursive=True)
+
+    def _exists(self, name: str) -> bool:
+        info = self._fs.get_file_info(f"{self._path}/{name}")
+        return bool(info.type == fs.FileType.File)
+
+    def _measure(self, sha256: str) -> str:
+        """The SHA-256 that the bytes kept under one have."""
+        with self._fs.open_input_stream(f"{self._path}/{sha256}") as stream:
+            return _sha256(stream)
+
+    def _document(self, path: str) -> Kept:
+        with self._fs.open_input_stream(path) as stream:
+            text = stream.read()
+        try:
+            said = json.loads(text)
+            return Kept(
+                said["sha256"],
+                said["size"],
+                datetime.fromisoformat(said["first_seen"]),
+                tuple(said["names"]),
+                {key: _days(days) for key, days in said["days"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptFile(
+                f"{self.root}/{path.rpartition('/')[2]} cannot be read "
+                f"({type(error).__name__}: {error}); delete it, and put the export back into the "
+                "store's folder"
+            ) from error
+
+    def _write_document(self, kept: Kept) -> None:
+        said: dict[str, Any] = {
+            "sha256": kept.sha256,
+            "size": kept.size,
+            "first_seen": kept.first_seen.isoformat(timespec="microseconds"),
+            "names": kept.names,
+            "days": {
+                key: [day.isoformat() for day in days] if days else None
+                for key, days in kept.days.items()
+            },
+        }
+        path = part = f"{self._path}/{kept.sha256}.json"
+        if not on_s3(self.root):
+            part = f"{self._path}/.{kept.sha256}.{uuid.uuid4().hex[:8]}.json"
+        with self._fs.open_output_stream(part) as stream:
+            stream.write((json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
+        if part != path:
+            self._fs.move(part, path)
+
+
+def _sha256(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(_READ_SIZE):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _days(said: list[str] | None) -> Days:
+    if said is None:
+        return None
+    first, last = said
+    return date.fromisoformat(first), date.fromisoformat(last)

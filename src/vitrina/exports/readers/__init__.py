@@ -1,0 +1,1 @@
+"""A reader for each format: bytes in, pieces of rows out."""

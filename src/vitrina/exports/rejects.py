@@ -1,0 +1,391 @@
+"""The rejected rows of a batch, as they stood in the store's files, so that people can mend them.
+
+A row is found again in the archive, by its file and line. What is held in memory is the place and
+the reasons of each rejected row, and some megabytes of one file.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from vitrina.errors import BatchError, CorruptFile, SettingsError
+from vitrina.exports.archive import Archive
+from vitrina.exports.feed import FILE, FILE_NUMBER, LINE, RAW
+from vitrina.exports.intake import read_file
+from vitrina.exports.readers.decoding import Text
+from vitrina.exports.readers.dialect import Dialect
+from vitrina.exports.readers.heading import find_heading
+from vitrina.exports.store_file import Source
+from vitrina.exports.unpacking import Unpacked, members
+from vitrina.rules import CONFLICTING_DUPLICATE
+from vitrina.store import Batch
+from vitrina.stores.lake import Dataset, Lake
+
+REASONS = "reasons"
+
+_ROWS = 1 << 14
+_FEW, _LONGEST = 1 << 12, 1 << 20
+"""Bytes that are looked through for the end of a row."""
+_LINE_END = re.compile(rb"\r\n?|\n")
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A rejected row."""
+
+    file: str | None
+    """None for a generated row, which stood in no file."""
+    line: int | None
+    reasons: tuple[str, ...]
+    values: Mapping[str, str | None]
+    """By the store's own columns; empty for a row that cannot be told apart into columns."""
+    raw: str | None = None
+    """The row's text, where the file is text."""
+    head: "Head | None" = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands above the rows of a text file: its header, as a line of its dialect."""
+
+    text: str
+    encoding: str
+
+
+def rejects(lake: Lake, batch: Batch, reason: str | None = None) -> Iterator[Reject]:
+    """The rejected rows of a batch, in the order of file and line; of one reason, if it is given.
+
+    Raises:
+        BatchError: validate has not judged this batch.
+        SettingsError: no row was rejected for this reason.
+        CorruptFile: a file of the lake or of the archive is not the one that was written.
+    """
+    source = batch.store.source
+    if source is None:
+        return _of_reason(_generated(lake, batch), reason, lake)
+    return _of_reason(_of_files(lake, batch, source), reason, lake)
+
+
+def write_mendable(found: Iterable[Reject], source: Source | None, file: Path) -> list[Path]:
+    """Write rows in the store's own dialect, to be mended and put where the store's files are.
+
+    Rows from under different headers go to files of their own: `mend.csv`, `mend-2.csv`. Returns
+    the files.
+
+    Raises:
+        SettingsError: a file is there already, cannot be written, or the store has no text files.
+    """
+    if source is None:
+        raise SettingsError("generated rows stand in no file; leave out --csv")
+    written: dict[Head, tuple[Path, io.TextIOWrapper]] = {}
+    try:
+        for reject in found:
+            if reject.head is None or reject.raw is None:
+                raise SettingsError(
+                    f"{reject.file} is no text; mend the rows there, by the lines that are shown "
+                    "without --csv"
+                )
+            if reject.head not in written:
+                path = file if not written else _numbered(file, len(written) + 1)
+                written[reject.head] = path, _create(path, reject.head)
+            written[reject.head][1].write(f"{reject.raw}\n")
+    except BaseException:
+        for path, stream in written.values():
+            stream.close()
+            path.unlink()
+        raise
+    for _, stream in written.values():
+        stream.close()
+    return [path for path, _ in written.values()]
+
+
+def _numbered(file: Path, number: int) -> Path:
+    return file.with_name(f"{file.stem}-{number}{file.suffix}")
+
+
+def _create(path: Path, head: Head) -> io.TextIOWrapper:
+    try:
+        # As the rows stood in the file: their own line ends within quotes, too.
+        stream = path.open("x", encoding=head.encoding, newline="")
+    except FileExistsError:
+        raise SettingsError(f"{path} is there already; give --csv another name") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+    stream.write(head.text)
+    return stream
+
+
+def _of_reason(found: Iterator[Reject], reason: str | None, lake: Lake) -> Iterator[Reject]:
+    """Those of this reason."""
+    others: dict[str, None] = {}
+    any_found = False
+    for reject in found:
+        if reason is None or reason in reject.reasons:
+            any_found = True
+            yield reject
+        else:
+            others |= dict.fromkeys(reject.reasons)
+    if reason is not None and not any_found:
+        known = ", ".join(sorted(others)) or "no row is rejected at all"
+        raise SettingsError(f"batch {lake.as_of} has no row rejected for {reason}; it has {known}")
+
+
+def _generated(lake: Lake, batch: Batch) -> Iterator[Reject]:
+    """Rows of the generated feed, by its fields; last those in conflict, once clean has ended."""
+    names = batch.contract.names
+    for row in _rows(lake, _rejected(lake)):
+        yield Reject(None, None, tuple(row[REASONS]), {name: row[name] for name in names})
+    if lake.read_document("clean", "step.json") is not None:
+        for row in _rows(lake, lake.dataset("clean", "conflicts")):
+            values = {name: None if row[name] is None else str(row[name]) for name in names}
+            yield Reject(None, None, (CONFLICTING_DUPLICATE,), values)
+
+
+def _of_files(lake: Lake, batch: Batch, source: Source) -> Iterator[Reject]:
+    """Rows of a store's files, file by file."""
+    dataset = _rejected(lake)
+    places = _places(lake, dataset)
+    inputs = _inputs(lake, source)
+    for number, file in places.files():
+        rows = places.of(number, file)
+        if number in inputs:
+            yield from _in_file(inputs[number], source, file, rows)
+        else:
+            # A table of PostgreSQL is not kept; what is known of the row are its fields.
+            names = batch.contract.names
+            for row in _rows(lake, dataset):
+                if row[FILE_NUMBER] == number:
+                    values = {name: row[name] for name in names}
+                    yield Reject(row[FILE], row[LINE], tuple(row[REASONS]), values)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the rejected rows stood, in the order of file and line, and why."""
+
+    rows: pa.Table
+
+    def files(self) -> list[tuple[int, str]]:
+        """The number and the name of each file, in their order."""
+        pairs = self.rows.group_by([FILE_NUMBER, FILE], use_threads=False).aggregate([]).to_pylist()
+        return [(pair[FILE_NUMBER], pair[FILE]) for pair in pairs]
+
+    def of(self, number: int, file: str) -> "_Wanted":
+        """The rows of one file."""
+        is_mine = pc.and_(pc.equal(self.rows[FILE_NUMBER], number), pc.equal(self.rows[FILE], file))
+        mine = self.rows.filter(is_mine).combine_chunks()
+        return _Wanted(*(mine[name].combine_chunks() for name in (LINE, REASONS, RAW)))
+
+
+@dataclass
+class _Wanted:
+    """Rows of one file, in the order of their lines. Several may be made of one line."""
+
+    lines: pa.Array
+    reasons: pa.Array
+    raw: pa.Array
+    at: int = 0
+
+    @property
+    def next_line(self) -> int | None:
+        return self.lines[self.at].as_py() if self.at < len(self.lines) else None
+
+    def take(self) -> tuple[tuple[str, ...], str | None]:
+        """The reasons and the raw text of the next row."""
+        reasons, raw = self.reasons[self.at].as_py(), self.raw[self.at].as_py()
+        self.at += 1
+        return tuple(reasons.split(" ")), raw
+
+
+def _places(lake: Lake, dataset: Dataset) -> _Places:
+    columns = [FILE_NUMBER, FILE, LINE, REASONS, RAW]
+    parts = []
+    for batch in _batches(lake, dataset, columns):
+        reasons = pc.binary_join(batch.column(REASONS), " ")
+        # A few values that repeat take a number each.
+        found = {REASONS: reasons.dictionary_encode()}
+        parts.append(pa.table({name: found.get(name, batch.column(name)) for name in columns}))
+    if not parts:
+        empty = {name: pa.array([], pa.string()) for name in columns}
+        return _Places(pa.table(empty))
+    rows = pa.concat_tables(parts).unify_dictionaries()
+    return _Places(rows.sort_by([(name, "ascending") for name in (FILE_NUMBER, FILE, LINE)]))
+
+
+def _rejected(lake: Lake) -> Dataset:
+    """The rows that validate has rejected, also where they were too many to go on.
+
+    Raises:
+        BatchError: validate has not judged this batch.
+    """
+    # The second says what to run.
+    return lake.documented("validate", "rejects.json") or lake.dataset("validate", "rejects")
+
+
+def _rows(lake: Lake, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    for batch in _batches(lake, dataset):
+        yield from batch.to_pylist()
+
+
+def _batches(
+    lake: Lake, dataset: Dataset, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    for file in dataset.files:
+        with lake.open(file) as stream:
+            yield from parquet.ParquetFile(stream).iter_batches(_ROWS, columns=columns)
+
+
+def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
+    """The files that the batch was read from, by their numbers."""
+    report = lake.read_document("extract", "report.json")
+    if report is None:
+        raise BatchError(
+            f"batch {lake.as_of}: extract has left nothing in {lake.root}; "
+            f"run: vitrina extract --as-of {lake.as_of}"
+        )
+    archive = Archive(lake.batches)
+    known = archive.all()
+    found = {}
+    for read in report["read"]:
+        if "sha256" not in read:
+            continue
+        kept = known.get(read["sha256"])
+        if kept is None:
+            raise CorruptFile(f"{archive.root} has no {read['name']} any more; put the export back")
+        held = members(kept.name, partial(archive.open, kept.sha256), source.format).files
+        found[read["number"]] = next((each for each in held if each.name == read["name"]), held[0])
+    return found
+
+
+def _in_file(file: Unpacked, source: Source, shown: str, wanted: _Wanted) -> Iterator[Reject]:
+    if file.format not in ("csv", "jsonl"):
+        yield from _in_pieces(file, source, shown, wanted)
+        return
+    with file.open() as stream:
+        if file.format == "csv":
+            yield from _in_csv(stream, source, shown, wanted)
+        else:
+            yield from _in_lines(stream, shown, wanted)
+
+
+def _in_csv(stream: BinaryIO, source: Source, file: str, wanted: _Wanted) -> Iterator[Reject]:
+    text = Text(stream, file, source.csv.encoding)
+    chunks = iter(text)
+    top = next(chunks, b"")
+    dialect = Dialect(source.csv.delimiter, source.csv.quote)
+    heading = find_heading(top, text.head, file, dialect, source.columns)
+    # Where the file itself names another delimiter than the declared one, for a spreadsheet.
+    delimiter = heading.dialect.delimiter
+    separator = "" if delimiter == source.csv.delimiter else f"sep={delimiter}\n"
+    head = Head(f"{separator}{_line(heading.names, heading.dialect)}\n", source.csv.encoding)
+    below = chain([top[heading.end :]], chunks)
+    for line, row in _records(below, heading.next_line, wanted, heading.dialect):
+        reasons, raw = wanted.take()
+        fields = heading.dialect.fields(row)
+        values = {} if raw is not None or len(fields) != len(heading.names) else fields
+        named = dict(zip(heading.names, values, strict=False))
+        yield Reject(file, line, reasons, named, row if raw is None else raw, head)
+
+
+def _in_lines(stream: BinaryIO, file: str, wanted: _Wanted) -> Iterator[Reject]:
+    """Of a file of JSON Lines."""
+    text = Text(stream, file, "utf-8")
+    for line, row in _records(text, 1, wanted, None):
+        reasons, _ = wanted.take()
+        try:
+            found = json.loads(row, parse_float=str, parse_int=str)
+        except ValueError:
+            found = None
+        values = found if isinstance(found, dict) else {}
+        named = {key: _as_text(value) for key, value in values.items()}
+        yield Reject(file, line, reasons, named, row, Head("", "utf-8"))
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _records(
+    chunks: Iterable[bytes], line: int, wanted: _Wanted, dialect: Dialect | None
+) -> Iterator[tuple[int, str]]:
+    """The text of each row that is wanted, without its line end; `line` is that of the first."""
+    held = b""
+    for chunk, is_last in _with_last(chunks):
+        held += chunk
+        start, ends = 0, _LINE_END.finditer(held)
+        while (next_line := wanted.next_line) is not None:
+            while line < next_line and (end := next(ends, None)) is not None:
+                start, line = end.end(), line + 1
+            if line < next_line or (not is_last and len(held) - start < _LONGEST):
+                break
+            yield line, _record(held, start, dialect)
+        if wanted.next_line is None:
+            return
+        held = held[start:]
+
+
+def _record(text: bytes, start: int, dialect: Dialect | None) -> str:
+    """The row that begins there. Few are long, so not all of the text is looked through."""
+    part = text[start : start + _FEW].decode(errors="ignore")
+    end = _end(part, dialect)
+    # A quote more than pairs: the other may be further down.
+    if end == len(part) or (dialect and dialect.quote and part.count(dialect.quote, 0, end) % 2):
+        part = text[start : start + _LONGEST].decode(errors="ignore")
+        end = _end(part, dialect)
+    return part[:end]
+
+
+def _end(text: str, dialect: Dialect | None) -> int:
+    """Where the first row of a text ends."""
+    if dialect is not None:
+        return dialect.record_until(text, 0)
+    return min((at for at in (text.find("\n"), text.find("\r")) if at >= 0), default=len(text))
+
+
+def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The chunks, the last of them told; there is always one."""
+    held: bytes | None = None
+    for chunk in chunks:
+        if held is not None:
+            yield held, False
+        held = chunk
+    yield held or b"", True
+
+
+def _line(names: Sequence[str], dialect: Dialect) -> str:
+    """A header as the dialect writes it."""
+    line = io.StringIO()
+    csv.writer(
+        line,
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        lineterminator="",
+    ).writerow(names)
+    return line.getvalue()
+
+
+def _in_pieces(file: Unpacked, source: Source, shown: str, wanted: _Wanted) -> Iterator[Reject]:
+    """Of a workbook, or of Parquet, by the columns that the store's file names."""
+    for piece in read_file(file, source):
+        part = f"{file.name}[{piece.part}]" if piece.part else file.name
+        if part != shown:
+            continue
+        for at, line in enumerate(piece.lines.to_pylist()):
+            while wanted.next_line == line:
+                reasons, raw = wanted.take()
+                values = {name: column[at].as_py() for name, column in piece.columns.items()}
+                yield Reject(shown, line, reasons, values if raw is None else {}, raw)
