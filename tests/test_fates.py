@@ -529,8 +529,8 @@ def test_a_sale_may_be_in_many_files_and_in_many_versions_of_one(
 def test_a_sale_that_a_fee_of_the_same_file_hides_is_a_repeat(
     spark: SparkSession, lake: Lake
 ) -> None:
+    rows = [row for n in "12" for row in ({"sale_id": n}, {"sale_id": n, "set_aside": "fee"})]
     with pytest.raises(FeedError, match="2 of 3 rows repeat a sale_id"):
-        rows = [row for n in "12" for row in ({"sale_id": n}, {"sale_id": n, "set_aside": "fee"})]
         cleaned(spark, lake, OWN, *rows, {})
 
 
