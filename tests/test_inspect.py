@@ -259,11 +259,14 @@ def test_titles_totals_notes_and_repeated_headers_are_no_evidence(tmp_path: Path
 
 
 def test_regions_that_are_spelt_in_two_ways_are_listed_once(tmp_path: Path) -> None:
+    # The more frequent spelling, or the one with capitals.
+    more = ("north", "SOUTH", "SOUTH")
     (tmp_path / "sales.csv").write_text(
-        PLAIN + "1004,1,1,1,2026-11-03,1.00,north\n", encoding="utf-8"
+        PLAIN + "".join(f"{n},1,1,1,2026-11-03,1.00,{r}\n" for n, r in enumerate(more)),
+        encoding="utf-8",
     )
     _, document = proposed(tmp_path, "sales.csv")
-    assert document["source"]["fields"]["region"]["allowed"] == ["East", "North", "South"]
+    assert document["source"]["fields"]["region"]["allowed"] == ["East", "North", "SOUTH"]
 
 
 def test_files_of_a_folder_are_compared(tmp_path: Path) -> None:
