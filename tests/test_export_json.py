@@ -221,3 +221,12 @@ def _text(value: Any) -> str | None:
 def test_keys_that_nothing_asks_for_are_told() -> None:
     stream = io.BytesIO(b'{"a": 1, "b": 2}\n{"c": 3, "b": 4}\n')
     assert unmapped_of(jsonl.read(stream, "sales.jsonl", source_of("a"))) == ["b", "c"]
+
+
+@pytest.mark.parametrize("block", range(9, 19))
+def test_an_element_is_whole_wherever_a_block_ends(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonl, "_BLOCK", block)
+    first, second = array(b'[{"a": 1}, 1234567]', "a")
+    assert (first["a"], second["raw"]) == ("1", "1234567")

@@ -188,6 +188,10 @@ def test_errors_are_told_of_the_sheet_they_stand_in() -> None:
         book({"one": [("a",), ("#REF!",)], "two": [("x", "a"), ("#N/A", 1), (1, "#VALUE!")]})
     )
     assert [row["a"] for row in read(data, "a")] == ["#REF!", "1", "#VALUE!"]
+    names = [f"c{number}" for number in range(60)]
+    wide = bytes_of(book({"S": [names, [*range(55), "#N/A", *range(4)]]}))
+    [row] = read(wide, "c54", "c55", "c56")
+    assert (row["c54"], row["c55"], row["c56"]) == ("54", "#N/A", "0")
 
 
 def test_rows_keep_their_number_through_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,9 +128,17 @@ def test_a_date_that_fits_two_formats_is_asked_for_and_not_guessed(tmp_path: Pat
 @pytest.mark.parametrize(
     ("values", "formats", "evidence"),
     [
-        (["03/11/2026", "13/11/2026"], ("dd/MM/yyyy",), "first number is above 12 in 1 values"),
-        (["11/3/2026", "11/13/2026"], ("M/d/yyyy",), "second number is above 12 in 1 values"),
-        (["13/01/2026", "01/13/2026"], ("dd/MM/yyyy", "MM/dd/yyyy"), "in 1 values, the second"),
+        (
+            ["03/11/2026", "13/11/2026"],
+            ("dd/MM/yyyy",),
+            "first number is above 12 in 1 of 2",
+        ),
+        (["11/3/2026", "11/13/2026"], ("M/d/yyyy",), "second number is above 12 in 1 of 2"),
+        (
+            ["13/01/2026", "01/13/2026"],
+            ("dd/MM/yyyy", "MM/dd/yyyy"),
+            "in 1, the second in 1",
+        ),
         (["1.2.26"], ("d.M.yy",), "with dots"),
         (["2026/1/2"], ("yyyy/M/d",), "year first"),
         (["12/31/2026 8:26"], ("MM/dd/yyyy H:mm",), "second"),
@@ -251,11 +259,14 @@ def test_titles_totals_notes_and_repeated_headers_are_no_evidence(tmp_path: Path
 
 
 def test_regions_that_are_spelt_in_two_ways_are_listed_once(tmp_path: Path) -> None:
+    # The more frequent spelling, or the one with capitals.
+    more = ("north", "SOUTH", "SOUTH")
     (tmp_path / "sales.csv").write_text(
-        PLAIN + "1004,1,1,1,2026-11-03,1.00,north\n", encoding="utf-8"
+        PLAIN + "".join(f"{n},1,1,1,2026-11-03,1.00,{r}\n" for n, r in enumerate(more)),
+        encoding="utf-8",
     )
     _, document = proposed(tmp_path, "sales.csv")
-    assert document["source"]["fields"]["region"]["allowed"] == ["East", "North", "South"]
+    assert document["source"]["fields"]["region"]["allowed"] == ["East", "North", "SOUTH"]
 
 
 def test_files_of_a_folder_are_compared(tmp_path: Path) -> None:

@@ -162,17 +162,21 @@ def _order(matches: Sequence[re.Match[str]]) -> tuple[list[str], str]:
     month_first = f"{month}{mark}{day}{mark}{year}"
     above_first = sum(int(each) > 12 for each in first)
     above_second = sum(int(each) > 12 for each in second)
+    rows = len(matches)
     if above_first and above_second:
         return [day_first, month_first], (
-            f"the first number is above 12 in {above_first} values, the second in {above_second}"
+            f"of {rows:,} values, the first number is above 12 in {above_first:,}, the second in "
+            f"{above_second:,}"
         )
     if above_first:
-        return [day_first], f"the first number is above 12 in {above_first} values"
+        return [day_first], f"the first number is above 12 in {above_first:,} of {rows:,} values"
     if above_second:
-        return [month_first], f"the second number is above 12 in {above_second} values"
+        return [
+            month_first
+        ], f"the second number is above 12 in {above_second:,} of {rows:,} values"
     if mark == ".":
         return [day_first], "with dots, the day stands first; no value shows it"
-    return [day_first, month_first], f"no number is above 12 in {len(matches)} values"
+    return [day_first, month_first], f"no number is above 12 in {rows:,} values"
 
 
 def _day_and_month(parts: Iterable[str]) -> tuple[str, str]:

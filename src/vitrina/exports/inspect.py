@@ -29,8 +29,8 @@ from vitrina.exports.unpacking import Unpacked, members
 
 _FILES = 20
 """Files that are looked into; of the rest only the names are listed."""
-_FEW = 50
-"""Regions that are worth a list."""
+_FEW, _SHORT = 50, 12
+"""Regions that are worth a list: where it mends spellings, and where it does not."""
 
 _NAMES = {
     "sale_date": (
@@ -293,7 +293,9 @@ class _Draft:
         self._seen, self._totals = _without_totals(seen)
         self._findings = findings
         self._roles = _roles(self._seen)
-        self._numbers = self._how_numbers_are_written()
+        self._numbers = self._numbers_of("quantity", "sale_amount", "price")
+        money = "sale_amount" if "sale_amount" in self._roles else "price"
+        self._decimals = self._numbers_of(money).decimals
         self._needs_order = False
 
     def text(self) -> str:
@@ -322,10 +324,10 @@ class _Draft:
     def _cells(self, role: str) -> list[str | None]:
         return self._seen.columns[self._roles[role]]
 
-    def _how_numbers_are_written(self) -> Numbers:
+    def _numbers_of(self, *roles: str) -> Numbers:
         written = [
             cell
-            for role in ("quantity", "sale_amount", "price")
+            for role in roles
             if role in self._roles
             for cell in _filled(self._seen.texts[self._roles[role]])
         ]
@@ -435,11 +437,11 @@ class _Draft:
                 f"# {found.unclear} numbers are like 1,234: say which mark is which with decimal "
                 "and thousands."
             )
-        if "sale_amount" in self._roles and found.decimals > 2:
-            self._ask(f"amounts have up to {found.decimals} decimals: round them, or keep more?")
+        if self._decimals > 2:
+            self._ask(f"money has up to {self._decimals} decimals: round amounts, or keep more?")
             lines += [
                 (
-                    f"# Amounts have up to {found.decimals} decimals. Round them, or give "
+                    f"# Money has up to {self._decimals} decimals. Round amounts, or give "
                     "sale_amount decimals; else such rows are rejected."
                 ),
                 "# round = true",
@@ -608,7 +610,7 @@ class _Draft:
                 "# Quantity × price; no column is a line's amount.",
                 f"sale_amount = {{ multiply = {both} }}",
             ]
-        evidence = f"Up to {self._numbers.decimals} decimals."
+        evidence = f"Up to {self._decimals} decimals."
         if has_both:
             differ, rows = disagreements(
                 self._cells("sale_amount"),
@@ -639,9 +641,9 @@ class _Draft:
             spellings.setdefault(header.alike(value), []).append(value)
         main = sorted(each[0].strip() for each in spellings.values())
         listed = f"allowed = {_list(main)}"
-        if len(main) > _FEW:
-            return self._single("region", f"{len(main):,} different.")
         variants = [" and ".join(each) for each in spellings.values() if len(each) > 1]
+        if len(main) > (_FEW if variants else _SHORT):
+            return self._single("region", f"{len(main):,} different.")
         if variants:
             evidence = f"Spelt in several ways: {_line('; '.join(variants))}. A listed one is kept."
             return self._single("region", evidence, f", {listed}")
