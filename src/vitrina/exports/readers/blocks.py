@@ -4,8 +4,9 @@ What is done about a quote that does not end as it should (nothing is guessed be
 
 * its field ends on the line, and then something else than a delimiter follows: `stray_quote`;
 * it ends on a later line in the same way, or nowhere within `LONGEST` bytes: `unclosed_quote`;
-* it ends well on a later line, but its own line has all fields if the quote is a letter, and
-  most lines down to the end look like rows of their own (`RowShape`): `unclosed_quote`.
+* it ends well on a later line, but its own line has all fields but one if the quote is a letter,
+  and most lines down to the end look like rows of their own (`RowShape`): `unclosed_quote`.
+  A file of one or two columns does not tell so much.
 
 Then the record is rejected up to the end of the line with that quote, and the next line is read
 as if nothing had been. So a quoted field is read over many lines, unless these are themselves a
@@ -183,12 +184,12 @@ class _Scan:
 
     def _swallows_rows(self, quote: int, next_line: int, end: int, last_line: int) -> bool:
         """Whether most lines of a field over many lines are rows, and so is its first."""
-        delimiter = self._dialect.delimiter.encode()
-        width = self._shape.width
-        if self._text.count(delimiter, quote, end) < width - 1:
+        # The damage may have cost a delimiter.
+        delimiter, least = self._dialect.delimiter.encode(), self._shape.width - 1
+        if least < 2 or self._text.count(delimiter, quote, end) < least - 1:
             return False
         before = len(_fields(self._dialect, self._text[self._record : quote]))
-        if before + self._text.count(delimiter, quote, next_line) < width:
+        if before + self._text.count(delimiter, quote, next_line) < least:
             return False
         later = [line for line in self._text[next_line:last_line].splitlines() if line.strip()]
         return 2 * sum(map(self._shape.fits, later)) > len(later)

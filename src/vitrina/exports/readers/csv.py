@@ -9,19 +9,20 @@ below the last total, of which none has two cells with a value. A sale has more 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from os import cpu_count
 from typing import BinaryIO
 
+from vitrina.errors import ExportError
 from vitrina.exports.feed import Piece
 from vitrina.exports.header import unmapped
 from vitrina.exports.readers.blocks import Block, RowShape, blocks
 from vitrina.exports.readers.decoding import Text
 from vitrina.exports.readers.dialect import Dialect
-from vitrina.exports.readers.heading import find_heading
+from vitrina.exports.readers.heading import find_heading, hint, looks_like
 from vitrina.exports.readers.rows import FOOT, Parsed, Table, parse, sliced
 from vitrina.exports.store_file import Source
 
@@ -39,7 +40,10 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
     declared = Dialect(source.csv.delimiter, source.csv.quote)
     text = Text(stream, file, source.csv.encoding)
     chunks = iter(text)
-    top = next(chunks, b"")
+    try:
+        top = next(chunks, b"")
+    except ExportError as error:
+        raise ExportError(f"{error}{_told(text.head, declared, source.columns)}") from None
     heading = find_heading(top, text.head, file, declared, source.columns)
     below = top[heading.end :]
     shape = RowShape.of(heading.dialect, len(heading.names), _sample(below))
@@ -50,6 +54,15 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
         parsed = ((block, table, block.is_unended and text.cut_off) for block in cut)
         for piece in _without_foot(_in_order(cores, parsed)):
             yield replace(piece, unmapped=others)
+
+
+def _told(raw: bytes, declared: Dialect, wanted: Sequence[str]) -> str:
+    """What to add of a file whose first bytes are not of the encoding."""
+    kind = looks_like(raw)
+    if kind:
+        return f"; this is {kind}"
+    more = hint(raw, declared, wanted)
+    return f"; of the mapped columns: {more}" if more else ""
 
 
 _CORES = cpu_count() or 1

@@ -4,13 +4,16 @@ import codecs
 from collections.abc import Iterator
 from typing import BinaryIO
 
+import numpy as np
+
 from vitrina.errors import ExportError
 
-CHUNK = 8 * 2**20
+CHUNK = 2**22
 """Bytes that are read at once."""
 
 BOM = "\ufeff"
 
+_LF = ord("\n")
 _HEAD = 2**20
 """Bytes that are kept, to say of a file without a header what it may be."""
 
@@ -58,10 +61,10 @@ class Text:
                 "set csv.encoding to one, such as utf-8 or cp1251"
             ) from None
         is_utf_8 = codecs.lookup(self.encoding).name in ("utf-8", "ascii")
-        offset, lines = 0, 0
+        offset, lines, text = 0, 0, b""
         chunk = self.head
         while chunk:
-            state = decoder.getstate()
+            state, after_return = decoder.getstate(), text.endswith(b"\r")
             if is_utf_8 and not state[0] and chunk.isascii():
                 text = chunk
             else:
@@ -79,7 +82,7 @@ class Text:
                     ) from None
             yield text
             offset += len(chunk)
-            lines += line_ends(text)
+            lines += line_ends(text) - (after_return and text.startswith(b"\n"))
             chunk = self._read(CHUNK)
         self.cut_off = bool(decoder.getstate()[0])
 
@@ -105,6 +108,5 @@ def line_ends(text: bytes) -> int:
     >>> line_ends(b"a\nb\r\nc\rd")
     3
     """
-    ends = text.count(b"\n")
-    returns = text.count(b"\r")
-    return ends + returns - text.count(b"\r\n") if returns else ends
+    ends = int(np.count_nonzero(np.frombuffer(text, np.uint8) == _LF))
+    return ends + text.count(b"\r") - text.count(b"\r\n") if b"\r" in text else ends

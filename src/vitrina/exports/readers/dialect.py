@@ -21,6 +21,8 @@ class Dialect:
 
         The length of the text if there is none. `start` is outside any quoted field.
         """
+        if not self.quote or self.quote.encode() not in text:
+            return len(text)
         found = self._sound.match(text, start)
         return found.end() if found else start
 
@@ -55,8 +57,6 @@ class Dialect:
     @cached_property
     def _sound(self) -> re.Pattern[bytes]:
         delimiter, quote = re.escape(self.delimiter.encode()), re.escape(self.quote.encode())
-        if not quote:
-            return re.compile(rb"[\s\S]*+")
         # Possessive quantifiers make this one pass without a way back.
         return re.compile(
             rb"""[^Q]*+(?:(?:

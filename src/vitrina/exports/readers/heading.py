@@ -38,8 +38,6 @@ class Heading:
     end: int
     """Where the text goes on below it, in bytes."""
     next_line: int
-    separator: str | None
-    """The first line, if it is one that names the delimiter for a spreadsheet: `sep=;`."""
 
 
 def find_heading(
@@ -54,9 +52,9 @@ def find_heading(
             what the file has, and what the file may be.
     """
     start = text.decode(errors="ignore")
-    separator = _SEPARATOR.fullmatch(start[: _end_of_line(start, 0)].rstrip("\r\n"))
-    if separator:
-        dialect = replace(dialect, delimiter=separator[1])
+    delimiter = named_delimiter(start[: _end_of_line(start, 0)].rstrip("\r\n"))
+    if delimiter:
+        dialect = replace(dialect, delimiter=delimiter)
     best: list[str] = []
     for record in _records(start, dialect):
         if set(wanted) <= set(record.names):
@@ -66,10 +64,36 @@ def find_heading(
                 dialect,
                 len(start[: record.end].encode()),
                 record.next_line,
-                separator and separator[0],
             )
         best = max(best or record.names, record.names, key=lambda names: _likeness(names, wanted))
     raise ExportError(_refusal(file, best, raw, dialect, wanted))
+
+
+def named_delimiter(line: str) -> str | None:
+    """The delimiter, if the line is one that tells it to a spreadsheet.
+
+    >>> named_delimiter("sep=;")
+    ';'
+    """
+    found = _SEPARATOR.fullmatch(line)
+    return found and found[1]
+
+
+def hint(raw: bytes, dialect: Dialect, wanted: Sequence[str]) -> str:
+    """What else the declared encoding or delimiter could be, so that the header is found."""
+    encodings = [each for each in _ENCODINGS if _has_header(raw, each, dialect, wanted)]
+    if encodings:
+        return f"they are there if csv.encoding is {' or '.join(encodings)}"
+    delimiters = {
+        "\\t" if each == "\t" else each: None
+        for each in _DELIMITERS
+        for encoding in _ENCODINGS
+        if _has_header(raw, encoding, replace(dialect, delimiter=each), wanted)
+    }
+    if delimiters:
+        told = " or ".join(f'"{each}"' for each in delimiters)
+        return f"they are there if csv.delimiter is {told}"
+    return ""
 
 
 def looks_like(raw: bytes) -> str:
@@ -95,7 +119,7 @@ def _records(text: str, dialect: Dialect) -> Iterator[_Record]:
             end = _end_of_line(text, dialect.record_until(text, place))
             record = text[place:end].rstrip("\r\n")
             lines = len(_LINE_END.findall(text, place, end))
-            yield _Record(dialect.fields(record.removeprefix(BOM)), end, line + max(lines, 1))
+            yield _Record(dialect.fields(record.removeprefix(BOM)), end, line + lines)
         place, line = next_place, line + 1
 
 
@@ -127,20 +151,8 @@ def _refusal(
         told = str(error)
     if any(_likeness(best, wanted)):
         return told
-    encodings = [each for each in _ENCODINGS if _has_header(raw, each, dialect, wanted)]
-    if encodings:
-        return f"{told}; they are there if csv.encoding is {' or '.join(encodings)}"
-    delimiters = [
-        f'"{each}"'.replace("\t", "\\t")
-        for each in _DELIMITERS
-        for encoding in _ENCODINGS
-        if _has_header(raw, encoding, replace(dialect, delimiter=each), wanted)
-    ]
-    if delimiters:
-        return (
-            f"{told}; they are there if csv.delimiter is {' or '.join(dict.fromkeys(delimiters))}"
-        )
-    return f"{told}; looked at the first {SEARCHED} lines"
+    more = hint(raw, dialect, wanted)
+    return f"{told}; {more or f'looked at the first {SEARCHED} lines'}"
 
 
 def _has_header(raw: bytes, encoding: str, dialect: Dialect, wanted: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from vitrina.exports.feed import Piece
 from vitrina.exports.header import listed
 from vitrina.exports.readers.blocks import Block
 from vitrina.exports.readers.decoding import BOM
-from vitrina.exports.readers.heading import Heading
+from vitrina.exports.readers.heading import Heading, named_delimiter
 from vitrina.rules import RowRepair, RowRule, wrong_width
 
 REPEATED_HEADER, TOTAL_ROW = "repeated header", "total row"
@@ -195,13 +195,13 @@ class _Parser:
         for column in columns:
             nothing &= column.is_null().to_numpy()
         places = self._places_of_values[nothing]
-        yield from (int(place) for place in places if not _values(self._fields(int(place))))
+        yield from (int(place) for place in places if not any(self._fields(int(place))))
 
     def _ragged(self, place: int, found: int, marks: dict[int, str]) -> _Odd | None:
         """A row of another width than the header's; None if it is none."""
         line, raw, fields = self._line(place), self._raw(place), self._fields(place)
         mark = marks.get(place)
-        if raw.removeprefix(BOM) == self._table.heading.separator:
+        if named_delimiter(raw.removeprefix(BOM)):
             mark = REPEATED_HEADER
         if mark is not None:
             return _Odd(line, set_aside=mark, raw=raw)
