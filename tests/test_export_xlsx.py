@@ -148,7 +148,11 @@ def test_the_header_is_the_first_row_with_all_names_and_lines_are_rows_of_the_sh
                 ("b", "other", "a"),
                 ("Total for a", 9, None),
                 (None, "Total", 6),
+                ("a note",),
                 (5, "Totally", 6),
+                (),
+                (None, "Signed:"),
+                ("Page 1",),
             ]
         }
     )
@@ -161,7 +165,8 @@ def test_the_header_is_the_first_row_with_all_names_and_lines_are_rows_of_the_sh
         {"line": 9, "a": "a", "b": "b", "typed": set(), "set_aside": "repeated header"},
         {"line": 10, "a": None, "b": "Total for a", "typed": set(), "set_aside": "total row"},
         {"line": 11, "a": "6", "b": None, "typed": {"a"}, "set_aside": "total row"},
-        {"line": 12, "a": "6", "b": "5", "typed": {"a", "b"}},
+        {"line": 12, "a": None, "b": "a note", "typed": set()},
+        {"line": 13, "a": "6", "b": "5", "typed": {"a", "b"}},
     ]
 
 

@@ -21,8 +21,7 @@ from vitrina.exports.feed import Piece
 from vitrina.exports.files import format_of
 from vitrina.exports.readers.typed import plain
 from vitrina.exports.store_file import Source
-
-NOT_JSON, NOT_AN_OBJECT, KEY_REPEATED = "not_json", "not_an_object", "key_repeated"
+from vitrina.rules import RowRule
 
 _BLOCK = 4 * 2**20
 """Bytes that are read at once; a piece has the rows that end in them."""
@@ -416,12 +415,12 @@ def _piece(rows: Sequence[_Row], names: Sequence[str]) -> Piece:
 def _judged(value: Any, names: Sequence[str]) -> tuple[dict[str, Any], str]:
     """What a row that is no plain object gives, and why it is rejected, if it is."""
     if value is _BROKEN:
-        return {}, NOT_JSON
+        return {}, RowRule.not_json
     if not isinstance(value, _Repeated):
-        return {}, NOT_AN_OBJECT
+        return {}, RowRule.not_an_object
     keys = [key for key, _ in value]
     repeated = [name for name in names if keys.count(name) > 1]
-    return ({}, f"{KEY_REPEATED}: {', '.join(repeated)}") if repeated else (dict(value), "")
+    return ({}, f"{RowRule.key_repeated}: {', '.join(repeated)}") if repeated else (dict(value), "")
 
 
 def _column(values: list[Any]) -> tuple[pa.Array, pa.Array | None]:

@@ -11,9 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vitrina.exports.feed import Piece
-
-FLOAT_NOISE = "float_noise"
-"""The repair of a number that is only its shortest text of 15 digits away from a plain one."""
+from vitrina.rules import RowRepair
 
 _DIGITS = 15
 """Decimal digits that every float64 keeps; the 16th and the 17th may be noise."""
@@ -78,7 +76,7 @@ def repaired(noisy: Iterable[pa.Array | None]) -> pa.Array | None:
         rows = pc.or_(rows, other)
     ends = pc.cumulative_sum(rows.cast(pa.int32()))
     starts = pa.concat_arrays([pa.array([0], pa.int32()), ends])
-    repairs = pa.repeat(pa.scalar(FLOAT_NOISE), starts[-1].as_py())
+    repairs = pa.repeat(pa.scalar(RowRepair.float_noise.value), starts[-1].as_py())
     return pa.ListArray.from_arrays(starts, repairs, mask=pc.invert(rows))
 
 

@@ -2,7 +2,8 @@
 
 A cell holds a float, a text, a truth, a day or time by its number format, or an error. A formula
 counts as what it gave when the workbook was saved last; one that nobody has computed is a
-missing value. Hidden rows are rows; blank ones are none.
+missing value. Hidden rows are rows. Blank ones are none, nor is the foot of a report: where totals
+are declared, the last rows below the last total, of which none has two cells with a value.
 """
 
 import datetime
@@ -21,6 +22,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from vitrina.errors import ExportError
 from vitrina.exports import header
 from vitrina.exports.feed import Piece
+from vitrina.exports.readers.rows import REPEATED_HEADER, TOTAL_ROW
 from vitrina.exports.readers.typed import as_text, repaired
 from vitrina.exports.store_file import Source
 
@@ -84,6 +86,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     rows = _rows(sheet, errors)
     names, places = _header(rows, shown, source.columns)
+    rows = _without_foot(rows, source.totals)
     unmapped = tuple(header.unmapped(names, source.columns))
     while chunk := list(islice(rows, _ROWS)):
         yield replace(_piece(chunk, places, source.totals), part=part, unmapped=unmapped)
@@ -128,6 +131,23 @@ def _header(
 # Rows
 
 
+def _without_foot(
+    rows: Iterator[tuple[int, _Cells]], totals: tuple[str, ...]
+) -> Iterator[tuple[int, _Cells]]:
+    """The rows without signatures and notes below the last total."""
+    is_below_total = False
+    held: list[tuple[int, _Cells]] = []
+    for number, cells in rows:
+        is_total = _is_total(cells, totals)
+        is_below_total |= is_total
+        if is_below_total and not is_total and sum(not _is_blank(cell) for cell in cells) == 1:
+            held.append((number, cells))
+        else:
+            yield from held
+            held.clear()
+            yield number, cells
+
+
 def _piece(
     rows: Sequence[tuple[int, _Cells]],
     places: Mapping[str, int],
@@ -154,9 +174,15 @@ def _no_sale(
 ) -> str | None:
     """Why a row is none of the sales; the first cell is the first that has a value."""
     if all(cells[place] == name for name, place in places.items()):
-        return "repeated header"
+        return REPEATED_HEADER
+    return TOTAL_ROW if _is_total(cells, totals) else None
+
+
+def _is_total(cells: Sequence[Any], totals: tuple[str, ...]) -> bool:
+    if not totals:
+        return False
     first = next(cell for cell in cells if not _is_blank(cell))
-    return "total row" if type(first) is str and first.lstrip().startswith(totals) else None
+    return type(first) is str and first.lstrip().startswith(totals)
 
 
 def _column(cells: Sequence[Any]) -> tuple[pa.Array, pa.Array | None, pa.Array | None]:
