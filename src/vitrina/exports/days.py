@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from vitrina.exports.cells import Cells, Read, Reader, bytes_of, ends_of, read_each
 from vitrina.exports.numbers import CANONICAL, is_number, number_reader, ranked
-from vitrina.exports.patterns import ISO, ISO_DATE, UNIX, expression
+from vitrina.exports.patterns import ISO, ISO_DATE, OFFSET, UNIX, expression
 from vitrina.exports.store_file import Numbers
 from vitrina.exports.texts import cleaned
 from vitrina.rules import RowRule, Rule
@@ -84,8 +84,8 @@ def version_reader(format_: str, zone: str, marks: Numbers, *, typed: bool) -> R
         try:
             moment = written(bare).moment
             zoned = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
-            utc = zoned.astimezone(datetime.UTC)
-            return Read(utc.isoformat(timespec="microseconds"))
+            utc = zoned.astimezone(datetime.UTC).replace(tzinfo=None)
+            return Read(utc.isoformat(sep=" ", timespec="microseconds"))
         except (Unreadable, OverflowError, ValueError):
             found = numbers(bare)
             if found.problem or found.text is None or not is_number(found.text):
@@ -93,6 +93,17 @@ def version_reader(format_: str, zone: str, marks: Numbers, *, typed: bool) -> R
             return Read(ranked(found.text))
 
     return read
+
+
+def read_versions(cells: Cells, format_: str, zone: str, marks: Numbers, *, typed: bool) -> None:
+    """Read a column's versions, as `version_reader` does; times in the form of ISO in columns."""
+    found = None
+    if format_ == ISO or (typed and format_ != UNIX):
+        found = _moments(cells.texts, zone)
+    if found is None:
+        read_each(cells, version_reader(format_, zone, marks, typed=typed))
+    else:
+        cells.texts = found
 
 
 def read_days(cells: Cells, format_: str, zone: str, store_zone: str, *, typed: bool) -> None:
@@ -230,6 +241,24 @@ def _in_columns(texts: pa.Array, format_: str, is_of_store: bool, store_zone: st
     return pc.replace_with_mask(days, zoned, in_zone)
 
 
+def _moments(texts: pa.Array, zone: str) -> pa.Array | None:
+    """Times as they sort; None unless all are possible and in one form, with an offset or not."""
+    form = f"^{expression(ISO, possible=True)}$"
+    offsets = pc.match_substring_regex(texts, f"({OFFSET})$")
+    if not pc.all(pc.match_substring_regex(texts, form)).as_py():
+        return None
+    try:
+        if pc.all(offsets).as_py():
+            moments = texts.cast(pa.timestamp("us", "UTC"))
+        else:
+            # Times that the clock skips, or shows twice, are read one by one.
+            local = texts.cast(pa.timestamp("us"))
+            moments = pc.assume_timezone(local, zone, ambiguous="raise", nonexistent="raise")
+        return moments.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")).cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
+
+
 def _two(digits: pa.Array) -> pa.Array:
     return pc.ascii_lpad(digits, width=2, padding="0")
 
@@ -257,7 +286,9 @@ def _in_zone(parts: Sequence[pa.Array], store_zone: str) -> pa.Array:
     moments = pc.binary_join_element_wise(days, "T", times, offsets, "")
     try:
         local = moments.cast(pa.timestamp("s", "UTC")).cast(pa.timestamp("s", store_zone))
-        return local.cast(pa.date32()).cast(pa.string())
+        found = local.cast(pa.date32()).cast(pa.string())
+        beyond = pc.match_substring_regex(found, "^(0000|-|[0-9]{5})")
+        return pc.if_else(beyond, pa.scalar(None, pa.string()), found)
     except pa.ArrowInvalid:
         # An offset of no zone, or no time zones where Arrow looks for them: not here.
         return pa.nulls(len(days), pa.string())

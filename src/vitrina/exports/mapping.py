@@ -52,20 +52,16 @@ def mapped(piece: Piece, store: Store, file: str, file_number: int) -> pa.Record
     """
     rows = _Rows(piece, store, file)
     cells = {name: rows.field(name) for name in store.contract.names}
+    fate = fates.decide(rows, store.currency)
+    if not any(rule.in_order for rule in rows.source.rows):
+        fates.follow(fate, rows.source, cells)
+    version = rows.version()
     problems, repairs = Notes(), Notes()
     for name, each in cells.items():
         problems.add_all(each.problems, partial(_named, name))
         repairs.add_all(each.repairs, partial(_named, name))
     problems.add_all(rows.currency_problems())
-    version = rows.version()
     problems.add_all(version.problems)
-
-    fate = fates.decide(rows, store.currency)
-    helpers: dict[str, pa.Array] = {}
-    if orders.needs_orders(rows.source):
-        helpers = rows.helpers(fate)
-    if not any(rule.in_order for rule in rows.source.rows):
-        fates.follow(fate, rows.source, cells)
     set_aside = fate.set_aside
     silent = rows.unread | as_mask(set_aside.is_valid())
 
@@ -79,7 +75,7 @@ def mapped(piece: Piece, store: Store, file: str, file_number: int) -> pa.Record
         SET_ASIDE: set_aside,
         VERSION: version.texts,
         RAW: rows.nulls if piece.raw is None else piece.raw,
-        **helpers,
+        **(rows.helpers(fate) if orders.needs_orders(rows.source) else {}),
     }
     schema = mapped_schema(store)
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
@@ -119,12 +115,13 @@ class _Rows(SourceColumns):
         if versions is None:
             return Cells(self.nulls)
         cells = Cells(self.text(versions.column))
-        texts_, typed = self.split(versions.column)
-        for rows, is_typed in ((texts_, False), (typed, True)):
-            zone, marks = self.store.time_zone, self.source.numbers
-            read_each(
-                cells, days.version_reader(versions.format, zone, marks, typed=is_typed), rows
-            )
+        zone, marks = self.store.time_zone, self.source.numbers
+        for rows, typed in zip(self.split(versions.column), (False, True), strict=True):
+            if rows is None:
+                days.read_versions(cells, versions.format, zone, marks, typed=typed)
+            else:
+                reader = days.version_reader(versions.format, zone, marks, typed=typed)
+                read_each(cells, reader, rows)
         return cells
 
     def helpers(self, fate: fates.Fate) -> dict[str, pa.Array]:
@@ -229,7 +226,7 @@ class _Rows(SourceColumns):
             candidate = blank_as_null(self.text(each))
             typed |= as_mask(pc.and_(found.is_null(), candidate.is_valid())) & self.typed(each)
             found = pc.coalesce(found, candidate)
-        return self._read(name, found, np.flatnonzero(~typed), np.flatnonzero(typed))
+        return self._read(name, found, *self.divided(typed))
 
     def _joined(self, name: str, column: Column) -> Cells:
         """Some columns, joined; missing where one of them is."""

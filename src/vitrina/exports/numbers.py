@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vitrina.exports.cells import Cells, Read, Reader, bytes_of, read_each
+from vitrina.exports.cells import Bytes, Cells, Read, Reader, bytes_of, ends_of, read_each
 from vitrina.exports.money import currencies
 from vitrina.exports.store_file import Numbers
 from vitrina.exports.texts import cleaned
@@ -88,6 +88,8 @@ def may_be_odd(texts: pa.Array, marks: Numbers, *, decimals: int | None) -> bool
         return False
     if data.min() < ord("-") or data.max() > ord("9") or (data == ord("/")).any():
         return True
+    if _has_minus_within(texts, data):
+        return True
     is_plain = marks.decimal == "." and marks.thousands == "" and not marks.round
     return bool((not is_plain or decimals == 0) and (data == ord(".")).any())
 
@@ -140,6 +142,16 @@ def _regular(marks: Numbers, decimals: int | None) -> str:
     kept = f"{{1,{decimals}}}" if decimals and marks.round else "+"
     after = "" if decimals == 0 else rf"(?:\{marks.decimal}[0-9]{kept})?"
     return rf"^-?(?:{groups}[0-9]+){after}$"
+
+
+def _has_minus_within(texts: pa.Array, data: Bytes) -> bool:
+    """Whether a minus stands elsewhere than before a number: `50.00-`."""
+    minuses = data == ord("-")
+    if not minuses.any():
+        return False
+    ends = ends_of(texts)
+    starts = ends[:-1][np.diff(ends) > 0] - ends[0]
+    return bool(np.count_nonzero(minuses) > np.count_nonzero(minuses[starts]))
 
 
 def _pattern(marks: Numbers) -> re.Pattern[str]:

@@ -45,7 +45,7 @@ def expression(format_: str, *, possible: bool = False) -> str:
     return found
 
 
-_OFFSET = "Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?"
+OFFSET = "Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?"
 _TOKENS = {
     "yyyy": ("year", "[0-9]{4}"),
     "yy": ("short_year", "[0-9]{2}"),
@@ -61,8 +61,8 @@ _TOKENS = {
     "ss": ("second", "[0-9]{2}"),
     "SSS": ("fraction", "[0-9]{1,9}"),
     "a": ("half", r"[aApP]\.?[mM]\.?"),
-    "XXX": ("offset", _OFFSET),
-    "Z": ("offset", _OFFSET),
+    "XXX": ("offset", OFFSET),
+    "Z": ("offset", OFFSET),
     "UTC": ("offset", "UTC"),
     "GMT": ("offset", "GMT"),
 }

@@ -45,15 +45,17 @@ class SourceColumns:
 
         None stands for all rows.
         """
-        none = np.empty(0, np.int64)
-        if not names or any(name not in self.piece.typed for name in names):
-            return None, none
-        typed = np.ones(self.count, np.bool_)
+        typed = np.full(self.count, bool(names))
         for name in names:
             typed &= self.typed(name)
-        if typed.all():
-            return none, None
-        return (None, none) if not typed.any() else (np.flatnonzero(~typed), np.flatnonzero(typed))
+        return self.divided(typed)
+
+    def divided(self, typed: Mask) -> tuple[Rows | None, Rows | None]:
+        """The rows that are not in the mask, and those that are; None stands for all rows."""
+        none = np.empty(0, np.int64)
+        if not typed.any():
+            return None, none
+        return (none, None) if typed.all() else (np.flatnonzero(~typed), np.flatnonzero(typed))
 
     def typed(self, name: str) -> Mask:
         """The rows in which a column was a number, a day or a time."""

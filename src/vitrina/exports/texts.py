@@ -157,7 +157,7 @@ def _may_be_odd(data: Bytes) -> bool:
         return False
     if data.min() < 0x20 or _has_any(data, b"='#+\x7f"):
         return True
-    if _has_any(data, b"-") and _has_any(data, b"Ee") and _has_any(data, b".,"):
+    if _has_any(data, b"Ee") and _has_any(data, b"-:") and _has_any(data, b".,:"):
         return True
     return bool(data.max() >= 0x80 and data.tobytes().translate(None, _EVEN))
 
