@@ -23,6 +23,7 @@ from tests.test_export_files import place
 from vitrina.counts import Extracted
 from vitrina.errors import CorruptFile, ExportError, SettingsError
 from vitrina.exports.feed import FILE_NUMBER, SET_ASIDE, feed_schema
+from vitrina.exports.intake import Tally
 from vitrina.exports.store_file import StoreFile
 from vitrina.steps import extract
 from vitrina.steps.extract import AFTER, BEFORE, set_aside_outside, tallies
@@ -436,10 +437,14 @@ def test_what_is_set_aside_already_stays_so() -> None:
                 "problems": st.sampled_from([None, [], ["a"], ["a", "b"]]),
             }
         )
-    )
+    ),
+    st.integers(0, 9),
 )
-def test_every_file_is_counted_by_itself(rows: list[dict[str, Any]]) -> None:
-    found = tallies(feed(*rows))
+def test_every_file_is_counted_by_itself(rows: list[dict[str, Any]], cut: int) -> None:
+    found: dict[int, Tally] = {}
+    for piece in (rows[:cut], rows[cut:]):
+        for number, tally in tallies(feed(*piece)).items():
+            found.setdefault(number, Tally()).add(tally)
     assert set(found) == {row[FILE_NUMBER] for row in rows}
     for number, tally in found.items():
         own = [row for row in rows if row[FILE_NUMBER] == number]
