@@ -138,7 +138,7 @@ def written_reader(format_: str, *, typed: bool) -> Callable[[str], Written]:
 _CACHED = 1 << 17
 """Texts that a reader remembers from piece to piece."""
 _SECONDS = re.compile(r"(-?[0-9]+)(?:\.[0-9]+)?")
-# From 2038 on Arrow, unlike Python, knows no summer time; before 1970 nobody sold anything here.
+# Arrow knows no summer time after 2037, and Python does. Years before 1970 are Python's, too.
 _KNOWN_YEARS = "^(19[7-9][0-9]|20[0-2][0-9]|203[0-6])-"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
