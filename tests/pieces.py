@@ -67,7 +67,8 @@ def rows_of(
     """What `piece` is mapped to."""
     batch = mapped(piece(store, first_line, typed, **columns), store, "sales.csv", 1)
     batch.validate(full=True)
-    return batch.to_pylist()
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    return rows
 
 
 def fates_of(rows: Sequence[dict[str, Any]], field: str) -> list[Any]:

@@ -143,6 +143,12 @@ def test_a_time_without_a_zone_is_of_the_zone_that_is_declared(
     assert found == [local.date().isoformat()] * 2
 
 
+def test_summer_time_goes_on_after_2037() -> None:
+    # 03:59 in UTC is 23:59 of the day before in New York's summer.
+    assert days("iso", "2040-07-02T03:59:00Z", here="America/New_York") == ["2040-07-01"]
+    assert days("iso", "2040-07-02T04:00:00Z", here="America/New_York") == ["2040-07-02"]
+
+
 def test_a_date_has_no_zone() -> None:
     assert days("iso", "2026-11-24", zone="Pacific/Apia", here="America/New_York") == ["2026-11-24"]
 

@@ -34,7 +34,7 @@ def completed(spark: SparkSession, store: Store, *batches: pa.RecordBatch) -> li
 
 
 def orders_of(spark: SparkSession, store: Store, **columns: Texts) -> list[dict[str, Any]]:
-    return completed(spark, store, mapped(piece(store, **columns), store, "sales.csv", 1))
+    return completed(spark, store, mapped(piece(store, 2, (), **columns), store, "sales.csv", 1))
 
 
 def column(rows: Sequence[dict[str, Any]], *names: str) -> list[Any]:

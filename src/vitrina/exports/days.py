@@ -138,6 +138,8 @@ def written_reader(format_: str, *, typed: bool) -> Callable[[str], Written]:
 _CACHED = 1 << 17
 """Texts that a reader remembers from piece to piece."""
 _SECONDS = re.compile(r"(-?[0-9]+)(?:\.[0-9]+)?")
+# Arrow knows no summer time after 2037, and Python does. Years before 1970 are Python's, too.
+_KNOWN_YEARS = "^(19[7-9][0-9]|20[0-2][0-9]|203[0-6])-"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -254,7 +256,8 @@ def _moments(texts: pa.Array, zone: str) -> pa.Array | None:
             # Times that the clock skips, or shows twice, are read one by one.
             local = texts.cast(pa.timestamp("us"))
             moments = pc.assume_timezone(local, zone, ambiguous="raise", nonexistent="raise")
-        return moments.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")).cast(pa.string())
+        found = moments.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")).cast(pa.string())
+        return found if pc.all(pc.match_substring_regex(found, _KNOWN_YEARS)).as_py() else None
     except pa.ArrowInvalid:
         return None
 
@@ -287,8 +290,7 @@ def _in_zone(parts: Sequence[pa.Array], store_zone: str) -> pa.Array:
     try:
         local = moments.cast(pa.timestamp("s", "UTC")).cast(pa.timestamp("s", store_zone))
         found = local.cast(pa.date32()).cast(pa.string())
-        beyond = pc.match_substring_regex(found, "^(0000|-|[0-9]{5})")
-        return pc.if_else(beyond, pa.scalar(None, pa.string()), found)
+        return pc.if_else(pc.match_substring_regex(found, _KNOWN_YEARS), found, None)
     except pa.ArrowInvalid:
         # An offset of no zone, or no time zones where Arrow looks for them: not here.
         return pa.nulls(len(days), pa.string())

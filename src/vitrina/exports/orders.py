@@ -92,7 +92,7 @@ def carry_down(rows: DataFrame, store: Store, names: Sequence[str]) -> DataFrame
 
     What was wrong with that value is wrong here, too.
     """
-    above = _by(ORDER).orderBy(LINE).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    above = _so_far(ORDER)
     for name in names:
         possible = _names(_reasons(store, name))
         wrong = F.array_intersect(F.coalesce(F.col(PROBLEMS), _names([])), possible)
@@ -113,7 +113,7 @@ def carry_down(rows: DataFrame, store: Store, names: Sequence[str]) -> DataFrame
 
 def decide_by_order(rows: DataFrame, store: Store, source: Source) -> DataFrame:
     """Follow the first rule that applies to a row or, if it holds below, to one above it."""
-    above = _by(ORDER).orderBy(LINE).rowsBetween(Window.unboundedPreceding, -1)
+    above = _so_far(ORDER)
     has_order = F.col(ORDER).isNotNull()
     inherited = F.when(has_order, F.min(_rule(BELOW)).over(above))
     rows = rows.withColumn("_decides", F.least(_rule(RULE), inherited))
@@ -247,6 +247,11 @@ _SUMMABLE = r"^-?[0-9]{1,20}(\.[0-9]{1,6})?\z"
 
 def _by(key: str) -> WindowSpec:
     return Window.partitionBy(FILE_NUMBER, FILE, key)
+
+
+def _so_far(key: str) -> WindowSpec:
+    """A row and those above it in the file that have the same key."""
+    return _by(key).orderBy(LINE).rowsBetween(Window.unboundedPreceding, Window.currentRow)
 
 
 def _rule(name: str) -> Column:
