@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -180,6 +181,111 @@ def test_a_query_cannot_change_anything(vitrina: Call, store: str, table: str) -
         assert refused.code == 1
         assert_one_line(refused)
     assert vitrina("sql", store, f"SELECT count(*) AS n FROM {table}", "--json").json == before
+
+
+EXPORT = """id;product;pieces;day;amount;city
+1;tea;2;24.10.2026;10,50;Berlin
+2;tea;1;25.10.2026;5,25;Hamburg
+3;milk;1;25.10.2026;5,255;Hamburg
+4;milk;1;26.10.2026;-5,25;Hamburg
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
+    """`vitrina` in the folder of a store with exports, and how a run of it ended."""
+    with home_folder(tmp_path_factory.mktemp("shop")) as home:
+        call = call_in(home)
+        (home / "exports").mkdir()
+        (home / "exports" / "october.csv").write_text(EXPORT)
+        ended = call("inspect", "exports", "--out", "store.toml")
+        assert ended.code == 0, ended.err
+        assert ended.out == "store.toml\n"
+        proposed = (home / "store.toml").read_text()
+        assert proposed.startswith("#:schema file:")
+        (home / "store.toml").write_text(re.sub("(?m)^name = .*", 'name = "berlin"', proposed))
+        yield call, call("run", *STORE, "--as-of", AS_OF, "--json", VITRINA_MAX_REJECTED_SHARE="1")
+
+
+STORE = ("--store", "store.toml")
+
+
+def test_a_store_s_exports_become_marts_of_its_own(shop: tuple[Call, Ended]) -> None:
+    call, ended = shop
+    assert ended.code == 0, ended.err
+    summary = ended.json
+    assert (summary["store"], summary["as_of"]) == ("berlin", AS_OF)
+    assert [*summary["steps"]] == ["extract", *(step.name for step in STEPS[1:])]
+    assert summary["rejects"] == {"sale_amount_too_many_decimals": 1}
+    query = "SELECT region, total_sales, total_returns, net_amount FROM sales_by_region ORDER BY 1"
+    for database in ("postgres", "clickhouse"):
+        assert call("sql", database, query, *STORE, "--json").json == [
+            {"region": "Berlin", "total_sales": 1, "total_returns": 0, "net_amount": "10.50"},
+            {"region": "Hamburg", "total_sales": 1, "total_returns": 1, "net_amount": "0.00"},
+        ]
+
+
+def test_vitrina_store_is_the_default_of_every_command(shop: tuple[Call, Ended]) -> None:
+    call, _ = shop
+    shown = call("summary", VITRINA_STORE="store.toml")
+    assert shown.code == 0, shown.err
+    title = json.loads(call("summary", *STORE, "--json").out)["store"]
+    assert title == "berlin"
+    assert f"Batch {AS_OF} of " in shown.out
+    (entry,) = call("status", "--json", VITRINA_STORE="store.toml").json
+    assert (entry["as_of"], entry["source"]) == (AS_OF, "exports/october.csv")
+    # The generated shop knows nothing of it.
+    assert call("status", "--json").json == []
+
+
+def test_the_rejects_of_a_store_are_shown_and_written(shop: tuple[Call, Ended]) -> None:
+    call, _ = shop
+    shown = call("rejects", *STORE, "--as-of", AS_OF)
+    assert shown.out == (
+        "exports/october.csv, line 4: sale_amount_too_many_decimals\n"
+        "    id = 3; product = milk; pieces = 1; day = 25.10.2026; amount = 5,255; city = Hamburg\n"
+    )
+    as_json = call("rejects", *STORE, "--as-of", AS_OF, "--json").json
+    assert (as_json["file"], as_json["line"]) == ("exports/october.csv", 4)
+    assert as_json["columns"]["amount"] == "5,255"
+    written = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
+    assert written.out == "mend.csv\n"
+    refused = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
+    assert refused.code == 1
+    assert_one_line(refused)
+
+
+def test_the_dashboard_of_a_store_has_a_file_of_its_own(shop: tuple[Call, Ended]) -> None:
+    call, _ = shop
+    page = Path(call("dashboard", *STORE).out.strip())
+    assert page.name == "berlin.dashboard.html"
+    assert AS_OF in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("generate", *STORE), "begins with: vitrina extract --store store.toml"),
+        (("extract",), "give --store store.toml, or set VITRINA_STORE"),
+        (("run", *STORE, "--rows", "5"), "--rows and --seed are for the generated shop"),
+        (("generate", *STORE, "--seed", "5"), "--rows and --seed are for the generated shop"),
+        (
+            ("validate", *STORE, "--as-of", "2026-11-17"),
+            "run: vitrina extract --store store.toml --as-of 2026-11-17",
+        ),
+        (("status", "--store", "exports"), "is a folder; name one store in it"),
+        (("status", "--store", "absent.toml"), "absent.toml cannot be read: No such file"),
+        (("inspect", "exports", "--out", "store.toml"), "store.toml is there already"),
+        (("rejects", *STORE, "--as-of", AS_OF, "--reason", "x"), "no row rejected for x; it has"),
+    ],
+)
+def test_a_mistake_with_a_store_is_one_line_and_exit_code_1(
+    shop: tuple[Call, Ended], arguments: tuple[str, ...], complaint: str
+) -> None:
+    refused = shop[0](*arguments)
+    assert refused.code == 1
+    assert_one_line(refused)
+    assert complaint in refused.err
 
 
 def assert_one_line(refused: Ended) -> None:

@@ -279,3 +279,14 @@ def test_a_batch_that_cannot_be_is_refused_in_one_line(
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"{variable}={value}: ")
+
+
+def test_what_does_not_go_with_a_store_is_refused_in_one_line(tmp_path: Path) -> None:
+    for environment in (
+        {"VITRINA_STORE": str(tmp_path)},
+        {"VITRINA_STORE": str(tmp_path / "store.toml"), "ROWS": "5"},
+    ):
+        ended = make_run(tmp_path, **environment)
+        assert ended.returncode == 1
+        (line,) = ended.stderr.splitlines()
+        assert "VITRINA_STORE" in line

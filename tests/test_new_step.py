@@ -36,8 +36,8 @@ def _count(run: "Run") -> Counted:
     return Counted(count.run(run.spark, run.lake))
 
 
-STEPS = (
-    *STEPS,
+_OTHERS = (
+    *_OTHERS,
     Step(
         name="count",
         task="count_customers",
@@ -51,8 +51,7 @@ STEPS = (
 )
 
 
-@dataclass(frozen=True)
-class Opened:"""
+def steps(store:"""
 FILE = """
 def run(spark, lake):
     with lake.step("count") as left:
@@ -71,7 +70,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "src" / "vitrina", folder / "vitrina")
     pipeline = folder / "vitrina" / "pipeline.py"
     declared = pipeline.read_text()
-    before = "\n@dataclass(frozen=True)\nclass Opened:"
+    before = "\ndef steps(store:"
     assert declared.count(before) == 1
     pipeline.write_text(declared.replace(before, ENTRY))
     (folder / "vitrina" / "steps" / "count.py").write_text(FILE)

@@ -1,6 +1,7 @@
 """Run the `sales` DAG with `airflow dags test` on SQLite, then show the results.
 
-`make run` calls it. ROWS, SEED and AS_OF in the environment choose the batch.
+`make run` calls it. ROWS, SEED and AS_OF in the environment choose the batch, VITRINA_STORE the
+store; ROWS and SEED are for the generated shop.
 """
 
 import json
@@ -22,6 +23,7 @@ from airflow_home import (
 from airflow_parts import anything_runs
 
 from vitrina.generator.recipe import ROWS, SEED
+from vitrina.settings import named_store
 
 QUIET = {
     # Show what the tasks log, and only warnings of Airflow itself.
@@ -36,10 +38,15 @@ QUIET = {
 def conf() -> dict[str, int | str]:
     """The DAG's parameters that the environment sets."""
     given: dict[str, int | str] = {}
+    store = named_store()
+    if store is not None and store.expanduser().is_dir():
+        sys.exit(f"VITRINA_STORE={store}: it must be one store's file here, not a folder of them")
     for name, parameter in (("ROWS", ROWS), ("SEED", SEED)):
         text = os.environ.get(name, "").strip()
         if not text:
             continue
+        if store is not None:
+            sys.exit(f"{name}={text}: it is for the generated shop, and VITRINA_STORE is set")
         if not text.replace("_", "").isdecimal():
             sys.exit(f"{name}={text}: it must be a whole number, such as {name}=1000000")
         if not parameter.minimum <= int(text) <= parameter.maximum:

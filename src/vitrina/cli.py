@@ -181,7 +181,9 @@ def _command(step: Step) -> Callable[..., None]:
 
 
 for _step in COMMANDS:
-    _options = " --rows 100000 --seed 7" if _step.takes_recipe else " --store store.toml"
+    _options = " --rows 100000 --seed 7" if _step.takes_recipe else ""
+    if _step is EXTRACT:
+        _options = " --store store.toml"
     app.command(
         _step.name,
         help=_step.help,
