@@ -209,6 +209,18 @@ def test_a_stray_quote_costs_its_own_line_and_no_other() -> None:
     assert rows(file) == [(2, "stray_quote", '1,"24" screen",1,2'), (3, "2", "a", "1", "2")]
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_below_a_stray_quote_keep_their_numbers(line_end: str) -> None:
+    file = HEADER + '1,a,1,2\n2,"a"b,1,2\n\n3,"a"b,1,2\n4,b,1,2\n'
+    found = rows(file.replace("\n", line_end))
+    assert [(row[0], row[1]) for row in found] == [
+        (2, "1"),
+        (3, "stray_quote"),
+        (5, "stray_quote"),
+        (6, "4"),
+    ]
+
+
 def test_a_store_without_quotes_may_have_them_anywhere() -> None:
     file = HEADER + '1,"24" screen,1,2\n2,"a,1,2\n'
     assert rows(file, source(quote="")) == [
@@ -274,6 +286,10 @@ def test_names_in_another_encoding_are_told_with_those_that_would_show_them() ->
 
 def test_names_behind_another_delimiter_are_told_with_it() -> None:
     assert refusal("id\tamount\n1\t2\n", source("id", "amount")).endswith(r'csv.delimiter is "\t"')
+
+
+def test_a_delimiter_beyond_ascii_is_refused() -> None:
+    assert "characters of ASCII" in refusal("id§amount\n1§2\n", source(delimiter="§"))
 
 
 def test_a_pivoted_table_is_refused_with_both_lists_of_names() -> None:
