@@ -240,12 +240,12 @@ class _Parser:
         if odd:
             is_plain = np.ones(self._rows, bool)
             is_plain[list(odd)] = False
-            plain = pa.array(is_plain[self._places_of_values])
-            columns, lines = [column.filter(plain) for column in columns], lines.filter(plain)
+            plain = _int64s(np.flatnonzero(is_plain[self._places_of_values]))
+            columns, lines = [column.take(plain) for column in columns], lines.take(plain)
         if not rows:
             return Piece(dict(zip(names, columns, strict=True)), lines)
         lines = pa.concat_arrays([lines, pa.array([row.line for row in rows], pa.int64())])
-        order = pa.array(np.argsort(lines.to_numpy(), kind="stable"))
+        order = _int64s(np.argsort(lines.to_numpy(), kind="stable"))
 
         def placed(column: pa.Array, odd_values: list[object]) -> pa.Array:
             return pa.concat_arrays([column, pa.array(odd_values, column.type)]).take(order)
