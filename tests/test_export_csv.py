@@ -127,6 +127,21 @@ def test_a_line_of_one_value_is_a_row_unless_it_stands_below_the_last_total() ->
     assert without_totals[-1] == (11, "Signed: ______", None, None, None)
 
 
+def test_a_line_of_one_value_is_no_foot_if_rows_follow_in_a_later_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding, "_HEAD", 64)
+    monkeypatch.setattr(decoding, "CHUNK", 1)
+    file = (
+        HEADER
+        + "1,Mug,1,5.00\nTotal,,,5.00\n"
+        + "".join(f"Ann {n},,,\n{n},Cup,1,5.00\n" for n in range(20))
+    )
+    found = rows(file + "Signed: Ann,,,\n", source(totals=("Total",)))
+    assert [row[0] for row in found] == list(range(2, 44))
+    assert [row[1] for row in found[2::2]] == [f"Ann {n}" for n in range(20)]
+
+
 def test_a_sale_cut_off_below_a_total_is_not_taken_for_a_signature() -> None:
     file = REPORT.replace("Signed: ______;;;\n", "4")
     found = rows(file, source(totals=("Total",), delimiter=";"))
