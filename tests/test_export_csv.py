@@ -127,6 +127,21 @@ def test_a_line_of_one_value_is_a_row_unless_it_stands_below_the_last_total() ->
     assert without_totals[-1] == (11, "Signed: ______", None, None, None)
 
 
+def test_a_line_of_one_value_is_no_foot_if_rows_follow_in_a_later_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding, "_HEAD", 64)
+    monkeypatch.setattr(decoding, "CHUNK", 1)
+    file = (
+        HEADER
+        + "1,Mug,1,5.00\nTotal,,,5.00\n"
+        + "".join(f"Ann {n},,,\n{n},Cup,1,5.00\n" for n in range(20))
+    )
+    found = rows(file + "Signed: Ann,,,\n", source(totals=("Total",)))
+    assert [row[0] for row in found] == list(range(2, 44))
+    assert [row[1] for row in found[2::2]] == [f"Ann {n}" for n in range(20)]
+
+
 def test_a_sale_cut_off_below_a_total_is_not_taken_for_a_signature() -> None:
     file = REPORT.replace("Signed: ______;;;\n", "4")
     found = rows(file, source(totals=("Total",), delimiter=";"))
@@ -209,6 +224,18 @@ def test_a_stray_quote_costs_its_own_line_and_no_other() -> None:
     assert rows(file) == [(2, "stray_quote", '1,"24" screen",1,2'), (3, "2", "a", "1", "2")]
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_below_a_stray_quote_keep_their_numbers(line_end: str) -> None:
+    file = HEADER + '1,a,1,2\n2,"a"b,1,2\n\n3,"a"b,1,2\n4,b,1,2\n'
+    found = rows(file.replace("\n", line_end))
+    assert [(row[0], row[1]) for row in found] == [
+        (2, "1"),
+        (3, "stray_quote"),
+        (5, "stray_quote"),
+        (6, "4"),
+    ]
+
+
 def test_a_store_without_quotes_may_have_them_anywhere() -> None:
     file = HEADER + '1,"24" screen,1,2\n2,"a,1,2\n'
     assert rows(file, source(quote="")) == [
@@ -274,6 +301,10 @@ def test_names_in_another_encoding_are_told_with_those_that_would_show_them() ->
 
 def test_names_behind_another_delimiter_are_told_with_it() -> None:
     assert refusal("id\tamount\n1\t2\n", source("id", "amount")).endswith(r'csv.delimiter is "\t"')
+
+
+def test_a_delimiter_beyond_ascii_is_refused() -> None:
+    assert "characters of ASCII" in refusal("id§amount\n1§2\n", source(delimiter="§"))
 
 
 def test_a_pivoted_table_is_refused_with_both_lists_of_names() -> None:

@@ -39,7 +39,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole records, each with its line end; lines that were taken out are blank."""
+    """Whole records, each with its line end; lines that were taken out are empty rows."""
 
     text: bytes
     first_line: int
@@ -195,11 +195,13 @@ class _Scan:
         return 2 * sum(map(self._shape.fits, later)) > len(later)
 
     def _take_out(self, end: int, reason: RowRule) -> int:
-        """Replace the record, up to here, by blank lines."""
+        """Replace the record, up to here, by rows without a value."""
         start = self._record
         raw = self._text[start:end]
         self._broken.append(Broken(self._line_of(start), reason, raw))
-        blank = b"\n" * (self._line_of(end) - self._broken[-1].line)
+        # Not only a line end: after a CR, it would be part of that one.
+        empty = self._dialect.quote * 2 + self._dialect.delimiter * (self._shape.width - 1) + "\n"
+        blank = empty.encode() * (self._line_of(end) - self._broken[-1].line)
         self._kept += (self._text[self._kept_until : start], blank)
         self._spans = [span for span in self._spans if span[0] < start - self._shift]
         self._shift += len(raw) - len(blank)
@@ -208,7 +210,7 @@ class _Scan:
 
     def _line_of(self, place: int) -> int:
         """The line of the record that begins here; places only grow."""
-        self._line += line_ends(self._text[self._counted : place])
+        self._line += line_ends(self._text, self._counted, place)
         self._counted = place
         return self._line
 

@@ -38,6 +38,8 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
             header comes again with other columns, or a line is longer than `blocks.LONGEST`.
     """
     declared = Dialect(source.csv.delimiter, source.csv.quote)
+    if not f"{declared.delimiter}{declared.quote}".isascii():
+        raise ExportError(f"{file}: csv.delimiter and csv.quote have to be characters of ASCII")
     text = Text(stream, file, source.csv.encoding)
     chunks = iter(text)
     try:

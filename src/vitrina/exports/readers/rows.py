@@ -231,7 +231,7 @@ class _Parser:
         """The rows in their order."""
         names = self._table.wanted
         columns = [_whole(column) for column in self._values.columns]
-        lines = pa.array(self._lines[self._places_of_values])
+        lines = _int64s(self._lines[self._places_of_values])
         rows = [each for each in odd.values() if each is not None]
         rows += (
             _Odd(each.line, problem=each.reason, raw=each.raw.decode().rstrip("\r\n"))
@@ -240,12 +240,12 @@ class _Parser:
         if odd:
             is_plain = np.ones(self._rows, bool)
             is_plain[list(odd)] = False
-            plain = pa.array(is_plain[self._places_of_values])
-            columns, lines = [column.filter(plain) for column in columns], lines.filter(plain)
+            plain = _int64s(np.flatnonzero(is_plain[self._places_of_values]))
+            columns, lines = [column.take(plain) for column in columns], lines.take(plain)
         if not rows:
             return Piece(dict(zip(names, columns, strict=True)), lines)
         lines = pa.concat_arrays([lines, pa.array([row.line for row in rows], pa.int64())])
-        order = pa.array(np.argsort(lines.to_numpy(), kind="stable"))
+        order = _int64s(np.argsort(lines.to_numpy(), kind="stable"))
 
         def placed(column: pa.Array, odd_values: list[object]) -> pa.Array:
             return pa.concat_arrays([column, pa.array(odd_values, column.type)]).take(order)
@@ -306,6 +306,8 @@ class _Parser:
     def _places_of_values(self) -> npt.NDArray[np.int64]:
         """The place among all rows of each that pyarrow gives."""
         places = np.arange(self._rows, dtype=np.int64)
+        if not self._invalid:
+            return places
         return np.delete(places, [row.number - 1 for row in self._invalid])
 
     def _line(self, place: int) -> int:
@@ -326,6 +328,11 @@ class _Parser:
 
 _LF, _CR = b"\n\r"
 _TEXTS = pa.list_(pa.string())
+
+
+def _int64s(values: npt.NDArray[np.int64]) -> pa.Array:
+    """An array of these; `pa.array` would import pandas for it, which takes a second."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
