@@ -21,7 +21,7 @@ class Choice:
 
     import_date: date
     regions: tuple[str, ...] = ()
-    products: tuple[int, ...] = ()
+    products: tuple[int | str, ...] = ()
     first_day: date = date(1970, 1, 1)
     last_day: date = date(2100, 1, 1)
 
@@ -405,7 +405,7 @@ class Figures:
         return [(row[0], row[1], row[2], row[4], row[5]) for row in self.ranked(choice)]
 
     def top_products(self, choice: Choice) -> list[Row]:
-        chosen: Sequence[int] = choice.products
+        chosen: Sequence[int | str] = choice.products
         return [row for row in self.ranked(choice) if not chosen or row[1] in chosen][:20]
 
     def rejects_by_reason(self, choice: Choice) -> list[Row]:

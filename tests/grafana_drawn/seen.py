@@ -10,7 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,21 @@ import pytest
 from playwright.sync_api import Page, Playwright
 
 from tests.browsers import launched
-from tests.grafana_files import dashboard
 from tests.grafana_frames import Frame, at_first_sight, frame
 from tests.grafana_plugin import rendered
 from tests.moments import TODAY, at_the_moment
+from tests.own_shop import fill_own_shop, own_shop
 from tests.panel_figures import Choice, Figures, Row
 from tests.shop_marts import Shop, fill
 from tests.test_grafana import contents
-from vitrina.contract import SALES
-from vitrina.dashboard.panels import PANELS
+from vitrina.dashboard.grafana.dashboards import sales_dashboard
+from vitrina.dashboard.panel import Panel
+from vitrina.dashboard.panels import panels as panels_of
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.dashboard.texts import Language
 from vitrina.errors import StoreError
-from vitrina.rules import reasons
+from vitrina.store import GENERATED, Store
+from vitrina.stores.addresses import database
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 
@@ -43,19 +45,12 @@ AS_OF = date(2026, 11, 24)
 FIRST_DAY = TODAY - timedelta(days=400)
 
 _WEEK = timedelta(days=7)
-_ALL_REASONS = tuple((reason, 3 + 7 * at) for at, reason in enumerate(reasons(SALES)))
-SHOPS = {
+SHOPS: dict[str, Shop | None] = {
     "no import": Shop(imports=()),
     "one import": Shop(imports=(AS_OF,)),
     "three imports": Shop(imports=(AS_OF - 2 * _WEEK, AS_OF - _WEEK, AS_OF)),
-    "a large shop": Shop(
-        imports=(AS_OF - _WEEK, AS_OF),
-        regions=tuple(f"Область {number}" for number in range(1, 39)),
-        products=4_000,
-        sales_a_day=600,
-        cents=400_000,
-        rejects=_ALL_REASONS[:22],
-    ),
+    # Of a store's own, with 38 regions and 4,000 products.
+    "a large shop": None,
 }
 
 
@@ -63,6 +58,7 @@ SHOPS = {
 class Seen:
     """A store as the dashboards ask for it."""
 
+    store: Store
     frames: dict[str, list[Frame]]
     """What each panel's queries answer, by the panel's id."""
     errors: dict[str, str]
@@ -72,13 +68,27 @@ class Seen:
     on_page: dict[str, list[Row]] = field(default_factory=dict)
     """The rows of each panel as the HTML page starts with them."""
 
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        return panels_of(self.store.contract)
 
-def seen(store: ClickHouse) -> Seen:
+    def board(self, language: Language = Language.en) -> dict[str, Any]:
+        """Its dashboard."""
+        return sales_dashboard(self.store, language)
+
+    def drawn(self, language: Language = Language.en) -> dict[str, dict[str, Any]]:
+        """The panels of its dashboard that show figures, by the ids that Vitrina gives them."""
+        drawn = [panel for panel in self.board(language)["panels"] if panel["type"] != "row"]
+        return {panel.id: each for panel, each in zip(self.panels, drawn, strict=True)}
+
+
+def seen(store: ClickHouse, shop: Store) -> Seen:
     """What the dashboards show of a store when they are opened; they ask alike in each language."""
-    board = dashboard()
+    found = Seen(shop, {}, {})
+    board = found.board()
     view, errors = at_first_sight(store, board["templating"]["list"], FIRST_DAY, TODAY)
     frames = {}
-    for name, panel in panels(board).items():
+    for name, panel in found.drawn().items():
         try:
             frames[name] = [
                 frame(store, at_the_moment(rendered(target["rawSql"], view)), target["refId"])
@@ -87,28 +97,23 @@ def seen(store: ClickHouse) -> Seen:
         except StoreError as error:
             errors[name] = str(error)
     if not store.imports():
-        return Seen(frames, errors)
-    return Seen(frames, errors, *_expected(store))
+        return replace(found, frames=frames, errors=errors)
+    return Seen(shop, frames, errors, *_expected(store, found))
 
 
-def _expected(store: ClickHouse) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
+def _expected(store: ClickHouse, shop: Seen) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
     choice = Choice(AS_OF, first_day=FIRST_DAY, last_day=TODAY)
-    with closing(duckdb.connect()) as database:
-        for name, rows in contents(store).items():
-            database.register(name, rows)
-        figures = Figures(database, TODAY)
-        expected = {panel.id: figures.of(panel.id, choice) for panel in PANELS}
+    with closing(duckdb.connect()) as tables:
+        for name, rows in contents(store, shop.store.contract).items():
+            tables.register(name, rows)
+        own = shop.store.source is not None
+        figures = Figures(tables, TODAY, is_large=own, has_orders=own, has_returns=own)
+        expected = {panel.id: figures.of(panel.id, choice) for panel in shop.panels}
     on_page = {
         panel.id: store.query(literal(at_the_moment(panel.sql), Selection(AS_OF)))[1]
-        for panel in PANELS
+        for panel in shop.panels
     }
     return expected, on_page
-
-
-def panels(board: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The panels of a dashboard that show figures, by the ids that Vitrina gives them."""
-    drawn = [panel for panel in board["panels"] if panel["type"] != "row"]
-    return {panel.id: each for panel, each in zip(PANELS, drawn, strict=True)}
 
 
 def needed(name: str) -> Path:
@@ -130,13 +135,12 @@ def display_values(stores: Mapping[str, Seen], folder: Path) -> dict[str, Any]:
     program = needed("values.mjs")
     questions = {}
     for language in Language:
-        board = dashboard(language)
         for store, each in stores.items():
             for name, frames in each.frames.items():
                 questions[f"{store}/{language}/{name}"] = {
-                    "panel": panels(board)[name],
+                    "panel": each.drawn(language)[name],
                     "frames": frames,
-                    "timeZone": board["timezone"],
+                    "timeZone": each.board(language)["timezone"],
                     "theme": "light",
                 }
     asked, answered = folder / "questions.json", folder / "answers.json"
@@ -157,8 +161,8 @@ class Gallery:
         self, store: Seen, language: Language = Language.en, theme: str = "light", width: int = 1440
     ) -> None:
         """Draw a dashboard, as high as it is."""
-        board = dashboard(language)
-        ids = {name: panel["id"] for name, panel in panels(board).items()}
+        board = store.board(language)
+        ids = {name: panel["id"] for name, panel in store.drawn(language).items()}
         self.page.set_viewport_size({"width": width, "height": 900})
         height = self.page.evaluate(
             "asked => draw(asked)",
@@ -198,8 +202,16 @@ def gallery(playwright: Playwright) -> Iterator[Gallery]:
 
 
 @contextmanager
-def filled(shop: Shop, folder: Path) -> Iterator[ClickHouse]:
-    """A ClickHouse that holds a shop's imports."""
-    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as store:
-        fill(store, shop)
-        yield store
+def filled(shop: Shop | None, folder: Path) -> Iterator[tuple[ClickHouse, Store]]:
+    """A ClickHouse that holds a shop's imports, and the store that the dashboards are made for."""
+    folder.mkdir()
+    with embedded_clickhouse(folder / "clickhouse") as dsn:
+        if shop is not None:
+            with clickhouse(dsn) as store:
+                fill(store, shop)
+                yield store, GENERATED
+            return
+        own = own_shop(folder)
+        with clickhouse(dsn, database=database(own)) as store:
+            fill_own_shop(store, own, 600)
+            yield store, own
