@@ -3,8 +3,8 @@
     python -m tests.online_retail FILE [YYYY-MM-DD]
 
 runs the store of `examples/stores/online-retail` over a copy of that data set, prints what became
-of its rows as `docs/own-sales.md` shows it, and compares every cell of every mart in both stores with
-DuckDB's, which reads the file by the rules of that page alone. The whole set has 541,909 rows
+of its rows as `docs/own-sales.md` shows it, and compares every cell of every mart in both stores
+with DuckDB's, which reads the file by the rules of that page alone. The whole set has 541,909 rows
 (Chen, 2015, https://doi.org/10.24432/C5BW33, CC BY 4.0).
 """
 
@@ -76,9 +76,7 @@ class Figures:
     marts: dict[str, dict[str, Table]]
 
 
-def by_vitrina(
-    file: Path, as_of: datetime.date, settings: Settings, opened: Opened = Opened()
-) -> Figures:
+def by_vitrina(file: Path, as_of: datetime.date, settings: Settings, opened: Opened) -> Figures:
     """All steps of the store's batch."""
     with Run(settings, as_of, store=store_of(file), opened=opened) as run:
         counts = [run.step(step) for step in run.steps]
@@ -118,8 +116,8 @@ def by_duckdb(file: Path, as_of: datetime.date, store: Store) -> Figures:
             database.execute(statement)
         fates = database.execute("SELECT fate, count(*) FROM judged GROUP BY fate").fetchall()
         sales: pa.Table = database.sql(
-            "SELECT product_id, quantity, sale_date, amount::DECIMAL(18, 2) AS sale_amount, region, "
-            "order_id FROM judged WHERE fate LIKE 'clean%'"
+            "SELECT product_id, quantity, sale_date, amount::DECIMAL(18, 2) AS sale_amount, "
+            "region, order_id FROM judged WHERE fate LIKE 'clean%'"
         ).to_arrow_table()
     recomputed = recompute_marts(
         sales, as_of, store.contract.days, (), has_orders=ORDER_ID in store.contract.names
@@ -167,7 +165,7 @@ def main() -> None:
     file = Path(sys.argv[1])
     as_of = datetime.date.fromisoformat(sys.argv[2]) if len(sys.argv) > 2 else WHOLE_SET
     with tempfile.TemporaryDirectory() as folder, home_folder(Path(folder)) as home:
-        found = by_vitrina(file, as_of, Settings(home=home))
+        found = by_vitrina(file, as_of, Settings(home=home), Opened())
         expected = by_duckdb(file, as_of, store_of(file))
     print(table(found.fates))
     told = compare(found, expected)
