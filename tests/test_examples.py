@@ -71,7 +71,7 @@ def test_each_row_of_an_example_has_the_fate_that_it_should(
     assert (
         Fates(
             cleaned.clean,
-            str(cleaned.total_sales_amount),
+            str(cleaned.total_sales_amount - cleaned.total_returns_amount),
             validated.set_aside,
             validated.rejected,
             cleaned.collapsed + extracted.added_up,
