@@ -9,7 +9,7 @@ from tests.odd_feed import odd_feed
 from tests.recomputation import Table
 from tests.rows import BATCH, feed
 from vitrina.contract import SALES
-from vitrina.counts import Generated
+from vitrina.counts import Cleaned, Extracted, Generated, Validated
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings
@@ -55,6 +55,15 @@ def run_batch(root: str, as_of: datetime.date, recipe: Recipe, opened: Opened) -
     with Run(settings, as_of, recipe, opened=opened) as run:
         for step in STEPS:
             run.step(step)
+
+
+def until_clean(run: Run) -> tuple[Extracted, Validated, Cleaned]:
+    """Take a store's own files through the steps before the stores; what each counted."""
+    extracted, validated, cleaned = (run.step(step) for step in run.steps[:3])
+    assert isinstance(extracted, Extracted)
+    assert isinstance(validated, Validated)
+    assert isinstance(cleaned, Cleaned)
+    return extracted, validated, cleaned
 
 
 def read(spark: SparkSession, lake: Lake, step: str, name: str) -> DataFrame:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tests.batches import until_clean
 from tests.homes import home_folder
 from tests.recomputation import MARTS, Table, differences, recompute_marts
 from vitrina.contract import ORDER_ID
@@ -79,8 +80,9 @@ class Figures:
 def by_vitrina(file: Path, as_of: datetime.date, settings: Settings, opened: Opened) -> Figures:
     """All steps of the store's batch."""
     with Run(settings, as_of, store=store_of(file), opened=opened) as run:
-        counts = [run.step(step) for step in run.steps]
-        validated, cleaned = counts[1], counts[2]
+        _, validated, cleaned = until_clean(run)
+        for step in run.steps[3:]:
+            run.step(step)
         fates = Counter(
             {
                 **{f"set aside: {why}": n for why, n in validated.why_set_aside.items()},

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.batches import until_clean
 from vitrina.errors import ExportError
 from vitrina.exports.store_file import load_store
 from vitrina.pipeline import Opened, Run
@@ -67,7 +68,7 @@ def test_each_row_of_an_example_has_the_fate_that_it_should(
 ) -> None:
     expected = READ[example]
     with under_way(spark, example, home) as run:
-        extracted, validated, cleaned = (run.step(step) for step in run.steps[:3])
+        extracted, validated, cleaned = until_clean(run)
     assert (
         Fates(
             cleaned.clean,

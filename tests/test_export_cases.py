@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from tests.batches import until_clean
 from vitrina.errors import ExportError
 from vitrina.exports.store_file import load_store
 from vitrina.pipeline import Opened, Run
@@ -45,7 +46,7 @@ def outcome(spark: SparkSession, case: str, folder: Path) -> Outcome:
     store = load_store(CASES / case / "store.toml")
     settings = Settings(home=folder, max_rejected_share=Decimal(1))
     with Run(settings, AS_OF, store=store, opened=Opened(spark=spark)) as run:
-        extracted, validated, cleaned = (run.step(step) for step in run.steps[:3])
+        extracted, validated, cleaned = until_clean(run)
 
         def rows(step: str, name: str) -> list[dict[str, Any]]:
             found: DataFrame = run.lake.read(spark, run.lake.dataset(step, name))
@@ -82,9 +83,7 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def found(
-    spark: SparkSession, case: str, tmp_path_factory: pytest.TempPathFactory
-) -> Outcome:
+def found(spark: SparkSession, case: str, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return outcome(spark, case, tmp_path_factory.mktemp("case"))
 
 
