@@ -84,12 +84,12 @@ def test_lines_that_are_no_row_are_rejected_and_those_after_them_read() -> None:
         (1, "1"),
         (2, (["not_json"], '{"a": 2')),
         (5, (["not_an_object"], '[{"a": 3}]')),
-        (6, (["key_repeated: a"], '{"a": 4, "a": 5}')),
+        (6, (["key_repeated"], '{"a": 4, "a": 5}')),
         (7, (["not_json"], '{"a": NaN}')),
         (8, (["not_json"], '{"a": 6} {"a": 7}')),
         (9, (["not_json"], '{"a": "\\ud800"}')),
         (10, "8"),
-        (11, (["key_repeated: a"], '{"\\u0061": 9, "a": 10}')),
+        (11, (["key_repeated"], '{"\\u0061": 9, "a": 10}')),
         (12, "11"),
         (13, (["not_json"], "{" * 20_000)),
         (14, "13"),
@@ -104,7 +104,7 @@ def test_an_array_is_read_object_by_object_with_their_lines() -> None:
         (4, "3"),
         (4, (["not_an_object"], "5")),
         (5, (["not_json"], '{"a": NaN}')),
-        (5, (["key_repeated: a"], '{"a": 4, "a": 5}')),
+        (5, (["key_repeated"], '{"a": 4, "a": 5}')),
     ]
     assert array(b" [ ] ", "a") == []
 

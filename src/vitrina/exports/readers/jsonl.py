@@ -419,8 +419,8 @@ def _judged(value: Any, names: Sequence[str]) -> tuple[dict[str, Any], str]:
     if not isinstance(value, _Repeated):
         return {}, RowRule.not_an_object
     keys = [key for key, _ in value]
-    repeated = [name for name in names if keys.count(name) > 1]
-    return ({}, f"{RowRule.key_repeated}: {', '.join(repeated)}") if repeated else (dict(value), "")
+    is_repeated = any(keys.count(name) > 1 for name in names)
+    return ({}, RowRule.key_repeated) if is_repeated else (dict(value), "")
 
 
 def _column(values: list[Any]) -> tuple[pa.Array, pa.Array | None]:
