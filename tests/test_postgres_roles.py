@@ -9,18 +9,23 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+import pyarrow as pa
 import pytest
 from psycopg import errors
 from pydantic import SecretStr
 from spark_server import free_port
 
+from tests.lakes import clean_lake, right_marts
+from tests.own_shops import KIOSK, WEEK, numbered, sold
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.topology.compose import DEPLOY
+from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.marts import marts
 from vitrina.migrate import migrate
 from vitrina.settings import Settings
+from vitrina.steps import load
 from vitrina.store import GENERATED
 from vitrina.stores.postgres.store import postgres
 
@@ -69,7 +74,9 @@ def warehouse(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) 
 
 def owners(server: PostgresServer) -> dict[str, str]:
     with psycopg.connect(server.superuser) as connection:
-        rows = connection.execute("SELECT tablename, tableowner FROM pg_tables")
+        rows = connection.execute(
+            "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'vitrina'"
+        )
         return {name: owner for name, owner in rows if not name.startswith(("pg_", "sql_"))}
 
 
@@ -122,6 +129,34 @@ def test_the_reader_reads_sales_marts_and_ledger(warehouse: PostgresServer) -> N
     with psycopg.connect(address(warehouse, "vitrina_reader")) as connection:
         for table in ("sale", "batch", "rejects_by_reason", "control_totals", *MARTS):
             assert connection.execute(f"SELECT count(*) > 0 FROM {table}").fetchone() == (True,)
+
+
+def test_another_shops_schema_has_the_same_owner_loader_and_reader(
+    warehouse: PostgresServer, home: Path
+) -> None:
+    owner, schema = address(warehouse, "vitrina_owner"), "store_kiosk"
+    for _ in range(2):  # the second time, nothing changes
+        migrate(Settings(home=home, postgres_dsn=SecretStr(owner)), KIOSK)
+    with psycopg.connect(warehouse.superuser) as connection:
+        found = dict(
+            connection.execute(
+                "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = %s", [schema]
+            ).fetchall()
+        )
+    assert found.pop("sale") == "vitrina_loader"
+    assert {*MARTS, "batch", "control_totals"} <= found.keys()
+    assert {*found.values()} == {"vitrina_owner"}
+    sold_rows = pa.Table.from_pylist(
+        numbered([sold("A", "1.00")]), arrow_schema(WEEK.contract.fields)
+    )
+    with postgres(address(warehouse, "vitrina_loader"), schema) as loader:
+        load.run(clean_lake(home / "kiosk", WEEK, sold_rows), loader, WEEK)
+        loader.replace_marts(WEEK, right_marts(WEEK, sold_rows))
+    with postgres(address(warehouse, "vitrina_reader"), schema) as reader:
+        for table in ("sale", "batch", "sales_by_region"):
+            assert reader.query(f"SELECT count(*) FROM {table}")[1] == [(1,)]
+        with pytest.raises(StoreError, match=r"read-only|permission denied"):
+            reader.query("DELETE FROM sale")
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM sale", "CREATE TABLE other (a int)"])

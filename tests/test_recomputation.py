@@ -171,12 +171,15 @@ def test_the_steps_count_what_the_rules_count(journeys: Journeys, name: str) -> 
         **{name: counts[name] for name in ("rows_in", "valid", "rejected", "repaired")},
         "reasons": reasons,
         "repairs": dict(by_rules["repairs"].rows),
+        "set_aside": 0,
+        "why_set_aside": {},
     }
     assert lake.result("validate")["counts"] == report
     assert lake.read_document("validate", "report.json") == {**report, "examples": examples}
     found = lake.result("clean")["counts"]
     assert Decimal(found.pop("total_sales_amount")) == counts["total_sales_amount"]
     assert (found.pop("total_returns"), found.pop("total_returns_amount")) == (0, "0")
+    assert found.pop("superseded") == 0
     assert found == {
         "rows_in": counts["valid"],
         **{name: counts[name] for name in ("clean", "collapsed", "conflicting", "total_quantity")},

@@ -90,13 +90,15 @@ def tables_of(dsn: str) -> list[tuple[Any, ...]]:
 CONTENTS = (
     "SELECT * FROM sale ORDER BY 1",
     "SELECT {of_region} FROM sales_by_region ORDER BY 1",
-    "SELECT * FROM batch ORDER BY 1",
+    "SELECT as_of, {of_batch} FROM batch ORDER BY 1",
     "SELECT * FROM {rejects} ORDER BY 1, 2",
     "SELECT as_of, {of_totals} FROM {totals} ORDER BY 1, 2, 3",
 )
 # As they were in version 1.
 _OF_REGION = "region, total_sales, total_quantity, total_sales_amount, average_sale_amount, share, \
 sales_rank"
+_OF_BATCH = "source, seed, rows_in, clean, rejected, repaired, collapsed, total_sales_amount, \
+started_at, loaded_at"
 _OF_TOTALS = "engine, table_name, total_sales, total_quantity, total_sales_amount"
 
 
@@ -105,6 +107,7 @@ def contents(dsn: str, rejects: str, totals: str) -> list[list[tuple[Any, ...]]]
         "rejects": rejects,
         "totals": totals,
         "of_region": _OF_REGION,
+        "of_batch": _OF_BATCH,
         "of_totals": _OF_TOTALS,
     }
     return [rows(dsn, query.format(**names)) for query in CONTENTS]
@@ -160,6 +163,7 @@ def test_clickhouses_tables_keep_their_data_and_take_the_next_import(old_imports
     columns = dict.fromkeys(ledger.NAMES, "*") | {
         "sales_by_region": _OF_REGION,
         "control_totals": _OF_TOTALS,
+        "batch": _OF_BATCH,
     }
     queries = [
         f"SELECT {names} FROM {table} WHERE import_date = '2026-11-17' ORDER BY ALL"
@@ -333,13 +337,13 @@ def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
 
 
 SHOP = Column("shop", Label(), "Whose sales they are", nullable=True)
-SET_ASIDE = Column("set_aside", Integer(64), "Rows set aside")
+HELD_BACK = Column("held_back", Integer(64), "Rows held back")
 
 
 @dataclass(frozen=True)
 class Entry(LedgerEntry):
     shop: str | None = None
-    set_aside: int = 0
+    held_back: int = 0
 
 
 @pytest.fixture
@@ -349,9 +353,9 @@ def two_columns_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def more(contract: Contract) -> tuple[LedgerTable, ...]:
         batch, *others = before(contract)
-        return (replace(batch, columns=(*batch.columns, SHOP, SET_ASIDE)), *others)
+        return (replace(batch, columns=(*batch.columns, SHOP, HELD_BACK)), *others)
 
-    added = (versions.Add("batch", SHOP), versions.Add("batch", SET_ASIDE))
+    added = (versions.Add("batch", SHOP), versions.Add("batch", HELD_BACK))
     change = versions.Change("The ledger knows the shop", postgres=added, clickhouse=added)
     monkeypatch.setattr(versions, "CHANGES", (*versions.CHANGES, change))
     monkeypatch.setattr(ledger, "tables", more)
@@ -371,12 +375,12 @@ def load_entry(store: Postgres, batch: Batch, **more: Any) -> None:
     store.replace_sales(batch, entry(batch.as_of, **more), {}, totals, [[]])
 
 
-ADDED = "SELECT as_of::text, shop, set_aside FROM batch ORDER BY 1"
+ADDED = "SELECT as_of::text, shop, held_back FROM batch ORDER BY 1"
 
 
 def test_a_new_column_comes_to_tables_of_0_1_0(old: str, two_columns_more: None) -> None:
     with postgres(old) as store:
-        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        load_entry(store, THIS_WEEK, shop="Own", held_back=3)
         assert store.version() == NEWEST + 1
     assert rows(old, ADDED) == [
         ("2026-11-10", None, 0),
@@ -402,28 +406,28 @@ def test_a_new_column_comes_to_the_tables_of_today(
         request.getfixturevalue("two_columns_more")
         with pytest.raises(StoreError, match="run: vitrina migrate"):
             store.ledger()
-        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        load_entry(store, THIS_WEEK, shop="Own", held_back=3)
         target.create_tables(SALES)
-        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", set_aside=3), AT, [], {})
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", held_back=3), AT, [], {})
         assert target.version() == store.version() == NEWEST + 1
         expected = [("2026-11-17", None, 0), ("2026-11-24", "Own", 3)]
         assert rows(database, ADDED) == expected
         assert (
             target.query(
-                "SELECT toString(import_date), shop, set_aside FROM batch ORDER BY import_date"
+                "SELECT toString(import_date), shop, held_back FROM batch ORDER BY import_date"
             )[1]
             == expected
         )
     described = rows(
         database,
         "SELECT col_description('batch'::regclass, attnum) FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'set_aside') ORDER BY 1",
+        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'held_back') ORDER BY 1",
     )
-    assert described == [(SET_ASIDE.description,), (SHOP.description,)]
+    assert described == [(HELD_BACK.description,), (SHOP.description,)]
     required = rows(
         database,
         "SELECT attnotnull, atthasdef FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname = 'set_aside'",
+        "WHERE attrelid = 'batch'::regclass AND attname = 'held_back'",
     )
     assert required == [(True, False)]
 
@@ -432,10 +436,10 @@ def test_a_new_column_is_in_new_tables_from_the_start(
     database: str, clickhouse_dsn: str, two_columns_more: None
 ) -> None:
     with postgres(database) as store, clickhouse(clickhouse_dsn) as target:
-        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        load_entry(store, THIS_WEEK, shop="Own", held_back=3)
         target.create_tables(SALES)
-        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", set_aside=3), AT, [], {})
-        assert target.query("SELECT shop, set_aside FROM batch")[1] == [("Own", 3)]
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", held_back=3), AT, [], {})
+        assert target.query("SELECT shop, held_back FROM batch")[1] == [("Own", 3)]
     assert rows(database, ADDED) == [("2026-11-24", "Own", 3)]
 
 
@@ -461,7 +465,7 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
                     pass
             store.create_tables(SALES)
             assert store.version() == NEWEST + 1
-            assert store.query("SELECT import_date, shop, set_aside FROM batch")[1] == [
+            assert store.query("SELECT import_date, shop, held_back FROM batch")[1] == [
                 (LAST_WEEK.as_of, None, 0)
             ]
         if not interrupted:
