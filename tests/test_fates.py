@@ -344,7 +344,9 @@ def fates_of(
     # Collected, so that they are typed once.
     typed_once = type_rows(exported(spark, store.contract, *rows), batch).toArrow()
     rows_typed = spark.createDataFrame(typed_once).repartition(partitions)
-    versions = spark.createDataFrame(versions_of_sales(rows_typed, batch).toArrow())
+    versions = versions_of_sales(rows_typed, batch)
+    found = versions.toArrow()
+    versions = spark.createDataFrame(found if found.num_rows else [], versions.schema)
     newest = newest_of_each(rows_typed, versions, store.contract)
     return collected(newest, "file", "line"), collected(versions, "file", "line", "fate")
 
