@@ -29,6 +29,7 @@ from vitrina.stores import versions
 from vitrina.stores.clickhouse.session import Session as ClickHouseSession
 from vitrina.stores.clickhouse.session import open_session
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.versions import upgrade as clickhouse_upgrade
 from vitrina.stores.postgres.session import Session as PostgresSession
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -225,6 +226,40 @@ def test_new_tables_have_the_newest_version(database: str, clickhouse_dsn: str) 
     assert noted == [(NEWEST, "Created")]
 
 
+def test_batches_of_0_1_0_had_no_rows_set_aside_or_superseded(old: str, old_imports: str) -> None:
+    with postgres(old) as store, clickhouse(old_imports) as target:
+        store.create_tables(SALES)
+        target.create_tables(SALES)
+        entries = [(entry.rows_in, entry.set_aside, entry.superseded) for entry in store.ledger()]
+        found = target.query("SELECT rows_in, set_aside, superseded FROM batch")[1]
+    assert entries == [(rows_in, 0, 0) for rows_in, _, _ in entries] != []
+    assert found == [(rows_in, 0, 0) for rows_in, _, _ in found] != []
+
+
+def test_tables_of_version_2_learn_the_new_fates_and_take_them(
+    old: str, old_imports: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Up to version 2 first, as the Vitrina before left them.
+    with monkeypatch.context() as before:
+        before.setattr(versions, "CHANGES", versions.CHANGES[:1])
+        with postgres(old) as store, clickhouse(old_imports) as target:
+            store._upgrade(SALES)  # noqa: SLF001
+            clickhouse_upgrade(target._session, 1, SALES)  # noqa: SLF001
+            assert (store.version(), target.version()) == (2, 2)
+    told = ledger_entry(THIS_WEEK.as_of, rows_in=15, set_aside=3, superseded=2)
+    none = ControlTotals("spark", "sale", 0, 0, Decimal(0))
+    with postgres(old) as store, clickhouse(old_imports) as target:
+        store.create_tables(SALES)
+        store.replace_sales(THIS_WEEK, told, {}, none, [[]])
+        target.create_tables(SALES)
+        target.record_batch(told, AT, [], {})
+        newest = store.ledger()[0]
+        found = target.query("SELECT set_aside, superseded FROM batch ORDER BY import_date")[1]
+    assert (newest.set_aside, newest.superseded) == (3, 2)
+    assert found[-1] == (3, 2)
+    assert set(found[:-1]) == {(0, 0)}
+
+
 # What cannot be upgraded
 
 
@@ -333,13 +368,13 @@ def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
 
 
 SHOP = Column("shop", Label(), "Whose sales they are", nullable=True)
-SET_ASIDE = Column("set_aside", Integer(64), "Rows set aside")
+TILLS = Column("tills", Integer(64), "Tills that were open")
 
 
 @dataclass(frozen=True)
 class Entry(LedgerEntry):
     shop: str | None = None
-    set_aside: int = 0
+    tills: int = 0
 
 
 @pytest.fixture
@@ -349,9 +384,9 @@ def two_columns_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def more(contract: Contract) -> tuple[LedgerTable, ...]:
         batch, *others = before(contract)
-        return (replace(batch, columns=(*batch.columns, SHOP, SET_ASIDE)), *others)
+        return (replace(batch, columns=(*batch.columns, SHOP, TILLS)), *others)
 
-    added = (versions.Add("batch", SHOP), versions.Add("batch", SET_ASIDE))
+    added = (versions.Add("batch", SHOP), versions.Add("batch", TILLS))
     change = versions.Change("The ledger knows the shop", postgres=added, clickhouse=added)
     monkeypatch.setattr(versions, "CHANGES", (*versions.CHANGES, change))
     monkeypatch.setattr(ledger, "tables", more)
@@ -371,12 +406,12 @@ def load_entry(store: Postgres, batch: Batch, **more: Any) -> None:
     store.replace_sales(batch, entry(batch.as_of, **more), {}, totals, [[]])
 
 
-ADDED = "SELECT as_of::text, shop, set_aside FROM batch ORDER BY 1"
+ADDED = "SELECT as_of::text, shop, tills FROM batch ORDER BY 1"
 
 
 def test_a_new_column_comes_to_tables_of_0_1_0(old: str, two_columns_more: None) -> None:
     with postgres(old) as store:
-        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        load_entry(store, THIS_WEEK, shop="Own", tills=3)
         assert store.version() == NEWEST + 1
     assert rows(old, ADDED) == [
         ("2026-11-10", None, 0),
@@ -402,28 +437,28 @@ def test_a_new_column_comes_to_the_tables_of_today(
         request.getfixturevalue("two_columns_more")
         with pytest.raises(StoreError, match="run: vitrina migrate"):
             store.ledger()
-        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        load_entry(store, THIS_WEEK, shop="Own", tills=3)
         target.create_tables(SALES)
-        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", set_aside=3), AT, [], {})
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", tills=3), AT, [], {})
         assert target.version() == store.version() == NEWEST + 1
         expected = [("2026-11-17", None, 0), ("2026-11-24", "Own", 3)]
         assert rows(database, ADDED) == expected
         assert (
             target.query(
-                "SELECT toString(import_date), shop, set_aside FROM batch ORDER BY import_date"
+                "SELECT toString(import_date), shop, tills FROM batch ORDER BY import_date"
             )[1]
             == expected
         )
     described = rows(
         database,
         "SELECT col_description('batch'::regclass, attnum) FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'set_aside') ORDER BY 1",
+        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'tills') ORDER BY 1",
     )
-    assert described == [(SET_ASIDE.description,), (SHOP.description,)]
+    assert described == [(TILLS.description,), (SHOP.description,)]
     required = rows(
         database,
         "SELECT attnotnull, atthasdef FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname = 'set_aside'",
+        "WHERE attrelid = 'batch'::regclass AND attname = 'tills'",
     )
     assert required == [(True, False)]
 
@@ -432,10 +467,10 @@ def test_a_new_column_is_in_new_tables_from_the_start(
     database: str, clickhouse_dsn: str, two_columns_more: None
 ) -> None:
     with postgres(database) as store, clickhouse(clickhouse_dsn) as target:
-        load_entry(store, THIS_WEEK, shop="Own", set_aside=3)
+        load_entry(store, THIS_WEEK, shop="Own", tills=3)
         target.create_tables(SALES)
-        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", set_aside=3), AT, [], {})
-        assert target.query("SELECT shop, set_aside FROM batch")[1] == [("Own", 3)]
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", tills=3), AT, [], {})
+        assert target.query("SELECT shop, tills FROM batch")[1] == [("Own", 3)]
     assert rows(database, ADDED) == [("2026-11-24", "Own", 3)]
 
 
@@ -461,7 +496,7 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
                     pass
             store.create_tables(SALES)
             assert store.version() == NEWEST + 1
-            assert store.query("SELECT import_date, shop, set_aside FROM batch")[1] == [
+            assert store.query("SELECT import_date, shop, tills FROM batch")[1] == [
                 (LAST_WEEK.as_of, None, 0)
             ]
         if not interrupted:
