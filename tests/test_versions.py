@@ -91,13 +91,15 @@ def tables_of(dsn: str) -> list[tuple[Any, ...]]:
 CONTENTS = (
     "SELECT * FROM sale ORDER BY 1",
     "SELECT {of_region} FROM sales_by_region ORDER BY 1",
-    "SELECT * FROM batch ORDER BY 1",
+    "SELECT {of_batch}, analyzed_at, published_at, is_current FROM batch ORDER BY as_of",
     "SELECT * FROM {rejects} ORDER BY 1, 2",
     "SELECT as_of, {of_totals} FROM {totals} ORDER BY 1, 2, 3",
 )
 # As they were in version 1.
 _OF_REGION = "region, total_sales, total_quantity, total_sales_amount, average_sale_amount, share, \
 sales_rank"
+_OF_BATCH = "source, seed, rows_in, clean, rejected, repaired, collapsed, total_sales_amount, \
+started_at, loaded_at"
 _OF_TOTALS = "engine, table_name, total_sales, total_quantity, total_sales_amount"
 
 
@@ -107,6 +109,7 @@ def contents(dsn: str, rejects: str, totals: str) -> list[list[tuple[Any, ...]]]
         "totals": totals,
         "of_region": _OF_REGION,
         "of_totals": _OF_TOTALS,
+        "of_batch": _OF_BATCH,
     }
     return [rows(dsn, query.format(**names)) for query in CONTENTS]
 
@@ -161,6 +164,7 @@ def test_clickhouses_tables_keep_their_data_and_take_the_next_import(old_imports
     columns = dict.fromkeys(ledger.NAMES, "*") | {
         "sales_by_region": _OF_REGION,
         "control_totals": _OF_TOTALS,
+        "batch": _OF_BATCH,
     }
     queries = [
         f"SELECT {names} FROM {table} WHERE import_date = '2026-11-17' ORDER BY ALL"
