@@ -392,7 +392,7 @@ def test_the_newest_file_wins_and_what_is_cancelled_there_is_gone(
 def test_a_declared_version_outweighs_the_order_of_files(
     spark: SparkSession, old: str | None, new: str
 ) -> None:
-    rows = [
+    rows: Rows = [
         {"sale_id": "1", "quantity": "1", "version": new, "file_number": 1},
         {"sale_id": "1", "quantity": "2", "version": old, "file_number": 2},
     ]
@@ -400,7 +400,7 @@ def test_a_declared_version_outweighs_the_order_of_files(
 
 
 def test_copies_of_the_newest_collapse_and_others_are_superseded(spark: SparkSession) -> None:
-    rows = [
+    rows: Rows = [
         {"sale_id": "1", "customer_id": None, "file_number": 1},
         {"sale_id": "1", "quantity": "9", "file_number": 1},
         {"sale_id": "1", "quantity": "9", "file_number": 2},
@@ -420,7 +420,7 @@ def test_copies_of_the_newest_collapse_and_others_are_superseded(spark: SparkSes
 
 def test_fees_of_a_sale_that_is_added_up_do_not_cancel_it(spark: SparkSession) -> None:
     store = own_store(add_up={"by": ["sale_id"]})
-    rows = [
+    rows: Rows = [
         {"sale_id": "1", "file_number": 1},
         {"sale_id": "1", "set_aside": "fee", "file_number": 1},
         {"sale_id": "1", "set_aside": "fee", "file_number": 2},
