@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from tests.exported import own_store
 from tests.ledgers import ledger_entry
 from vitrina.counts import (
     Analyzed,
     Cleaned,
     Counts,
+    Extracted,
     Generated,
     Loaded,
     Published,
@@ -133,6 +135,43 @@ def test_people_read_rows_in_the_order_of_the_steps_and_the_worst_reject_first(l
         ["quantity_missing", "1"],
     ]
     assert '  bin/vitrina sql postgres "SELECT * FROM sales_by_region"' in lines
+
+
+def test_every_row_of_a_stores_files_is_shown_under_its_fate(tmp_path: Path) -> None:
+    store, lake = own_store(), Lake(str(tmp_path), AS_OF)
+    counts: dict[str, Counts] = {
+        **{name: counted for name, counted in COUNTS.items() if name != "generate"},
+        "extract": Extracted("a.csv", 1, 1_234, 1_230, refunds=1, added_up=5),
+        "validate": Validated(
+            1_230, 1_000, 200, 0, {"not_json": 200}, {}, 30, {"cancelled": 20, "[fee]": 10}
+        ),
+        "clean": Cleaned(1_000, 700, 100, 0, 700, Decimal(7), superseded=200),
+    }
+    for name, counted in counts.items():
+        with lake.step(name) as left:
+            left.counts = counted.document()
+    summary = summarize(lake, store, [])
+    lines = printed(render(summary, "vitrina"))
+    start = lines.index("Rows in, by fate")
+    shown = [line.rsplit(maxsplit=1) for line in lines[start : start + 14] if line[-1:].isdigit()]
+    assert [(name.strip(), rows) for name, rows in shown][:7] == [
+        ("clean", "700"),
+        ("rejected", "200"),
+        ("set aside", "30"),
+        ("cancelled", "20"),
+        ("[fee]", "10"),
+        ("collapsed", "105"),
+        ("superseded", "200"),
+    ]
+    assert (shown[7][0].strip(), shown[7][1]) == ("rows in", "1,235")
+    assert summary.document()["fates"] == {
+        "rows_in": 1_235,
+        "clean": 700,
+        "rejected": 200,
+        "set_aside": 30,
+        "collapsed": 105,
+        "superseded": 200,
+    }
 
 
 def test_figures_agree_only_to_the_cent_and_what_a_table_lacks_is_not_compared() -> None:

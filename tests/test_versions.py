@@ -29,6 +29,7 @@ from vitrina.stores import versions
 from vitrina.stores.clickhouse.session import Session as ClickHouseSession
 from vitrina.stores.clickhouse.session import open_session
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.clickhouse.versions import upgrade as clickhouse_upgrade
 from vitrina.stores.postgres.session import Session as PostgresSession
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -90,7 +91,7 @@ def tables_of(dsn: str) -> list[tuple[Any, ...]]:
 CONTENTS = (
     "SELECT * FROM sale ORDER BY 1",
     "SELECT {of_region} FROM sales_by_region ORDER BY 1",
-    "SELECT as_of, {of_batch} FROM batch ORDER BY 1",
+    "SELECT {of_batch}, analyzed_at, published_at, is_current FROM batch ORDER BY as_of",
     "SELECT * FROM {rejects} ORDER BY 1, 2",
     "SELECT as_of, {of_totals} FROM {totals} ORDER BY 1, 2, 3",
 )
@@ -107,8 +108,8 @@ def contents(dsn: str, rejects: str, totals: str) -> list[list[tuple[Any, ...]]]
         "rejects": rejects,
         "totals": totals,
         "of_region": _OF_REGION,
-        "of_batch": _OF_BATCH,
         "of_totals": _OF_TOTALS,
+        "of_batch": _OF_BATCH,
     }
     return [rows(dsn, query.format(**names)) for query in CONTENTS]
 
@@ -229,6 +230,40 @@ def test_new_tables_have_the_newest_version(database: str, clickhouse_dsn: str) 
     assert noted == [(NEWEST, "Created")]
 
 
+def test_batches_of_0_1_0_had_no_rows_set_aside_or_superseded(old: str, old_imports: str) -> None:
+    with postgres(old) as store, clickhouse(old_imports) as target:
+        store.create_tables(SALES)
+        target.create_tables(SALES)
+        entries = [(entry.rows_in, entry.set_aside, entry.superseded) for entry in store.ledger()]
+        found = target.query("SELECT rows_in, set_aside, superseded FROM batch")[1]
+    assert entries == [(rows_in, 0, 0) for rows_in, _, _ in entries] != []
+    assert found == [(rows_in, 0, 0) for rows_in, _, _ in found] != []
+
+
+def test_tables_of_version_2_learn_the_new_fates_and_take_them(
+    old: str, old_imports: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Up to version 2 first, as the Vitrina before left them.
+    with monkeypatch.context() as before:
+        before.setattr(versions, "CHANGES", versions.CHANGES[:1])
+        with postgres(old) as store, clickhouse(old_imports) as target:
+            store._upgrade(SALES)  # noqa: SLF001
+            clickhouse_upgrade(target._session, 1, SALES)  # noqa: SLF001
+            assert (store.version(), target.version()) == (2, 2)
+    told = ledger_entry(THIS_WEEK.as_of, rows_in=15, set_aside=3, superseded=2)
+    none = ControlTotals("spark", "sale", 0, 0, Decimal(0))
+    with postgres(old) as store, clickhouse(old_imports) as target:
+        store.create_tables(SALES)
+        store.replace_sales(THIS_WEEK, told, {}, none, [[]])
+        target.create_tables(SALES)
+        target.record_batch(told, AT, [], {})
+        newest = store.ledger()[0]
+        found = target.query("SELECT set_aside, superseded FROM batch ORDER BY import_date")[1]
+    assert (newest.set_aside, newest.superseded) == (3, 2)
+    assert found[-1] == (3, 2)
+    assert set(found[:-1]) == {(0, 0)}
+
+
 # What cannot be upgraded
 
 
@@ -337,13 +372,13 @@ def test_an_interrupted_upgrade_of_postgresql_leaves_all_as_it_was(
 
 
 SHOP = Column("shop", Label(), "Whose sales they are", nullable=True)
-HELD_BACK = Column("held_back", Integer(64), "Rows held back")
+TILLS = Column("tills", Integer(64), "Tills that were open")
 
 
 @dataclass(frozen=True)
 class Entry(LedgerEntry):
     shop: str | None = None
-    held_back: int = 0
+    tills: int = 0
 
 
 @pytest.fixture
@@ -353,9 +388,9 @@ def two_columns_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def more(contract: Contract) -> tuple[LedgerTable, ...]:
         batch, *others = before(contract)
-        return (replace(batch, columns=(*batch.columns, SHOP, HELD_BACK)), *others)
+        return (replace(batch, columns=(*batch.columns, SHOP, TILLS)), *others)
 
-    added = (versions.Add("batch", SHOP), versions.Add("batch", HELD_BACK))
+    added = (versions.Add("batch", SHOP), versions.Add("batch", TILLS))
     change = versions.Change("The ledger knows the shop", postgres=added, clickhouse=added)
     monkeypatch.setattr(versions, "CHANGES", (*versions.CHANGES, change))
     monkeypatch.setattr(ledger, "tables", more)
@@ -375,12 +410,12 @@ def load_entry(store: Postgres, batch: Batch, **more: Any) -> None:
     store.replace_sales(batch, entry(batch.as_of, **more), {}, totals, [[]])
 
 
-ADDED = "SELECT as_of::text, shop, held_back FROM batch ORDER BY 1"
+ADDED = "SELECT as_of::text, shop, tills FROM batch ORDER BY 1"
 
 
 def test_a_new_column_comes_to_tables_of_0_1_0(old: str, two_columns_more: None) -> None:
     with postgres(old) as store:
-        load_entry(store, THIS_WEEK, shop="Own", held_back=3)
+        load_entry(store, THIS_WEEK, shop="Own", tills=3)
         assert store.version() == NEWEST + 1
     assert rows(old, ADDED) == [
         ("2026-11-10", None, 0),
@@ -406,28 +441,28 @@ def test_a_new_column_comes_to_the_tables_of_today(
         request.getfixturevalue("two_columns_more")
         with pytest.raises(StoreError, match="run: vitrina migrate"):
             store.ledger()
-        load_entry(store, THIS_WEEK, shop="Own", held_back=3)
+        load_entry(store, THIS_WEEK, shop="Own", tills=3)
         target.create_tables(SALES)
-        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", held_back=3), AT, [], {})
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", tills=3), AT, [], {})
         assert target.version() == store.version() == NEWEST + 1
         expected = [("2026-11-17", None, 0), ("2026-11-24", "Own", 3)]
         assert rows(database, ADDED) == expected
         assert (
             target.query(
-                "SELECT toString(import_date), shop, held_back FROM batch ORDER BY import_date"
+                "SELECT toString(import_date), shop, tills FROM batch ORDER BY import_date"
             )[1]
             == expected
         )
     described = rows(
         database,
         "SELECT col_description('batch'::regclass, attnum) FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'held_back') ORDER BY 1",
+        "WHERE attrelid = 'batch'::regclass AND attname IN ('shop', 'tills') ORDER BY 1",
     )
-    assert described == [(HELD_BACK.description,), (SHOP.description,)]
+    assert described == [(TILLS.description,), (SHOP.description,)]
     required = rows(
         database,
         "SELECT attnotnull, atthasdef FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname = 'held_back'",
+        "WHERE attrelid = 'batch'::regclass AND attname = 'tills'",
     )
     assert required == [(True, False)]
 
@@ -436,10 +471,10 @@ def test_a_new_column_is_in_new_tables_from_the_start(
     database: str, clickhouse_dsn: str, two_columns_more: None
 ) -> None:
     with postgres(database) as store, clickhouse(clickhouse_dsn) as target:
-        load_entry(store, THIS_WEEK, shop="Own", held_back=3)
+        load_entry(store, THIS_WEEK, shop="Own", tills=3)
         target.create_tables(SALES)
-        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", held_back=3), AT, [], {})
-        assert target.query("SELECT shop, held_back FROM batch")[1] == [("Own", 3)]
+        target.record_batch(entry(THIS_WEEK.as_of, shop="Own", tills=3), AT, [], {})
+        assert target.query("SELECT shop, tills FROM batch")[1] == [("Own", 3)]
     assert rows(database, ADDED) == [("2026-11-24", "Own", 3)]
 
 
@@ -465,7 +500,7 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
                     pass
             store.create_tables(SALES)
             assert store.version() == NEWEST + 1
-            assert store.query("SELECT import_date, shop, held_back FROM batch")[1] == [
+            assert store.query("SELECT import_date, shop, tills FROM batch")[1] == [
                 (LAST_WEEK.as_of, None, 0)
             ]
         if not interrupted:

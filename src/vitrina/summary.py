@@ -11,7 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from vitrina.counts import Counts, Result, rejects_by_reason
+from vitrina.counts import (
+    Cleaned,
+    Counts,
+    Extracted,
+    Fates,
+    Generated,
+    Result,
+    Validated,
+    fates,
+    rejects_by_reason,
+)
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS
 from vitrina.pipeline import results
@@ -34,6 +44,21 @@ class Summary:
         """Rejected rows by reason."""
         return rejects_by_reason(*[result.counts for result in self.results.values()])
 
+    @property
+    def fates(self) -> Fates:
+        """What became of every row that came in."""
+        counts = [result.counts for result in self.results.values()]
+        fed = next(each for each in counts if isinstance(each, Generated | Extracted))
+        validated = next(each for each in counts if isinstance(each, Validated))
+        cleaned = next(each for each in counts if isinstance(each, Cleaned))
+        return fates(fed, validated, cleaned)
+
+    @property
+    def why_set_aside(self) -> dict[str, int]:
+        """Rows set aside by why they are no sales."""
+        counts = [result.counts for result in self.results.values()]
+        return dict(next(each for each in counts if isinstance(each, Validated)).why_set_aside)
+
     def document(self) -> dict[str, Any]:
         """The summary as JSON has it."""
         return {
@@ -43,6 +68,7 @@ class Summary:
                 name: {"seconds": result.seconds, "counts": result.counts.document()}
                 for name, result in self.results.items()
             },
+            "fates": asdict(self.fates),
             "rejects": self.rejects,
             "reconciliation": [asdict(each) for each in self.totals],
             "lake": self.lake,
@@ -62,6 +88,8 @@ def render(summary: Summary, program: str, option: str = "") -> RenderableType:
     """The summary for people, who call `program` to see more, with the `option` of their store."""
     return Group(
         _steps(summary),
+        # Generated rows have the fates that were planted.
+        *([] if summary.store.source is None else [_fates(summary)]),
         _rejects(summary),
         reconciliation(str(summary.as_of), summary.totals),
         Text(f"\nThe lake: {summary.lake}\nLook for yourself:"),
@@ -141,6 +169,21 @@ def _steps(summary: Summary) -> Table:
     table.add_section()
     seconds = sum(result.seconds for result in summary.results.values())
     table.add_row("", "", "", f"{seconds:.1f}")
+    return table
+
+
+def _fates(summary: Summary) -> Table:
+    """Every row that came in, once, by what became of it."""
+    table = _table("Rows in, by fate", "fate")
+    table.add_column("rows", justify="right")
+    found = summary.fates
+    for name in ("clean", "rejected", "set_aside", "collapsed", "superseded"):
+        table.add_row(name.replace("_", " "), f"{getattr(found, name):,}")
+        if name == "set_aside":
+            for why, rows in summary.why_set_aside.items():
+                table.add_row(Text(f"  {why}"), Text(f"{rows:,}", "dim"))
+    table.add_section()
+    table.add_row("rows in", f"{found.rows_in:,}")
     return table
 
 

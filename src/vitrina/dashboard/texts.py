@@ -4,10 +4,12 @@ A key is `page.<what>`, `section.<name>` and so on. `{name}` is filled in by who
 text.
 """
 
+import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from vitrina.rules import CONFLICTING_DUPLICATE, Rule
+from vitrina.rules import CONFLICTING_DUPLICATE, WRONG_WIDTH, Repair, Rule
 
 
 class Language(StrEnum):
@@ -42,11 +44,29 @@ def reason(name: str, language: Language) -> str:
     """
     if f"reason.{name}" in TEXTS:
         return text(f"reason.{name}", language)
-    for rule in Rule:
-        field = name.removesuffix(f"_{rule}")
+    if width := re.match(WRONG_WIDTH, name):
+        found, expected = width.groups()
+        return text("reason.wrong_width", language).format(found=found, expected=expected)
+    return _of_field(name, "rule", Rule, language)
+
+
+def repair(name: str, language: Language) -> str:
+    """A repair in words: the field and what was repaired in it.
+
+    >>> repair("region_case", Language.en)
+    'region: capital and small letters'
+    """
+    if f"repair.{name}" in TEXTS:
+        return text(f"repair.{name}", language)
+    return _of_field(name, "repair", Repair, language)
+
+
+def _of_field(name: str, kind: str, names: Iterable[str], language: Language) -> str:
+    for each in names:
+        field = name.removesuffix(f"_{each}")
         if field != name:
             shown = text(f"field.{field}", language) if f"field.{field}" in TEXTS else field
-            return f"{shown}: {text(f'rule.{rule}', language)}"
+            return f"{shown}: {text(f'{kind}.{each}', language)}"
     return name
 
 
@@ -181,10 +201,34 @@ TEXTS: dict[str, Words] = {
     "rule.too_many_decimals": Words("too many decimals", "лишние знаки после запятой"),
     "rule.below_minimum": Words("too small", "меньше допустимого"),
     "rule.above_maximum": Words("too large", "больше допустимого"),
-    "rule.malformed": Words("not a date", "не дата"),
+    "rule.malformed": Words("cannot be read", "не читается"),
+    "rule.mangled": Words("spoilt by a spreadsheet", "испорчено таблицей"),
     "rule.impossible": Words("no such day", "нет такого дня"),
     "rule.in_the_future": Words("in the future", "в будущем"),
     "rule.before_the_window": Words("before the period", "раньше периода"),
     "rule.unknown": Words("unknown", "неизвестно"),
-    "rule.mangled": Words("mangled by a spreadsheet", "испорчено таблицей"),
+    "reason.sale_date_malformed": Words("day: not a date", "день: не дата"),
+    # Reasons of whole rows
+    "reason.wrong_width": Words(
+        "row: {found} fields instead of {expected}", "строка: полей {found} вместо {expected}"
+    ),
+    "reason.currency_other": Words("another currency", "другая валюта"),
+    "reason.key_repeated": Words("row: a key twice", "строка: ключ повторяется"),
+    "reason.line_cut_off": Words("row: cut off", "строка: обрывается"),
+    "reason.not_an_object": Words("row: not a JSON object", "строка: не объект JSON"),
+    "reason.not_json": Words("row: not JSON", "строка: не JSON"),
+    "reason.stray_quote": Words("row: a quote out of place", "строка: лишняя кавычка"),
+    "reason.unclosed_quote": Words("row: a quote not closed", "строка: незакрытая кавычка"),
+    # Repairs, of fields and of whole rows
+    "repair.spaces": Words("spaces", "пробелы"),
+    "repair.case": Words("capital and small letters", "заглавные и строчные буквы"),
+    "repair.invisible": Words("invisible characters", "невидимые символы"),
+    "repair.composed": Words("letters in two parts", "буквы из двух частей"),
+    "repair.decimal_zero": Words("decimals of a whole number", "дробная часть целого числа"),
+    "repair.guard": Words("a spreadsheet's mark for text", "знак текста из таблицы"),
+    "repair.currency_sign": Words("row: a currency sign", "строка: знак валюты"),
+    "repair.float_noise": Words("row: digits of a float", "строка: лишние цифры числа"),
+    "repair.trailing_delimiter": Words(
+        "row: a delimiter at the end", "строка: разделитель в конце"
+    ),
 }

@@ -6,8 +6,8 @@ ascending) survives; the others are kept, as rejects are, as conflicting duplica
 
 Rows of a store's files that share a `sale_id` are versions of one sale. The newest survives: that
 of the greatest declared version, of the file that was seen last, of the line furthest down. Copies
-of it collapse, and the others are superseded. Where the newest is set aside, the sale was
-cancelled, say, and all are superseded.
+of it in all fields and the version collapse, and the others are superseded. Where the newest is set
+aside, the sale was cancelled, say, and all are superseded.
 """
 
 from dataclasses import dataclass
@@ -87,9 +87,10 @@ def versions_of_sales(typed: DataFrame, batch: Batch) -> DataFrame:
         *_newest_version(), F.col(FILE_NUMBER).desc(), *by_line
     )
     in_file = Window.partitionBy("sale_id", FILE_NUMBER, VERSION).orderBy(*by_line)
-    newest = {name: F.first(name).over(newest_first) for name in (SET_ASIDE, *contract.names)}
+    compared = (*contract.names, VERSION)
+    newest = {name: F.first(name).over(newest_first) for name in (SET_ASIDE, *compared)}
     is_copy = F.lit(True)
-    for name in contract.names:
+    for name in compared:
         is_copy &= newest[name].eqNullSafe(F.col(name))
     is_valid = F.col(SET_ASIDE).isNull()
     return rows.join(repeated, "sale_id", "left_semi").select(
