@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vitrina.columns import Date, Label, clickhouse_type, postgres_type, spark_type
+from vitrina.columns import Date, clickhouse_type, postgres_type, spark_type
 from vitrina.contract import SALES, Contract
 from vitrina.errors import SettingsError
 from vitrina.marts import marts
@@ -35,12 +35,6 @@ def test_a_contract_with_two_fields_of_one_name_is_refused() -> None:
 def test_a_contract_of_no_days_is_refused() -> None:
     with pytest.raises(SettingsError, match="at least 1 day"):
         Contract(SALES.fields, days=0)
-
-
-def test_a_text_that_allows_nothing_is_refused() -> None:
-    fields = (*SALES.fields[:-1], replace(SALES["region"], type=Label(), allowed=()))
-    with pytest.raises(SettingsError, match="allows no value"):
-        Contract(fields)
 
 
 def test_a_field_that_is_not_there_is_named_with_those_that_are() -> None:

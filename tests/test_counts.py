@@ -90,6 +90,7 @@ def test_counts_are_read_as_they_were_written(step: Any) -> None:
         "set_aside": 0,
         "why_set_aside": {},
         "superseded": 0,
+        "superseded_set_aside": 0,
         "total_returns": 0,
         "total_returns_amount": "0",
     }

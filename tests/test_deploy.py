@@ -79,6 +79,7 @@ READ_BY_OTHERS = {
 NOT_FOR_SERVERS = {
     "VITRINA_HOME": "the lake has a place of its own, and the stores are servers",
     "VITRINA_SPARK_MEMORY": "the embedded engine's",
+    "VITRINA_STORE": "deploy/stores.yaml gives it, with the folder that it names",
 }
 # What a service may read.
 AIRFLOW_READS = {
@@ -688,6 +689,15 @@ def test_every_setting_can_be_given_to_those_who_read_it() -> None:
         given = dict.fromkeys(wanted, "given")
         for name, environment in zip(names, environments(*names, variables=given), strict=True):
             assert [each for each in sorted(wanted) if each not in environment] == [], name
+
+
+def test_stores_of_ones_own_are_seen_by_those_who_read_them_and_changed_by_none() -> None:
+    added = yaml.safe_load((DEPLOY / "stores.yaml").read_text("utf-8"))["services"]
+    assert added.keys() == {*TASKS, "airflow-dag-processor", "migrate"}
+    for name, service in added.items():
+        assert service["volumes"] == ["${STORES:-./stores}:/stores:ro"], name
+        given = service.get("environment", {})
+        assert given == ({} if name == "migrate" else {"VITRINA_STORE": "/stores"}), name
 
 
 def test_what_is_not_set_is_absent() -> None:

@@ -19,6 +19,7 @@ from vitrina.errors import ExportError
 from vitrina.exports.store_file import load_store
 from vitrina.pipeline import Opened, Run
 from vitrina.settings import Settings
+from vitrina.steps.clean import SUPERSEDED
 
 CASES = Path(__file__).parent / "exports"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((CASES / "expected.json").read_text("utf-8"))
@@ -55,6 +56,7 @@ def outcome(spark: SparkSession, case: str, folder: Path) -> Outcome:
         files = len(list((CASES / case / "files").iterdir()))
         clean = rows("clean", "clean")
         typed = rows("validate", "typed")
+        fates = {(row["file"], row["line"]): row["fate"] for row in rows("clean", "repeated")}
 
     def place(row: dict[str, Any]) -> str:
         file = str(row["file"]).partition("/")[2]
@@ -69,7 +71,11 @@ def outcome(spark: SparkSession, case: str, folder: Path) -> Outcome:
             {"line": place(row), **{name: text(row[name]) for name in FIELDS}} for row in clean
         ],
         rejected={place(row): row["reasons"] for row in typed if row["reasons"]},
-        set_aside={place(row): row["set_aside"] for row in typed if row["set_aside"]},
+        set_aside={
+            place(row): row["set_aside"]
+            for row in typed
+            if row["set_aside"] and fates.get((row["file"], row["line"])) != SUPERSEDED
+        },
         superseded=cleaned.superseded,
         collapsed=cleaned.collapsed + extracted.added_up,
         rows_in=extracted.rows_in + extracted.refunds,

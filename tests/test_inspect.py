@@ -118,7 +118,7 @@ def test_a_date_that_fits_two_formats_is_asked_for_and_not_guessed(tmp_path: Pat
     )
     assert f"# {first}\n# {second}\n" in proposal.text
     assert any("dd/MM/yyyy or MM/dd/yyyy?" in found for found in proposal.findings)
-    with pytest.raises(SettingsError, match="sale_date: Field required"):
+    with pytest.raises(SettingsError, match="sale_date is missing"):
         accepted(proposal, tmp_path)
     for chosen in (first, second):
         text = proposal.text.replace(f"# {chosen}", chosen)
@@ -332,7 +332,7 @@ def test_what_is_not_there_is_asked_for(tmp_path: Path) -> None:
     told = "\n".join(proposal.findings)
     for question in ("which column is the day", "the money", "tells one sale from another"):
         assert question in told
-    with pytest.raises(SettingsError, match="Field required"):
+    with pytest.raises(SettingsError, match="is missing"):
         accepted(proposal, tmp_path)
 
 

@@ -206,7 +206,8 @@ def test_a_typed_day_or_time_is_known_whatever_is_declared_and_a_bare_number_is_
 
 def test_a_date_and_a_time_in_two_columns_are_joined() -> None:
     store = store_of(
-        sale_date='columns = ["day", "time"], separator = " ", format = "MM/dd/yyyy HH:mm:ss"'
+        top='time_zone = "Europe/Moscow"',
+        sale_date='columns = ["day", "time"], separator = " ", format = "MM/dd/yyyy HH:mm:ss"',
     )
     rows = rows_of(
         store, day=["11/03/2026", " 11/04/2026", "11/05/2026"], time=["23:59:59", "00:00:00", ""]

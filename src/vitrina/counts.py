@@ -159,7 +159,7 @@ class Validated(Counts):
 
 @dataclass(frozen=True)
 class Cleaned(Counts):
-    """Rows in = clean + collapsed + superseded + conflicting.
+    """Rows in = clean + collapsed + superseded + conflicting, but for those set aside before.
 
     The totals are of the clean rows: sales, and apart from them returns, whose amounts are below
     0 there and positive here.
@@ -175,6 +175,8 @@ class Cleaned(Counts):
     total_returns_amount: Decimal = Decimal(0)
     superseded: int = 0
     """Rows that are older than another with their `sale_id`; of a store's files alone."""
+    superseded_set_aside: int = 0
+    """How many of these validation had set aside; the others are of the rows in."""
 
     @property
     def rows_left(self) -> int:
@@ -273,7 +275,7 @@ def fates(fed: Generated | Extracted, validated: Validated, cleaned: Cleaned) ->
         rows_in=rows_in,
         clean=cleaned.clean,
         rejected=validated.rejected + cleaned.conflicting,
-        set_aside=validated.set_aside,
+        set_aside=validated.set_aside - cleaned.superseded_set_aside,
         collapsed=cleaned.collapsed + added_up,
         superseded=cleaned.superseded,
     )

@@ -95,10 +95,8 @@ def versions_of_sales(typed: DataFrame, batch: Batch) -> DataFrame:
     is_valid = F.col(SET_ASIDE).isNull()
     return rows.join(repeated, "sale_id", "left_semi").select(
         "*",
-        F.when(~is_valid, SET_ASIDE)
-        .when(newest[SET_ASIDE].isNotNull(), SUPERSEDED)
-        .when(F.row_number().over(newest_first) == 1, CLEAN)
-        .when(is_copy, COLLAPSED)
+        F.when(F.row_number().over(newest_first) == 1, F.when(is_valid, CLEAN).otherwise(SET_ASIDE))
+        .when(is_valid & newest[SET_ASIDE].isNull() & is_copy, COLLAPSED)
         .otherwise(SUPERSEDED)
         .alias(_FATE),
         (is_valid & (F.row_number().over(in_file) > 1)).alias(_REPEATS),
@@ -157,6 +155,7 @@ def run(
             sales.returns,
             sales.returned or Decimal(0),
             superseded=repeated.superseded,
+            superseded_set_aside=repeated.superseded_set_aside,
         )
         _require_every_row(counts, batch)
         left.counts = counts.document()
@@ -198,6 +197,7 @@ def _clean_versions(
     counted = versions.agg(
         F.count_if(F.col(_FATE) == COLLAPSED).alias("collapsed"),
         F.count_if(F.col(_FATE) == SUPERSEDED).alias("superseded"),
+        F.count_if((F.col(_FATE) == SUPERSEDED) & F.col(SET_ASIDE).isNotNull()).alias("was_aside"),
     ).collect()[0]
     by_sale = (
         versions.where(_REPEATS)
@@ -209,6 +209,7 @@ def _clean_versions(
     repeated = _Repeated(
         collapsed=counted.collapsed,
         superseded=counted.superseded,
+        superseded_set_aside=counted.was_aside,
         in_file=in_file,
         example=", ".join(
             f"{row.sale_id} is in {row[FILE]} {row.rows + 1:,} times" for row in worst
@@ -223,6 +224,7 @@ class _Repeated:
 
     collapsed: int
     superseded: int = 0
+    superseded_set_aside: int = 0
     conflicting: int = 0
     in_file: int = 0
     """Rows that repeat a sale of the same file, in the version that the file declares."""
@@ -248,7 +250,8 @@ def _require_few_repeats(repeated: _Repeated, rows: int, limit: Decimal, batch: 
 
 
 def _require_every_row(counts: Cleaned, batch: Batch) -> None:
-    accounted_for = counts.clean + counts.collapsed + counts.superseded + counts.conflicting
+    superseded = counts.superseded - counts.superseded_set_aside
+    accounted_for = counts.clean + counts.collapsed + superseded + counts.conflicting
     if counts.rows_in != accounted_for:
         raise ReconciliationError(
             "clean",

@@ -58,6 +58,8 @@ def note(session: Session, version: int, description: str) -> None:
 
 
 def _add(session: Session, change: versions.Add) -> None:
+    if not session.exists(change.table):
+        return  # It will be created with all its columns.
     column = change.column
     # Rows that are there have the type's own default, NULL or 0, or what another column holds; the
     # default that says so is of no use to new rows, which come with every column.
