@@ -6,6 +6,7 @@ The benchmarks run small: they must work, and their figures say nothing.
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,17 @@ def test_the_readme_shows_what_a_run_prints(home: Path, as_of: str, readme: Path
         assert line in rest, line
 
 
+@pytest.fixture
+def exports(home: Path) -> Iterator[None]:
+    """What the pages call your exports, and the file that describes them."""
+    example = ROOT / "examples" / "stores" / "online-retail"
+    shutil.copytree(example / "exports", home / "exports")
+    shutil.copy(example / "store.toml", home)
+    yield
+    shutil.rmtree(home / "exports")
+    (home / "store.toml").unlink()
+
+
 def shown_commands() -> list[str]:
     """Every command of Vitrina that a page shows and that ends by itself, as it is written."""
     shown = {
@@ -92,8 +104,18 @@ def shown_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", shown_commands())
-def test_a_command_that_a_page_shows_works(home: Path, command: str) -> None:
-    vitrina(home, *shlex.split(command)[1:])
+def test_a_command_that_a_page_shows_works(
+    home: Path, exports: None, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    words = shlex.split(command)[1:]
+    if words[0] == "inspect":
+        (home / "store.toml").unlink()  # it replaces none
+    elif "--store" in words:
+        # One reject of ten rows is more than a run lets pass, and the days are of its November.
+        monkeypatch.setenv("VITRINA_MAX_REJECTED_SHARE", "0.2")
+        if "rejects" in words:
+            vitrina(home, "validate", "--store", "store.toml")
+    vitrina(home, *words)
 
 
 def test_every_benchmark_is_run_here() -> None:
