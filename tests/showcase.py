@@ -89,7 +89,7 @@ def exports(home: Path) -> Iterator[None]:
     shutil.copy(example / "store.toml", home)
     yield
     shutil.rmtree(home / "exports")
-    (home / "store.toml").unlink()
+    (home / "store.toml").unlink(missing_ok=True)
 
 
 def shown_commands() -> list[str]:
