@@ -1,7 +1,7 @@
-"""A further field and a further mart, as `docs/extending.md` shows them, go all the way.
+"""A further field, mart, panel and step, as `docs/extending.md` shows them, go all the way.
 
-Each test runs the page's own code. `test_new_step.py` and the dashboards' tests do the same for a
-step and a panel.
+Each test runs the page's own code. `test_new_step.py` and `test_panels.py` add a step and a panel
+to the whole package.
 """
 
 import datetime
@@ -21,6 +21,7 @@ from tests.pages import ROOT, blocks
 from tests.rows import shop
 from vitrina import pipeline
 from vitrina.contract import SALES, Contract
+from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import Mart
 from vitrina.pipeline import STEPS, Run
@@ -106,3 +107,30 @@ def test_a_mart_is_computed_reconciled_and_published(
     leaves = [step.leaves for step in runpy.run_path(pipeline.__file__)["STEPS"]]
     written = {(place.store, place.name) for places in leaves for place in places}
     assert {("postgresql", mart.name), ("clickhouse", mart.name)} <= written
+
+
+def test_a_panel_shows_what_its_query_says(home: Settings) -> None:
+    panel = shown("A panel")["panel"]
+    with Run(home, AS_OF, RECIPE) as run:
+        for step in STEPS:
+            run.step(step)
+        names, rows = run.clickhouse.query(literal(panel.sql, Selection(AS_OF)))
+        _, expected = run.postgres.query(
+            "SELECT product_id, total_sales, total_sales_amount, average_sale_amount "
+            "FROM sales_by_product ORDER BY average_sale_amount DESC, product_id LIMIT 10"
+        )
+    assert tuple(names) == panel.columns
+    assert [tuple(map(str, row)) for row in rows] == [tuple(map(str, row)) for row in expected]
+
+
+def test_a_step_runs_after_the_others_and_is_told_of(home: Settings) -> None:
+    step = shown("A step")["step"]
+    with Run(home, AS_OF, RECIPE) as run:
+        for each in STEPS[:4]:
+            run.step(each)
+        run.steps = (*run.steps, step)
+        counts = run.step(step)
+        (customers,) = run.postgres.query("SELECT count(DISTINCT customer_id) FROM sale")[1]
+        assert run.lake.result(step.name)["counts"] == {"customers": counts.rows_left}
+    assert customers == (counts.rows_left,)
+    assert counts.note == "customers who bought something"
