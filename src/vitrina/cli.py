@@ -110,7 +110,13 @@ def main() -> None:
     atexit.register(gc.freeze)
     try:
         # A command that ends early hands back its exit code instead of raising.
-        raise SystemExit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+        raise SystemExit(code)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        raise SystemExit(1) from None
     except VitrinaError as error:
         message = str(error)
     except typer.TyperException as error:
@@ -124,6 +130,17 @@ def main() -> None:
     err.print("[red]error:[/]", end=" ")
     err.print(message, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of stdout, such as `head`, has gone; the rest then goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @app.callback(invoke_without_command=True)
@@ -257,18 +274,23 @@ def rejects(
     with _of(store) as (settings, found):
         day = _date(as_of) or today(found)
         batch = Batch(day, found)
-        rows = rejects(Lake(lake_root(settings, found), day), batch, reason)
+        lake = Lake(lake_root(settings, found), day)
         if to is not None:
-            files = write_mendable(rows, found.source, to.expanduser())
-            shown = [str(file) for file in files]
+            mendable = write_mendable(lake, batch, to.expanduser(), reason)
+            shown = [str(file) for file in mendable.files]
+            if mendable.left_out:
+                err.print(
+                    f"{mendable.left_out:,} rejected rows are left out: a later file has their "
+                    "orders, too"
+                )
             if as_json:
                 _print_json(shown)
             elif not shown:
-                err.print("No row is rejected; nothing is written.")
+                err.print("No row is to be mended; nothing is written.")
             else:
                 out.print("\n".join(shown), markup=False, highlight=False, soft_wrap=True)
             return
-        for reject in rows:
+        for reject in rejects(lake, batch, reason):
             _print_reject(reject, as_json)
 
 

@@ -97,6 +97,7 @@ class Intake:
         self._nothing: tuple[str, ...] = ()
         self._passed_over: list[PassedOver] = []
         self._refused: list[ExportError] = []
+        self._refused_inputs: set[int] = set()
         self._refused_files: set[str] = set()
 
     def take_files(self, archive: Archive, listing: Listing, source: Source) -> None:
@@ -150,7 +151,13 @@ class Intake:
                     unmapped |= dict.fromkeys(piece.unmapped)
                     yield each, piece
             except ExportError as error:
-                self._refuse(each.kept, error)
+                self.refuse(each, error)
+
+    def refuse(self, input_: Input, error: ExportError) -> None:
+        """Refuse an input; what is told of it is the first that was wrong."""
+        if input_.number not in self._refused_inputs:
+            self._refused_inputs.add(input_.number)
+            self._refuse(input_.kept, error)
 
     def raise_refusals(self) -> None:
         """Stop if anything was refused; the archive then forgets those files.
