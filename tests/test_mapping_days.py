@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.pieces import fates_of, rows_of, store_of
+from vitrina.errors import ExportError
 
 MALFORMED, IMPOSSIBLE = ["sale_date_malformed"], ["sale_date_impossible"]
 
@@ -204,9 +205,36 @@ def test_a_typed_day_or_time_is_known_whatever_is_declared_and_a_bare_number_is_
     assert days("unix", "1793494800", "2026-11-05", typed=True) == ["2026-11-01", "2026-11-05"]
 
 
+@pytest.mark.parametrize(
+    ("day", "typed"),
+    [
+        ("2026-11-24T12:45:00+03:00", False),
+        (" 2026-11-24 12:45", False),
+        ("2026-11-24T00:00:00Z", False),
+        ("2026-11-24T00:00:00+00:00", True),
+        ("2026-11-24T12:45:00", True),
+    ],
+)
+def test_a_time_is_refused_where_the_store_names_no_time_zone(day: str, typed: bool) -> None:
+    columns = {"day": ["2026-11-24", None, "24.11.2026", day, "2026-11-24T01:00:00Z"]}
+    with pytest.raises(ExportError) as refused:
+        rows_of(store_of(), typed=["day"] if typed else [], **columns)
+    said = f"sales.csv, line 5: {day} is a time, and the store's file does not say where its days"
+    assert str(refused.value).startswith(said)
+    assert 'add a line such as time_zone = "Europe/Berlin"' in str(refused.value)
+    assert len(rows_of(store_of(top='time_zone = "Asia/Tokyo"'), typed=["day"], **columns)) == 5
+
+
+@pytest.mark.parametrize("day", ["2026-11-24", "2026-11-24T00:00:00", "2026-11-24 00:00:00.000"])
+def test_a_midnight_without_a_zone_is_a_date(day: str) -> None:
+    rows = rows_of(store_of(), typed=["day"], day=[day])
+    assert fates_of(rows, "sale_date") == ["2026-11-24"]
+
+
 def test_a_date_and_a_time_in_two_columns_are_joined() -> None:
     store = store_of(
-        sale_date='columns = ["day", "time"], separator = " ", format = "MM/dd/yyyy HH:mm:ss"'
+        top='time_zone = "Europe/Berlin"',
+        sale_date='columns = ["day", "time"], separator = " ", format = "MM/dd/yyyy HH:mm:ss"',
     )
     rows = rows_of(
         store, day=["11/03/2026", " 11/04/2026", "11/05/2026"], time=["23:59:59", "00:00:00", ""]

@@ -173,7 +173,7 @@ def test_with_places_in_the_file_rows_are_mended_in_the_export_itself(
     rows = ("7,tea,1,2026-11-01,1.00,Bern", "7,milk,1,2026-11-01,2.00,Rom")
     shop.put("week.csv", *rows)
     before = shop.sales()
-    with pytest.raises(SettingsError, match='place = "file".*put these back under their names'):
+    with pytest.raises(SettingsError, match=r'place = "file".*put these back under their names'):
         shop.mendable()
     shop.put("week.csv", rows[0], rows[1].replace("Rom", "Bern"))
     assert shop.sales() == {**before, "7/3": ("milk", Decimal("2.00"))}

@@ -89,6 +89,7 @@ class Intake:
         self.inputs: list[Input] = []
         self._batch = batch
         self._rows: Counter[int] = Counter()
+        self._hidden: Counter[int] = Counter()
         self._unmapped: dict[int, dict[str, None]] = {}
         self._archive: Archive | None = None
         self._known: dict[str, Kept] = {}
@@ -149,6 +150,7 @@ class Intake:
                 for piece in each.pieces():
                     self._rows[each.number] += len(piece.lines)
                     unmapped |= dict.fromkeys(piece.unmapped)
+                    self._hidden[each.number] += piece.hidden
                     yield each, piece
             except ExportError as error:
                 self.refuse(each, error)
@@ -205,6 +207,7 @@ class Intake:
                     "number": each.number,
                     **(_identity(each.kept) if each.kept else {}),
                     "rows": self._rows[each.number],
+                    "hidden_rows": self._hidden[each.number],
                     **tallies.get(each.number, Tally()).document(),
                     "unmapped_columns": [*self._unmapped.get(each.number, ())],
                 }

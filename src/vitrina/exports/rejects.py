@@ -129,9 +129,9 @@ class _Orders:
         """Line by line, of the files that have rejected rows; their order is from new to old."""
         files = dict(self._places.files())
         later = pa.array([], pa.string())
-        for number in files:
+        for number, name in files.items():
             if number not in self._inputs or self._inputs[number].format not in _OF_LINES:
-                raise _no_text(files[number])
+                raise _no_text(name)
         for number in sorted(self._inputs, reverse=True):
             if number < min(files, default=number + 1):
                 return

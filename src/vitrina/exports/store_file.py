@@ -41,8 +41,8 @@ TAKEN = {
     *("repeats_in_file", "is_refund", "rows_added"),
     *("tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"),
 }
-"""Columns of the feed, of what the steps make, and of any table of PostgreSQL: no field of a store's
-own may be called so."""
+"""Columns of the feed, of what the steps make, and of any table of PostgreSQL, which no field of a
+store's own may be."""
 
 
 class _Table(BaseModel):
