@@ -112,8 +112,8 @@ def test_the_report_tells_how_many_rows_of_a_workbook_are_hidden(own: Shop) -> N
     for sheet in (workbook.active, workbook.create_sheet("December")):
         for row in (HEADER, *map(sale, range(1, 6))):
             sheet.append(row.split(","))
-    for row in (3, 4):
-        workbook.worksheets[0].row_dimensions[row].hidden = True
+    for number in (3, 4):
+        workbook.worksheets[0].row_dimensions[number].hidden = True
     workbook["December"].row_dimensions[6].hidden = True
     # It has no cells, and so is no row.
     workbook["December"].row_dimensions[9].hidden = True

@@ -216,13 +216,13 @@ def test_a_typed_day_or_time_is_known_whatever_is_declared_and_a_bare_number_is_
     ],
 )
 def test_a_time_is_refused_where_the_store_names_no_time_zone(day: str, typed: bool) -> None:
-    columns = {"day": ["2026-11-24", None, "24.11.2026", day, "2026-11-24T01:00:00Z"]}
+    days_ = ["2026-11-24", None, "24.11.2026", day, "2026-11-24T01:00:00Z"]
     with pytest.raises(ExportError) as refused:
-        rows_of(store_of(), typed=["day"] if typed else [], **columns)
+        rows_of(store_of(), typed=["day"] if typed else [], day=days_)
     said = f"sales.csv, line 5: {day} is a time, and the store's file does not say where its days"
     assert str(refused.value).startswith(said)
     assert 'add a line such as time_zone = "Europe/Berlin"' in str(refused.value)
-    assert len(rows_of(store_of(top='time_zone = "Asia/Tokyo"'), typed=["day"], **columns)) == 5
+    assert len(rows_of(store_of(top='time_zone = "Asia/Tokyo"'), typed=["day"], day=days_)) == 5
 
 
 @pytest.mark.parametrize("day", ["2026-11-24", "2026-11-24T00:00:00", "2026-11-24 00:00:00.000"])

@@ -110,13 +110,7 @@ def main() -> None:
     atexit.register(gc.freeze)
     try:
         # A command that ends early hands back its exit code instead of raising.
-        code = app(standalone_mode=False) or 0
-        sys.stdout.flush()
-        raise SystemExit(code)
-    except BrokenPipeError:
-        if not _nobody_reads():
-            raise
-        raise SystemExit(1) from None
+        raise SystemExit(app(standalone_mode=False) or 0)
     except VitrinaError as error:
         message = str(error)
     except typer.TyperException as error:
@@ -130,17 +124,6 @@ def main() -> None:
     err.print("[red]error:[/]", end=" ")
     err.print(message, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
-
-
-def _nobody_reads() -> bool:
-    """Whether the reader of stdout, such as `head`, has gone; the rest then goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 @app.callback(invoke_without_command=True)
