@@ -43,12 +43,13 @@ Call = Callable[..., Ended]
 
 
 def call_in(home: Path) -> Call:
-    def call(*arguments: str, **environment: str) -> Ended:
+    def call(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> Ended:
         ended = subprocess.run(
             [VITRINA, *arguments],
             env=os.environ | {"VITRINA_HOME": str(home)} | environment,
             cwd=home,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
@@ -253,6 +254,29 @@ def test_the_rejects_of_a_store_are_shown_and_written(shop: tuple[Call, Ended]) 
     refused = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
     assert refused.code == 1
     assert_one_line(refused)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rejects", "--as-of", AS_OF),
+        ("sql", "postgres", "SELECT * FROM generate_series(1, 30000)"),
+        ("sql", "clickhouse", "SELECT * FROM numbers(30000)", "--json"),
+        ("status",),
+        ("status", "--json"),
+    ],
+)
+def test_a_reader_that_has_gone_is_no_error(
+    shop: tuple[Call, Ended], arguments: tuple[str, ...]
+) -> None:
+    call, _ = shop
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = call(*arguments, *STORE, stdout=writing)
+    finally:
+        os.close(writing)
+    assert (ended.code, ended.err.count("Traceback"), ended.err.count("Broken")) == (1, 0, 0)
 
 
 def test_the_dashboard_of_a_store_has_a_file_of_its_own(shop: tuple[Call, Ended]) -> None:

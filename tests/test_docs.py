@@ -20,8 +20,11 @@ import typer
 import vitrina
 from tests.pages import PAGES, READMES, ROOT, blocks, commands
 from tests.topology.compose import declared
+from vitrina import rules
 from vitrina.cli import app
+from vitrina.contract import SALES
 from vitrina.pipeline import STEPS
+from vitrina.rules import CONFLICTING_DUPLICATE, Repair, RowRepair, RowRule, Rule, wrong_width
 from vitrina.settings import Settings
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -224,3 +227,13 @@ def test_the_newest_release_in_the_changelog_is_the_version_of_the_package() -> 
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     releases = headings[1:] if headings[0] == "Unreleased" else headings
     assert releases[0] == vitrina.__version__
+
+
+def test_the_page_of_the_rules_has_every_reason_and_repair() -> None:
+    page = (ROOT / "docs" / "rules.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_<>]+)`", page))
+    fields = ("<field>", *SALES.names)
+    for rule in (*Rule, *Repair):
+        assert any(rules.name(field, rule) in named for field in fields), rule
+    assert {*RowRule, *RowRepair, CONFLICTING_DUPLICATE} <= named
+    assert f"`{wrong_width(9, 8)}`" in page

@@ -6,10 +6,12 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import openpyxl
 import psycopg
 import pyarrow as pa
 import pytest
@@ -103,6 +105,37 @@ def test_columns_go_by_name_in_each_file(own: Shop) -> None:
         ("2026-11.csv", 2, "10003", "71", "910", "1", "2026-11-01", "3.00", "North"),
     ]
     assert [each["unmapped_columns"] for each in own.report()["read"]] == [[], ["channel"]]
+
+
+def test_the_report_tells_how_many_rows_of_a_workbook_are_hidden(own: Shop) -> None:
+    workbook = openpyxl.Workbook()
+    for sheet in (workbook.active, workbook.create_sheet("December")):
+        for row in (HEADER, *map(sale, range(1, 6))):
+            sheet.append(row.split(","))
+    for number in (3, 4):
+        workbook.worksheets[0].row_dimensions[number].hidden = True
+    workbook["December"].row_dimensions[6].hidden = True
+    # It has no cells, and so is no row.
+    workbook["December"].row_dimensions[9].hidden = True
+    workbook.save(own.folder / "a.xlsx")
+    export(own.folder / "b.csv", sale(9))
+    # They are rows like others.
+    assert own.extract(shop(own.folder, "*")).rows_in == 11
+    assert [each["hidden_rows"] for each in own.report()["read"]] == [3, 0]
+
+
+def test_times_without_a_time_zone_refuse_each_file_that_has_some(own: Shop) -> None:
+    timed = sale(1, "2026-11-01T23:30:00Z")
+    export(own.folder / "a.csv", sale(3), timed, timed)
+    export(own.folder / "b.csv", sale(2))
+    export(own.folder / "c.csv", timed)
+    store = shop(own.folder)
+    assert own.extract(store).rows_in == 5
+    with pytest.raises(ExportError) as refused:
+        own.extract(replace(store, names_zone=False))
+    first, *lines = str(refused.value).splitlines()
+    assert first == "2 files are refused:"
+    assert [line.split(": ")[0].strip() for line in lines] == ["a.csv, line 3", "c.csv, line 2"]
 
 
 def test_an_older_file_that_is_sent_again_keeps_its_place(own: Shop) -> None:
@@ -474,6 +507,7 @@ def test_the_report_tells_each_file_s_fate(own: Shop) -> None:
         "last_day": "2026-11-30",
         "set_aside": {BEFORE: 1},
         "problems": {"row_has_3_fields_of_7": 1},
+        "hidden_rows": 0,
         "unmapped_columns": [],
     }
     assert report["passed_over"] == [{"name": "b.csv", "size": 0, "why": "empty"}]

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -76,6 +77,10 @@ def found(lake: Lake, store: Store, reason: str | None = None) -> list[Reject]:
     return [*rejects(lake, Batch(AS_OF, store), reason)]
 
 
+def mendable(lake: Lake, store: Store, file: Path) -> list[Path]:
+    return write_mendable(lake, Batch(AS_OF, store), file).files
+
+
 def test_a_rejected_row_is_shown_by_file_and_line_with_the_store_s_own_columns(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -119,7 +124,7 @@ def test_the_mended_file_is_read_by_the_next_run(spark: SparkSession, tmp_path: 
     store = exported(tmp_path, october__csv=OCTOBER, november__csv=NOVEMBER)
     lake = validated(spark, tmp_path, store)
     mend = tmp_path / "exports" / "mend.csv"
-    files = write_mendable(found(lake, store), store.source, mend)
+    files = mendable(lake, store, mend)
     # A file for each header.
     assert [file.name for file in files] == ["mend.csv", "mend-2.csv"]
     header, row = NOVEMBER.splitlines()[:2]
@@ -129,7 +134,7 @@ def test_the_mended_file_is_read_by_the_next_run(spark: SparkSession, tmp_path: 
     assert files[1].read_bytes().decode("cp1251") == f"{HEADER}\n{rows}"
 
     with pytest.raises(SettingsError, match=r"mend\.csv is there already; give --csv another"):
-        write_mendable(found(lake, store), store.source, mend)
+        mendable(lake, store, mend)
     assert mend.read_bytes().decode("cp1251") == f"{header}\n{row}\n"
 
     mend.write_bytes(mend.read_bytes().replace("Восток".encode("cp1251"), "Юг".encode("cp1251")))
@@ -146,7 +151,7 @@ def test_the_header_is_written_as_the_file_has_it_for_a_spreadsheet(
     text = f"sep=,\nОтчёт за октябрь\n{OCTOBER.replace(',', '.').replace(';', ',')}"
     store = exported(tmp_path, october__csv=text)
     lake = validated(spark, tmp_path, store)
-    (file,) = write_mendable(found(lake, store), store.source, tmp_path / "mend.csv")
+    (file,) = mendable(lake, store, tmp_path / "mend.csv")
     lines = file.read_bytes().decode("cp1251").splitlines()
     assert lines[:2] == ["sep=,", HEADER.replace(";", ",")]
     assert "6,чай" not in lines
@@ -185,7 +190,7 @@ def test_rows_of_json_lines_are_written_as_they_stood(spark: SparkSession, tmp_p
         (5, ("region_unknown",)),
     ]
     assert shown[0].values["Регион"] == "Запад"
-    (file,) = write_mendable(shown, store.source, tmp_path / "mend.jsonl")
+    (file,) = mendable(lake, store, tmp_path / "mend.jsonl")
     assert file.read_text("utf-8").splitlines() == [lines[1], lines[2], lines[4]]
 
 
@@ -204,9 +209,66 @@ def test_rows_of_parquet_are_shown_and_mended_there(spark: SparkSession, tmp_pat
     (reject,) = found(lake, store)
     assert (reject.file, reject.line) == ("exports/sales.parquet", 2)
     assert reject.values["Регион"] == "Запад"
-    with pytest.raises(SettingsError, match=r"sales\.parquet is no text; mend the rows there"):
-        write_mendable([reject], store.source, tmp_path / "mend.csv")
+    with pytest.raises(SettingsError, match=r"sales\.parquet has no lines of text; mend the rows"):
+        mendable(lake, store, tmp_path / "mend.csv")
     assert not (tmp_path / "mend.csv").exists()
+
+
+def test_rows_of_a_json_array_are_shown_by_their_line_and_mended_there(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows = [
+        {"Номер": str(number), "Товар": "чай", "Штук": 1, "День": "01.10.2026", "Регион": region}
+        for number, region in enumerate(["Юг", "Запад", "Север"])
+    ]
+    text = json.dumps([{**row, "Сумма": 1.50} for row in rows], ensure_ascii=False, indent=1)
+    text = text.replace('"Север"', '"Север", "Штук": 2')
+    store = exported(tmp_path, sales__json=text.encode())
+    lake = validated(spark, tmp_path, store)
+    shown = found(lake, store)
+    lines = text.splitlines()
+    assert [(reject.file, reject.reasons) for reject in shown] == [
+        ("exports/sales.json", ("region_unknown",)),
+        ("exports/sales.json", ("key_repeated",)),
+    ]
+    for reject, number in zip(shown, ("1", "2"), strict=True):
+        # An object begins on the line above its first key.
+        assert f'"Номер": "{number}"' in lines[reject.line or 0]
+    assert shown[0].values == {**rows[1], "Штук": "1", "Сумма": "1.5"}
+    assert shown[1].values == {}
+    assert shown[1].raw is not None
+    assert "Север" in shown[1].raw
+    with pytest.raises(
+        SettingsError, match=r"sales\.json has no lines of text; mend the rows there"
+    ):
+        mendable(lake, store, tmp_path / "mend.csv")
+
+
+def test_rows_of_a_table_are_shown_by_their_number_with_the_fields_that_they_came_to(
+    spark: SparkSession, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            'CREATE TABLE orders AS SELECT number AS "Номер", \'чай\' AS "Товар", 1 AS '
+            '"Штук", DATE \'2026-10-01\' AS "День", 1.50 AS "Сумма", region AS "Регион" '
+            "FROM (VALUES (3, 'Восток'), (2, 'Юг'), (1, 'Запад')) AS given (number, region)"
+        )
+    monkeypatch.setenv("SHOP_DSN", database)
+    exported(tmp_path)
+    said = STORE.replace(
+        'files = ["exports"]', 'postgres = "orders"\npostgres_dsn_variable = "SHOP_DSN"'
+    )
+    (tmp_path / "store.toml").write_text(said, "utf-8")
+    store = load_store(tmp_path / "store.toml")
+    lake = validated(spark, tmp_path, store)
+    shown = found(lake, store)
+    assert [(reject.file, reject.line, reject.values["sale_id"]) for reject in shown] == [
+        ("orders", 1, "1"),
+        ("orders", 3, "3"),
+    ]
+    assert (shown[0].reasons, shown[0].values["region"]) == (("region_unknown",), "Запад")
+    with pytest.raises(SettingsError, match="orders has no lines of text; mend the rows there"):
+        mendable(lake, store, tmp_path / "mend.csv")
 
 
 def test_rejects_of_generated_rows_are_their_fields_and_conflicts_are_among_them(
@@ -222,4 +284,4 @@ def test_rejects_of_generated_rows_are_their_fields_and_conflicts_are_among_them
     assert {reject.file for reject in shown} == {None}
     assert set(conflicts[0].values) == set(GENERATED.contract.names)
     with pytest.raises(SettingsError, match="generated rows stand in no file"):
-        write_mendable(shown, GENERATED.source, tmp_path / "mend.csv")
+        mendable(lake, GENERATED, tmp_path / "mend.csv")

@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 
+from tests.own_shops import KIOSK, WEEK
 from vitrina.columns import Date, FreeText, Integer, Label, Numeric
 from vitrina.contract import SALES
 from vitrina.errors import SettingsError
 from vitrina.exports import reference
 from vitrina.exports.feed import feed_schema
+from vitrina.exports.orders import IS_REFUND, ROWS_ADDED
 from vitrina.exports.store_file import TAKEN, load_store, load_stores
+from vitrina.steps.clean import number_repeated, versions_of_sales
+from vitrina.steps.validate import examples, rejected_rows, type_rows
 from vitrina.store import Store
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -358,6 +364,34 @@ def test_the_schema_takes_the_example_of_the_page_and_no_misspelt_key(tmp_path: 
 
 def test_no_field_of_a_store_hides_a_column_of_the_feed() -> None:
     assert {*feed_schema(SALES).names} <= TAKEN
+
+
+def test_no_field_of_a_store_hides_a_column_that_a_step_makes(spark: SparkSession) -> None:
+    contract = KIOSK.contract
+    # An engine takes no schema from no rows.
+    row = pa.Table.from_pylist([{"file": "a.csv", "line": 2}], feed_schema(contract))
+    feed = spark.createDataFrame(row)
+    typed = type_rows(feed, WEEK)
+    versions = versions_of_sales(typed, WEEK)
+    rejected = rejected_rows(typed, contract)
+    numbered = number_repeated(typed, contract)
+    frames = [typed, versions, rejected, examples(rejected, contract), numbered]
+    made = {name for frame in frames for name in frame.columns} - {*contract.names}
+    assert {"fate", "copies", "reason", "example", "raw_region"} <= made
+    assert {name for name in made if not name.startswith("raw_")} <= TAKEN
+    assert {IS_REFUND, ROWS_ADDED} <= TAKEN
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("file", "line", "file_number", "version", "raw", "set_aside", "problems", "repaired"),
+        *("reasons", "repairs", "fits", "copies", "fate", "raw_price", "text_price", "ctid"),
+    ],
+)
+def test_a_name_that_a_step_uses_is_refused(tmp_path: Path, name: str) -> None:
+    said = refusal(tmp_path, WHOLE.replace("channel =", f"{name} ="))
+    assert said == (f"source.fields.extra: {name} is a name of Vitrina's own; choose another")
 
 
 def test_reading_a_file_loads_no_engine_and_no_arrow(tmp_path: Path) -> None:

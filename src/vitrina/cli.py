@@ -257,18 +257,23 @@ def rejects(
     with _of(store) as (settings, found):
         day = _date(as_of) or today(found)
         batch = Batch(day, found)
-        rows = rejects(Lake(lake_root(settings, found), day), batch, reason)
+        lake = Lake(lake_root(settings, found), day)
         if to is not None:
-            files = write_mendable(rows, found.source, to.expanduser())
-            shown = [str(file) for file in files]
+            mendable = write_mendable(lake, batch, to.expanduser(), reason)
+            shown = [str(file) for file in mendable.files]
+            if mendable.left_out:
+                err.print(
+                    f"{mendable.left_out:,} rejected rows are left out: a later file has their "
+                    "orders, too"
+                )
             if as_json:
                 _print_json(shown)
             elif not shown:
-                err.print("No row is rejected; nothing is written.")
+                err.print("No row is to be mended; nothing is written.")
             else:
                 out.print("\n".join(shown), markup=False, highlight=False, soft_wrap=True)
             return
-        for reject in rows:
+        for reject in rejects(lake, batch, reason):
             _print_reject(reject, as_json)
 
 

@@ -33,6 +33,8 @@ class Store:
     """An ISO 4217 code, shown with every amount."""
     source: "Source | None" = None
     """Its exports, and how they become the contract's fields. None: sales are generated."""
+    names_zone: bool = True
+    """Whether its file names the time zone; if not, its sales may have days and no times."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -123,6 +123,15 @@ def read_days(cells: Cells, format_: str, zone: str, store_zone: str, *, typed: 
         read_each(cells, reader, np.flatnonzero(rest))
 
 
+def first_time(texts: pa.Array) -> int | None:
+    """The first row with a time in the form of ISO; a midnight without a zone is a mere date."""
+    is_time = pc.and_not(
+        pc.match_substring_regex(texts, _ISO_TIME), pc.match_substring_regex(texts, _ISO_MIDNIGHT)
+    )
+    row = pc.index(is_time, value=True).as_py()
+    return row if row >= 0 else None
+
+
 def written_reader(format_: str, *, typed: bool) -> Callable[[str], Written]:
     """Reads dates and times of a format. Raises `Unreadable`."""
     compiled = re.compile(expression(ISO if typed or format_ == UNIX else format_))
@@ -137,6 +146,8 @@ def written_reader(format_: str, *, typed: bool) -> Callable[[str], Written]:
 
 _CACHED = 1 << 17
 """Texts that a reader remembers from piece to piece."""
+_ISO_TIME = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}"
+_ISO_MIDNIGHT = r"^\s*[0-9-]{10}[T ]00:00(:00([.,]0+)?)?\s*$"
 _SECONDS = re.compile(r"(-?[0-9]+)(?:\.[0-9]+)?")
 # Arrow knows no summer time after 2037, and Python does. Years before 1970 are Python's, too.
 _KNOWN_YEARS = "^(19[7-9][0-9]|20[0-2][0-9]|203[0-6])-"

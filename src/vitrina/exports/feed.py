@@ -42,6 +42,8 @@ class Piece:
     """The sheet of a workbook of which several are read; a row then stands in `file[part]`."""
     unmapped: tuple[str, ...] = ()
     """Columns of the file that nothing asked for."""
+    hidden: int = 0
+    """Rows of the sheet that its workbook hides; told with the first piece of a sheet."""
 
 
 def feed_schema(contract: Contract) -> pa.Schema:

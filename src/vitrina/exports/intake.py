@@ -89,6 +89,7 @@ class Intake:
         self.inputs: list[Input] = []
         self._batch = batch
         self._rows: Counter[int] = Counter()
+        self._hidden: Counter[int] = Counter()
         self._unmapped: dict[int, dict[str, None]] = {}
         self._archive: Archive | None = None
         self._known: dict[str, Kept] = {}
@@ -97,6 +98,7 @@ class Intake:
         self._nothing: tuple[str, ...] = ()
         self._passed_over: list[PassedOver] = []
         self._refused: list[ExportError] = []
+        self._refused_inputs: set[int] = set()
         self._refused_files: set[str] = set()
 
     def take_files(self, archive: Archive, listing: Listing, source: Source) -> None:
@@ -148,9 +150,16 @@ class Intake:
                 for piece in each.pieces():
                     self._rows[each.number] += len(piece.lines)
                     unmapped |= dict.fromkeys(piece.unmapped)
+                    self._hidden[each.number] += piece.hidden
                     yield each, piece
             except ExportError as error:
-                self._refuse(each.kept, error)
+                self.refuse(each, error)
+
+    def refuse(self, input_: Input, error: ExportError) -> None:
+        """Refuse an input; what is told of it is the first that was wrong."""
+        if input_.number not in self._refused_inputs:
+            self._refused_inputs.add(input_.number)
+            self._refuse(input_.kept, error)
 
     def raise_refusals(self) -> None:
         """Stop if anything was refused; the archive then forgets those files.
@@ -198,6 +207,7 @@ class Intake:
                     "number": each.number,
                     **(_identity(each.kept) if each.kept else {}),
                     "rows": self._rows[each.number],
+                    "hidden_rows": self._hidden[each.number],
                     **tallies.get(each.number, Tally()).document(),
                     "unmapped_columns": [*self._unmapped.get(each.number, ())],
                 }

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from vitrina import contract, rules
 from vitrina.columns import Date, FreeText, Integer, Label, Numeric
+from vitrina.errors import ExportError
 from vitrina.exports import days, fates, numbers, orders, patterns, texts
 from vitrina.exports.cells import Cells, Notes, Read, Rows, as_mask, blank_as_null, read_each
 from vitrina.exports.feed import (
@@ -49,6 +50,9 @@ def mapped(piece: Piece, store: Store, file: str, file_number: int) -> pa.Record
 
     A row that the reader refused keeps the reader's reasons, and gets no others; so does one
     that the reader set aside.
+
+    Raises:
+        ExportError: a sale has a time, and the store's file names no time zone.
     """
     rows = _Rows(piece, store, file)
     cells = {name: rows.field(name) for name in store.contract.names}
@@ -211,6 +215,8 @@ class _Rows(SourceColumns):
         self, cells: Cells, column: Column, as_text: Rows | None, as_typed: Rows | None
     ) -> None:
         zone = self.store.time_zone
+        if not self.store.names_zone:
+            self._refuse_times(cells.texts)
         format_ = getattr(column, "format", patterns.ISO)
         named = (column.zone if isinstance(column, Day) else None) or zone
         for rows, typed in ((as_text, False), (as_typed, True)):
@@ -218,6 +224,15 @@ class _Rows(SourceColumns):
                 days.read_days(cells, format_, named, zone, typed=typed)
             else:
                 read_each(cells, days.day_reader(format_, named, zone, typed=typed), rows)
+
+    def _refuse_times(self, found: pa.Array) -> None:
+        timed = days.first_time(found)
+        if timed is not None:
+            raise ExportError(
+                f"{self.file}, line {self.piece.lines[timed]}: {found[timed]} is a time, and the "
+                "store's file does not say where its days begin; add a line such as "
+                'time_zone = "Europe/Berlin" above [source], and run again'
+            )
 
     def _first(self, name: str, column: Column) -> Cells:
         """The first of some columns that has a value."""

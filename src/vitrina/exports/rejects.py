@@ -1,7 +1,8 @@
 """The rejected rows of a batch, as they stood in the store's files, so that people can mend them.
 
 A row is found again in the archive, by its file and line. What is held in memory is the place and
-the reasons of each rejected row, and some megabytes of one file.
+the reasons of each rejected row, and some megabytes of one file; where rows depend on others of
+their order and are to be mended, also the orders of a file's rows, and of the files after it.
 """
 
 import csv
@@ -23,11 +24,13 @@ from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.exports.archive import Archive
 from vitrina.exports.feed import FILE, FILE_NUMBER, LINE, RAW
 from vitrina.exports.intake import read_file
+from vitrina.exports.orders import needs_orders
 from vitrina.exports.readers.decoding import Text
 from vitrina.exports.readers.dialect import Dialect
 from vitrina.exports.readers.heading import find_heading
 from vitrina.exports.store_file import Source
 from vitrina.exports.unpacking import Unpacked, members
+from vitrina.exports.whole_orders import keys, lines_of_orders, read_keys
 from vitrina.rules import CONFLICTING_DUPLICATE
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, Lake
@@ -77,29 +80,113 @@ def rejects(lake: Lake, batch: Batch, reason: str | None = None) -> Iterator[Rej
     return _of_reason(_of_files(lake, batch, source), reason, lake)
 
 
-def write_mendable(found: Iterable[Reject], source: Source | None, file: Path) -> list[Path]:
-    """Write rows in the store's own dialect, to be mended and put where the store's files are.
+@dataclass(frozen=True)
+class Mendable:
+    """What was written to be mended."""
 
-    Rows from under different headers go to files of their own: `mend.csv`, `mend-2.csv`. Returns
-    the files.
+    files: list[Path]
+    left_out: int
+    """Rejected rows whose order a later file has, too: that is the one to mend."""
+
+
+def write_mendable(lake: Lake, batch: Batch, file: Path, reason: str | None = None) -> Mendable:
+    """Write the rejected rows as they stood, to be mended and put where the store's files are.
+
+    Where rows depend on others of their order, all lines of the order are written, so that each
+    becomes the sale that it was. Rows from under different headers, and those of such a store
+    from different files, go to files of their own: `mend.csv`, `mend-2.csv`.
 
     Raises:
-        SettingsError: a file is there already, cannot be written, or the store has no text files.
+        SettingsError: a file is there already or cannot be written; the store has no text files;
+            or its rows become other sales in another file; or no row has this reason.
+        BatchError, CorruptFile: see `rejects`.
     """
+    source = batch.store.source
     if source is None:
         raise SettingsError("generated rows stand in no file; leave out --csv")
-    written: dict[Head, tuple[Path, io.TextIOWrapper]] = {}
+    if source.fields.sale_id.place == "file":
+        raise SettingsError(
+            'sale_id has the place of each row in its file (place = "file"), so that a row of '
+            "another file is another sale; leave out --csv, mend the rows in the store's files "
+            "themselves, by the lines that are shown, and put these back under their names"
+        )
+    if not needs_orders(source):
+        return Mendable(_write(rejects(lake, batch, reason), file, by_file=False), 0)
+    orders = _Orders(lake, batch, source, reason)
+    return Mendable(_write(orders.rows(), file, by_file=True), orders.left_out)
+
+
+class _Orders:
+    """The lines of all orders that have a rejected row."""
+
+    def __init__(self, lake: Lake, batch: Batch, source: Source, reason: str | None) -> None:
+        self.left_out = 0
+        self._store, self._source = batch.store, source
+        self._places = _places(lake, _rejected(lake)).of_reason(reason, lake)
+        self._inputs = _inputs(lake, source)
+
+    def rows(self) -> Iterator[Reject]:
+        """Line by line, of the files that have rejected rows; their order is from new to old."""
+        files = dict(self._places.files())
+        later = pa.array([], pa.string())
+        for number, name in files.items():
+            if number not in self._inputs or self._inputs[number].format not in _OF_LINES:
+                raise _no_text(name)
+        for number in sorted(self._inputs, reverse=True):
+            if number < min(files, default=number + 1):
+                return
+            rows = read_keys(self._inputs[number], self._store)
+            if number in files:
+                wanted = self._places.of(number, files[number])
+                whole = self._whole(wanted, rows, later)
+                yield from _in_file(self._inputs[number], self._source, files[number], whole)
+            key = rows[keys(self._source)[0]]
+            later = pa.chunked_array([later, *key.chunks]).unique().drop_null()
+
+    def _whole(self, wanted: "_Wanted", rows: pa.Table, later: pa.Array) -> "_Wanted":
+        """The rejected rows of a file and the rest of their orders."""
+        unsure, cells = [], []
+        of_key = tuple(f"{name}_" for name in keys(self._source))
+        for line, reasons, raw in zip(*wanted.columns(), strict=True):
+            if raw is not None or any(each.startswith(of_key) for each in reasons.split(" ")):
+                unsure.append(line)
+                parts = (raw or "").split(self._source.csv.delimiter)
+                cells += [each.strip().strip(self._source.csv.quote or None) for each in parts]
+        whole = lines_of_orders(
+            rows,
+            wanted.lines,
+            pa.array(unsure, pa.int64()),
+            pa.array(filter(None, cells), pa.string()),
+            later,
+        )
+        is_left = pc.is_in(wanted.lines, value_set=whole)
+        self.left_out += len(wanted.lines) - (pc.sum(is_left).as_py() or 0)
+        at = pc.index_in(whole, value_set=wanted.lines)
+        return _Wanted(whole, wanted.reasons.cast(pa.string()).take(at), wanted.raw.take(at))
+
+
+_OF_LINES = ("csv", "jsonl")
+"""Formats whose rows are lines of text, which can stand in another file."""
+
+
+def _no_text(file: str | None) -> SettingsError:
+    return SettingsError(
+        f"{file} has no lines of text; mend the rows there, by the lines that are shown "
+        "without --csv"
+    )
+
+
+def _write(found: Iterable[Reject], file: Path, *, by_file: bool) -> list[Path]:
+    written: dict[tuple[Head, str | None], tuple[Path, io.TextIOWrapper]] = {}
     try:
         for reject in found:
             if reject.head is None or reject.raw is None:
-                raise SettingsError(
-                    f"{reject.file} is no text; mend the rows there, by the lines that are shown "
-                    "without --csv"
-                )
-            if reject.head not in written:
+                raise _no_text(reject.file)
+            key = reject.head, reject.file if by_file else None
+            if key not in written:
                 path = file if not written else _numbered(file, len(written) + 1)
-                written[reject.head] = path, _create(path, reject.head)
-            written[reject.head][1].write(f"{reject.raw}\n")
+                written[key] = path, _create(path, reject.head)
+            written[key][1].write(f"{reject.raw}\n")
     except BaseException:
         for path, stream in written.values():
             stream.close()
@@ -137,8 +224,12 @@ def _of_reason(found: Iterator[Reject], reason: str | None, lake: Lake) -> Itera
         else:
             others |= dict.fromkeys(reject.reasons)
     if reason is not None and not any_found:
-        known = ", ".join(sorted(others)) or "no row is rejected at all"
-        raise SettingsError(f"batch {lake.as_of} has no row rejected for {reason}; it has {known}")
+        raise _no_such_reason(reason, others, lake)
+
+
+def _no_such_reason(reason: str, others: Iterable[str], lake: Lake) -> SettingsError:
+    known = ", ".join(sorted(others)) or "no row is rejected at all"
+    return SettingsError(f"batch {lake.as_of} has no row rejected for {reason}; it has {known}")
 
 
 def _generated(lake: Lake, batch: Batch) -> Iterator[Reject]:
@@ -187,6 +278,17 @@ class _Places:
         mine = self.rows.filter(is_mine).combine_chunks()
         return _Wanted(*(mine[name].combine_chunks() for name in (LINE, REASONS, RAW)))
 
+    def of_reason(self, reason: str | None, lake: Lake) -> "_Places":
+        """Those of one reason, if it is given."""
+        if reason is None:
+            return self
+        known = {each: each.split(" ") for each in self.rows[REASONS].unique().to_pylist()}
+        mine = [each for each, reasons in known.items() if reason in reasons]
+        if not mine:
+            raise _no_such_reason(reason, {*chain(*known.values())}, lake)
+        is_mine = pc.is_in(self.rows[REASONS].cast(pa.string()), value_set=pa.array(mine))
+        return _Places(self.rows.filter(is_mine))
+
 
 @dataclass
 class _Wanted:
@@ -205,7 +307,11 @@ class _Wanted:
         """The reasons and the raw text of the next row."""
         reasons, raw = self.reasons[self.at].as_py(), self.raw[self.at].as_py()
         self.at += 1
-        return tuple(reasons.split(" ")), raw
+        return tuple(reasons.split(" ")) if reasons else (), raw
+
+    def columns(self) -> list[list[Any]]:
+        """The lines, the reasons and the raw texts."""
+        return [self.lines.to_pylist(), self.reasons.to_pylist(), self.raw.to_pylist()]
 
 
 def _places(lake: Lake, dataset: Dataset) -> _Places:
@@ -269,7 +375,7 @@ def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
 
 
 def _in_file(file: Unpacked, source: Source, shown: str, wanted: _Wanted) -> Iterator[Reject]:
-    if file.format not in ("csv", "jsonl"):
+    if file.format not in _OF_LINES:
         yield from _in_pieces(file, source, shown, wanted)
         return
     with file.open() as stream:

@@ -37,9 +37,12 @@ _LIMIT = Decimal(10) ** _DIGITS
 TAKEN = {
     *("sale_id", "customer_id", "product_id", "quantity", "sale_date", "sale_amount", "region"),
     *(ORDER_ID, "file", "line", "file_number", "problems", "repaired", "set_aside", "version"),
-    *("raw", "reasons", "repairs", "fits", "copy"),
+    *("raw", "reasons", "repairs", "fits", "needs_repair", "reason", "example", "copies", "fate"),
+    *("repeats_in_file", "is_refund", "rows_added"),
+    *("tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"),
 }
-"""Columns of the feed and of what the steps leave, which no field of a store's own may be."""
+"""Columns of the feed, of what the steps make, and of any table of PostgreSQL, which no field of a
+store's own may be."""
 
 
 class _Table(BaseModel):
@@ -447,7 +450,8 @@ class StoreFile(_Table):
     )
     title: str = Field(description="What people call it, on dashboards")
     time_zone: str = Field(
-        default=contract.TIME_ZONE, description="Where its days begin, such as Europe/Berlin"
+        default=contract.TIME_ZONE,
+        description="Where its days begin, such as Europe/Berlin; required if sales have times",
     )
     currency: str | None = Field(
         default=None, pattern=r"^[A-Z]{3}$", description="Of all amounts, such as EUR"
@@ -491,6 +495,7 @@ class StoreFile(_Table):
             self.time_zone,
             self.currency,
             self.source,
+            names_zone="time_zone" in self.model_fields_set,
         )
 
 

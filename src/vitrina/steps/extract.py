@@ -20,12 +20,20 @@ from pyspark.sql import SparkSession
 
 from vitrina.contract import ORDER_ID
 from vitrina.counts import Extracted
-from vitrina.errors import FeedError
+from vitrina.errors import ExportError, FeedError
 from vitrina.exports import orders
-from vitrina.exports.feed import FILE_NUMBER, PROBLEMS, RAW, SET_ASIDE, VERSION, feed_schema
-from vitrina.exports.intake import Tally, take_in
+from vitrina.exports.feed import (
+    FILE_NUMBER,
+    PROBLEMS,
+    RAW,
+    SET_ASIDE,
+    VERSION,
+    Piece,
+    feed_schema,
+)
+from vitrina.exports.intake import Input, Intake, Tally, take_in
 from vitrina.exports.mapping import mapped, mapped_schema
-from vitrina.store import Batch
+from vitrina.store import Batch, Store
 from vitrina.stores.lake import Dataset, Lake
 from vitrina.stores.lake_parts import Work, write_parts
 
@@ -99,10 +107,7 @@ def run(spark: SparkSession, lake: Lake, batch: Batch) -> Extracted:
     with lake.step("extract") as left:
         intake = take_in(lake, batch, store.source)
         judge = _Judge(batch, intake.seen)
-        read = (
-            partial(mapped, piece, store, _shown(each.name, piece.part), each.number)
-            for each, piece in intake.pieces()
-        )
+        read = (partial(_mapped, intake, each, piece, store) for each, piece in intake.pieces())
         if orders.needs_orders(store.source):
             lines, _ = write_parts(lake, left, "lines", mapped_schema(store), read)
             intake.raise_refusals()
@@ -156,6 +161,15 @@ class _Judge:
                 self.refunds += pc.sum(rows.column(orders.IS_REFUND)).as_py() or 0
                 self.added_up += pc.sum(rows.column(orders.ROWS_ADDED)).as_py() or 0
         return feed
+
+
+def _mapped(intake: Intake, input_: Input, piece: Piece, store: Store) -> pa.RecordBatch:
+    """The rows of a piece; none of one that is refused."""
+    try:
+        return mapped(piece, store, _shown(input_.name, piece.part), input_.number)
+    except ExportError as error:
+        intake.refuse(input_, error)
+        return pa.RecordBatch.from_pylist([], mapped_schema(store))
 
 
 def _then(make: Work, judge: Callable[[pa.RecordBatch], pa.RecordBatch]) -> pa.RecordBatch:

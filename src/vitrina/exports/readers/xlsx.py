@@ -56,8 +56,10 @@ def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:
         sheets = _sheets(workbook, file, source.xlsx.sheets)
         for sheet in sheets:
             part = sheet.name if len(sheets) > 1 else ""
-            errors = _error_cells(stream, sheet.name)
-            yield from _pieces(sheet, f"{file}[{sheet.name}]", part, errors, source)
+            errors, hidden = _beside_cells(stream, sheet.name)
+            for piece in _pieces(sheet, f"{file}[{sheet.name}]", part, errors, source):
+                yield replace(piece, hidden=hidden)
+                hidden = 0
     except (CalamineError, zipfile.BadZipFile, ElementTree.ParseError, KeyError) as error:
         raise ExportError(f"{file}: it is damaged: {error}; save it again as XLSX") from error
 
@@ -211,22 +213,26 @@ def _text(cell: Any) -> str:
     return str(cell)
 
 
-# Errors, which calamine reads as blanks
+# Errors, which calamine reads as blanks, and what is hidden, which it does not tell
 
 _AN_ERROR = re.compile(rb"""\st=["']e["']""")
-_CHUNK = 2**20
+_HIDDEN = re.compile(
+    rb"""<(?:\w+:)?row\s[^<>]*\bhidden=["'](?:1|true)["'][^<>]*>\s*<(?:\w+:)?c\b"""
+)
+_CHUNK, _LONGEST_TAG = 2**20, 2**12
 _OFFICE = re.compile(r"\{.*\}")
 
 
-def _error_cells(stream: BinaryIO, sheet: str) -> _Errors:
-    """The texts of a sheet's errors, such as `#N/A`."""
+def _beside_cells(stream: BinaryIO, sheet: str) -> tuple[_Errors, int]:
+    """The texts of a sheet's errors, such as `#N/A`, and how many rows with cells are hidden."""
     with zipfile.ZipFile(stream) as archive:
         part = _part(archive, sheet)
         with archive.open(part) as cells:
-            if not _has_error(cells):
-                return {}
+            has_error, hidden = _look_through(cells)
+        if not has_error:
+            return {}, hidden
         with archive.open(part) as cells:
-            return _errors(cells)
+            return _errors(cells), hidden
 
 
 def _part(archive: zipfile.ZipFile, sheet: str) -> str:
@@ -252,13 +258,18 @@ def _tag(element: ElementTree.Element) -> str:
     return _OFFICE.sub("", element.tag)
 
 
-def _has_error(cells: IO[bytes]) -> bool:
-    before = b""
+def _look_through(cells: IO[bytes]) -> tuple[bool, int]:
+    """Whether a sheet has an error, and its hidden rows."""
+    has_error, hidden, held = False, 0, b""
     while chunk := cells.read(_CHUNK):
-        if _AN_ERROR.search(before + chunk):
-            return True
-        before = chunk[-8:]
-    return False
+        # Up to the last tag that closes, so that a row's tag and its first cell stay together.
+        text = held + chunk
+        end = text.rfind(b"</") + 1
+        whole, held = text[:end], text[end:][-_LONGEST_TAG:]
+        has_error = has_error or _AN_ERROR.search(whole) is not None
+        if b"hidden" in whole:
+            hidden += sum(1 for _ in _HIDDEN.finditer(whole))
+    return has_error, hidden
 
 
 def _errors(cells: IO[bytes]) -> _Errors:
