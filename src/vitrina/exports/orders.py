@@ -291,5 +291,7 @@ def _without(reasons: Sequence[str]) -> Column:
 
 def _told(total: Column, store: Store) -> Column:
     """A sum as text, with the decimals that the field keeps unless it has more."""
-    kept = total.cast(f"decimal(38,{source_of(store).fields.sale_amount.decimals})")
-    return F.when(kept == total, kept.cast("string")).otherwise(total.cast("string"))
+    # Apache Spark compares decimals of 38 digits by the fewer decimals of the two.
+    exact = total.cast("decimal(30,6)")
+    kept = exact.cast(f"decimal(28,{source_of(store).fields.sale_amount.decimals})")
+    return F.when(kept == exact, kept.cast("string")).otherwise(exact.cast("string"))
