@@ -92,8 +92,8 @@ class OwnByHand(ByHand):
 
 def make(rows: int, folder: Path) -> Path:
     """Write the store's export and the store file beside it; gives the latter."""
-    sales = duckdb.sql(SALES, params={"rows": rows})
-    sales.write_csv(str(folder / "sales.csv"))
+    sales = str(folder / "sales.csv")
+    duckdb.connect().sql(SALES, params={"rows": rows}).write_csv(sales)
     store = folder / "store.toml"
     store.write_text(STORE)
     return store

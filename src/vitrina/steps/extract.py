@@ -65,7 +65,7 @@ def set_aside_outside(
 def tallies(rows: pa.RecordBatch, days: pa.Array) -> dict[int, Tally]:
     """What is to be known of the rows of each file, by its number; `days` are those of the rows."""
     files, set_aside = rows.column(FILE_NUMBER), rows.column(SET_ASIDE)
-    found = {}
+    found: dict[int, Tally] = {}
     for file in pc.unique(files).to_pylist():
         # Most pieces are of one file; then nothing is copied.
         is_alone = len(found) == 0 and pc.all(pc.equal(files, file)).as_py()
