@@ -24,6 +24,7 @@ SMALL = {
     "pipeline.py": ("--rounds", "1", "5000"),
     "panels.py": ("1",),
     "extract.py": ("--rounds", "1", "100000"),
+    "own_sales.py": ("--rounds", "1", "5000"),
 }
 # The batch of the README's picture: `make run` takes a million rows unless told otherwise.
 AS_OF = re.compile(r"(?m)^Batch (\d{4}-\d\d-\d\d)$")

@@ -28,7 +28,7 @@ from vitrina.exports.feed import FILE_NUMBER, SET_ASIDE, feed_schema
 from vitrina.exports.intake import Tally
 from vitrina.exports.store_file import StoreFile
 from vitrina.steps import extract
-from vitrina.steps.extract import AFTER, BEFORE, set_aside_outside, tallies
+from vitrina.steps.extract import AFTER, BEFORE, days_of, set_aside_outside, tallies
 from vitrina.store import Batch, Store
 from vitrina.stores.lake import Lake
 
@@ -451,12 +451,12 @@ SEEN = {1: datetime.date(2026, 12, 24), 2: datetime.date(2026, 11, 25)}
 def test_a_row_is_set_aside_by_its_day(day: str | None, file: int, why: str | None) -> None:
     inside = {"sale_date": "2026-11-01", FILE_NUMBER: file}
     rows = feed({"sale_date": day, FILE_NUMBER: file}, inside)
-    assert set_aside_outside(rows, BATCH, SEEN)[SET_ASIDE].to_pylist() == [why, None]
+    assert set_aside_outside(rows, days_of(rows), BATCH, SEEN)[SET_ASIDE].to_pylist() == [why, None]
 
 
 def test_what_is_set_aside_already_stays_so() -> None:
     rows = feed({"sale_date": "2020-01-01", SET_ASIDE: "total row"}, {"sale_date": "2020-01-01"})
-    judged = set_aside_outside(rows, BATCH, SEEN)
+    judged = set_aside_outside(rows, days_of(rows), BATCH, SEEN)
     assert judged[SET_ASIDE].to_pylist() == ["total row", BEFORE]
 
 
@@ -476,7 +476,8 @@ def test_what_is_set_aside_already_stays_so() -> None:
 def test_every_file_is_counted_by_itself(rows: list[dict[str, Any]], cut: int) -> None:
     found: dict[int, Tally] = {}
     for piece in (rows[:cut], rows[cut:]):
-        for number, tally in tallies(feed(*piece)).items():
+        batch = feed(*piece)
+        for number, tally in tallies(batch, days_of(batch)).items():
             found.setdefault(number, Tally()).add(tally)
     assert set(found) == {row[FILE_NUMBER] for row in rows}
     for number, tally in found.items():

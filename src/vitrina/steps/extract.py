@@ -18,16 +18,13 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 from pyspark.sql import SparkSession
 
-from vitrina.contract import ORDER_ID
 from vitrina.counts import Extracted
 from vitrina.errors import ExportError, FeedError
 from vitrina.exports import orders
 from vitrina.exports.feed import (
     FILE_NUMBER,
     PROBLEMS,
-    RAW,
     SET_ASIDE,
-    VERSION,
     Piece,
     feed_schema,
 )
@@ -41,19 +38,22 @@ BEFORE, AFTER = "before the window", "after the window"
 """Why a row outside the window is set aside."""
 
 _READ_ROWS = 1 << 16
-_VARIED = ("sale_id", ORDER_ID, RAW, VERSION)
-"""Columns of the feed whose values hardly repeat."""
+
+
+def days_of(rows: pa.RecordBatch) -> pa.Array:
+    """date32: the day of each row of the feed, null where the text is none."""
+    days = rows.column("sale_date").dictionary_encode()
+    return pa.array(map(_day, days.dictionary.to_pylist()), pa.date32()).take(days.indices)
 
 
 def set_aside_outside(
-    rows: pa.RecordBatch, batch: Batch, seen: Mapping[int, date]
+    rows: pa.RecordBatch, days: pa.Array, batch: Batch, seen: Mapping[int, date]
 ) -> pa.RecordBatch:
-    """Set aside the rows of the feed whose day is outside the window.
+    """Set aside the rows of the feed whose day, of `days_of`, is outside the window.
 
     `seen` has the day on which each file was first seen, by its number: a day after that is in
     the future, which validation judges. A row that is set aside already stays so.
     """
-    days = _days(rows)
     before = pc.less(days, batch.first_day)
     after = pc.greater_equal(days, batch.as_of)
     if pc.any(after).as_py():
@@ -68,19 +68,22 @@ def set_aside_outside(
     return rows.set_column(at, rows.schema.field(at), pc.coalesce(rows.column(SET_ASIDE), why))
 
 
-def tallies(rows: pa.RecordBatch) -> dict[int, Tally]:
-    """What is to be known of the rows of each file, by its number."""
-    is_sale = pc.is_null(rows.column(SET_ASIDE))
-    table = pa.table(
-        {"file": rows.column(FILE_NUMBER), "why": rows.column(SET_ASIDE), "day": _days(rows)}
-    )
-    days = table.group_by("file").aggregate([("day", "min"), ("day", "max")])
-    found = {
-        row["file"]: Tally(first_day=row["day_min"], last_day=row["day_max"])
-        for row in days.to_pylist()
-    }
-    for file, why, count in _counted(table.select(["file", "why"]).filter(pc.invert(is_sale))):
-        found[file].set_aside[why] = count
+def tallies(rows: pa.RecordBatch, days: pa.Array) -> dict[int, Tally]:
+    """What is to be known of the rows of each file, by its number; `days` are those of the rows."""
+    files, set_aside = rows.column(FILE_NUMBER), rows.column(SET_ASIDE)
+    found: dict[int, Tally] = {}
+    for file in pc.unique(files).to_pylist():
+        # Most pieces are of one file; then nothing is copied.
+        is_alone = len(found) == 0 and pc.all(pc.equal(files, file)).as_py()
+        span = pc.min_max(days if is_alone else days.filter(pc.equal(files, file)))
+        found[file] = Tally(first_day=span["min"].as_py(), last_day=span["max"].as_py())
+    if set_aside.null_count < len(rows):
+        aside = pa.table({"file": files, "why": set_aside}).filter(set_aside.is_valid())
+        for file, why, count in _counted(aside):
+            found[file].set_aside[why] = count
+    if rows.column(PROBLEMS).null_count == len(rows):
+        return found
+    is_sale = set_aside.is_null()
     wrong = rows.filter(pc.and_(is_sale, pc.is_valid(rows.column(PROBLEMS))))
     problems = wrong.column(PROBLEMS)
     reasons = {
@@ -117,7 +120,7 @@ def run(spark: SparkSession, lake: Lake, batch: Batch) -> Extracted:
         else:
             judged = (partial(_then, each, judge) for each in read)
         schema = feed_schema(store.contract)
-        _, feed_rows = write_parts(lake, left, "feed", schema, judged, varied=_VARIED)
+        _, feed_rows = write_parts(lake, left, "feed", schema, judged)
         intake.raise_refusals()
         for name in {*left.datasets} - {"feed"}:
             lake.discard(left, name)
@@ -152,8 +155,9 @@ class _Judge:
             [rows.column(field.name).cast(field.type) for field in self._schema],
             schema=self._schema,
         )
-        feed = set_aside_outside(feed, self._batch, self._seen)
-        counted = tallies(feed)
+        days = days_of(feed)
+        feed = set_aside_outside(feed, days, self._batch, self._seen)
+        counted = tallies(feed, days)
         with self._lock:
             for number, tally in counted.items():
                 self.tallies.setdefault(number, Tally()).add(tally)
@@ -200,12 +204,6 @@ def _balance(counts: Extracted) -> None:
             f"extract: {counts.rows_in:,} rows were read, and {counts.feed_rows:,} are in the feed "
             f"instead of {expected:,}; please report this"
         )
-
-
-def _days(rows: pa.RecordBatch) -> pa.Array:
-    """date32: the day of each row, null where the text is none."""
-    days = rows.column("sale_date").dictionary_encode()
-    return pa.array(map(_day, days.dictionary.to_pylist()), pa.date32()).take(days.indices)
 
 
 def _day(text: str) -> date | None:

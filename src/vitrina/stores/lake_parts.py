@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from vitrina.stores.lake import Dataset, Lake, Measured, Outcome
@@ -20,8 +21,11 @@ WORKERS = max(2, min(4, os.cpu_count() or 2))
 
 _WAITING = 2 * WORKERS
 """Pieces that are made, or wait for a worker."""
-_ROW_GROUP = 1 << 17
+_ROW_GROUP = 1 << 18
 """Rows that a worker collects before it writes them."""
+
+_REPEATED = 8
+"""How often a value occurs in a column, on average, for a dictionary to be worth its while."""
 
 Work = Callable[[], pa.RecordBatch]
 """Makes some rows of the dataset."""
@@ -33,15 +37,12 @@ def write_parts(
     name: str,
     schema: pa.Schema,
     works: Iterable[Work],
-    *,
-    varied: Iterable[str] = (),
 ) -> tuple[Dataset, int]:
     """Write what the works make, in any order; gives the dataset and its rows.
 
-    Several workers call the works, while further ones are drawn from the iterable. `varied` are
-    columns whose values hardly repeat.
+    Several workers call the works, while further ones are drawn from the iterable.
     """
-    with _Parts(lake, left, name, schema, varied) as parts:
+    with _Parts(lake, left, name, schema) as parts:
         _call(works, parts.write)
         parts.flush()
     return lake.collect(left, name, schema, parts.streams), parts.rows
@@ -75,21 +76,10 @@ class _Part:
 class _Parts:
     """The files. A worker takes one that nobody has, writes to it and gives it back."""
 
-    def __init__(
-        self, lake: Lake, left: Outcome, name: str, schema: pa.Schema, varied: Iterable[str]
-    ) -> None:
+    def __init__(self, lake: Lake, left: Outcome, name: str, schema: pa.Schema) -> None:
         self.rows = 0
         self.streams: dict[str, Measured] = {}
         self._lake, self._left, self._name, self._schema = lake, left, name, schema
-        # Numbers of lines lie close together: their differences take less room.
-        spaced = [each.name for each in schema if each.type == pa.int64()]
-        plain = {*spaced, *varied}
-        self._options = {
-            "compression": "snappy",
-            "use_dictionary": [each for each in schema.names if each not in plain],
-            "column_encoding": dict.fromkeys(spaced, "DELTA_BINARY_PACKED"),
-            "write_statistics": False,
-        }
         self._parts = [_Part(f"part-{number:02}.parquet") for number in range(WORKERS)]
         self._free: SimpleQueue[_Part] = SimpleQueue()
         for part in self._parts:
@@ -131,6 +121,30 @@ class _Parts:
                     self._lake.create(self._left, self._name, part.file)
                 )
                 self.streams[part.file] = stream
-                writer = parquet.ParquetWriter(stream, self._schema, **self._options)
+                writer = parquet.ParquetWriter(stream, self._schema, **_options(rows))
                 part.writer = self._open.enter_context(writer)
         part.writer.write_table(rows, _ROW_GROUP)
+
+
+def _options(rows: pa.Table) -> dict[str, Any]:
+    """How a file is written whose first rows these are: fast, and small where that costs little."""
+    # Numbers of lines lie close together: their differences take less room.
+    spaced = [each.name for each in rows.schema if each.type == pa.int64()]
+    repeated = [
+        name
+        for name, column in zip(rows.column_names, rows.columns, strict=True)
+        if name not in spaced and _repeats(column)
+    ]
+    return {
+        "compression": "snappy",
+        "use_dictionary": repeated,
+        "column_encoding": dict.fromkeys(spaced, "DELTA_BINARY_PACKED"),
+        "write_statistics": False,
+    }
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether most values come again and again; a dictionary of others is work for nothing."""
+    if pa.types.is_nested(column.type):
+        return True
+    return bool(pc.count_distinct(column).as_py() * _REPEATED <= len(column))
