@@ -1,5 +1,8 @@
-"""The command line as a user meets it: a process, its output, its exit code."""
+"""The command line as a user meets it: its output, its exit code, and a process where it counts."""
 
+import atexit
+import gc
+import io
 import json
 import os
 import re
@@ -8,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,7 @@ import pytest
 import typer
 
 from tests.homes import home_folder
-from vitrina.cli import app
+from vitrina.cli import app, main
 from vitrina.pipeline import STEPS
 
 AS_OF = "2026-11-24"
@@ -42,7 +46,9 @@ class Ended:
 Call = Callable[..., Ended]
 
 
-def call_in(home: Path) -> Call:
+def process_in(home: Path) -> Call:
+    """`vitrina` as a process in this folder."""
+
     def call(*arguments: str, **environment: str) -> Ended:
         ended = subprocess.run(
             [VITRINA, *arguments],
@@ -57,19 +63,47 @@ def call_in(home: Path) -> Call:
     return call
 
 
+def call_in(home: Path) -> Call:
+    """`vitrina` in this folder, without the second or two in which a process imports it."""
+
+    def call(*arguments: str, **environment: str) -> Ended:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(io.StringIO()) as out,
+            redirect_stderr(io.StringIO()) as err,
+        ):
+            patch.chdir(home)
+            patch.setattr(sys, "argv", [str(VITRINA), *arguments])
+            for name, value in ({"VITRINA_HOME": str(home)} | environment).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        # It is this process that would end without a last search for garbage.
+        atexit.unregister(gc.freeze)
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, out.getvalue(), err.getvalue())
+
+    return call
+
+
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
-    """`vitrina` in a folder where nothing has been done yet."""
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder where nothing has been done yet."""
     with home_folder(tmp_path_factory.mktemp("empty")) as home:
-        yield call_in(home)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def empty(empty_home: Path) -> Call:
+    return call_in(empty_home)
 
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
     """`vitrina` where one batch was run, and how that ended."""
     with home_folder(tmp_path_factory.mktemp("папка с пробелами")) as home:
-        vitrina = call_in(home)
-        yield vitrina, vitrina("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
+        process = process_in(home)
+        yield call_in(home), process("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
 
 
 @pytest.fixture(scope="module")
@@ -327,6 +361,10 @@ def test_a_mistake_of_the_users_is_one_line_and_exit_code_1(
     assert "hunter2" not in refused.err
 
 
+def test_a_process_ends_with_the_same_line_and_exit_code(empty: Call, empty_home: Path) -> None:
+    assert process_in(empty_home)("summary") == empty("summary")
+
+
 def test_before_the_first_batch_the_status_says_what_to_run(empty: Call) -> None:
     shown = empty("status")
     assert shown.code == 0
@@ -334,8 +372,8 @@ def test_before_the_first_batch_the_status_says_what_to_run(empty: Call) -> None
     assert empty("status", "--json").json == []
 
 
-def test_without_a_command_the_help_is_shown(empty: Call) -> None:
-    shown = empty()
+def test_without_a_command_the_help_is_shown(empty_home: Path) -> None:
+    shown = process_in(empty_home)()
     assert "Usage: vitrina" in shown.out
     assert "error" not in shown.err
 
