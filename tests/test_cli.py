@@ -1,46 +1,28 @@
 """The command line as a user meets it: its output, its exit code, and a process where it counts."""
 
-import atexit
-import gc
-import io
 import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 
+from tests.commands import VITRINA, Ended, call
 from tests.homes import home_folder
-from vitrina.cli import app, main
+from vitrina.cli import app
 from vitrina.pipeline import STEPS
 
 AS_OF = "2026-11-24"
 ROWS = 5_000
 DOCS = Path(__file__).parents[1] / "docs"
-VITRINA = Path(sys.executable).with_name("vitrina")
 # How the program names itself to whoever called it; in an activated environment, by name alone.
 PROGRAM = "vitrina" if shutil.which("vitrina") == str(VITRINA) else shlex.quote(str(VITRINA))
 COMMANDS = typer.main.get_group(app).commands
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Call = Callable[..., Ended]
@@ -49,7 +31,7 @@ Call = Callable[..., Ended]
 def process_in(home: Path) -> Call:
     """`vitrina` as a process in this folder."""
 
-    def call(*arguments: str, **environment: str) -> Ended:
+    def run(*arguments: str, **environment: str) -> Ended:
         ended = subprocess.run(
             [VITRINA, *arguments],
             env=os.environ | {"VITRINA_HOME": str(home)} | environment,
@@ -60,30 +42,16 @@ def process_in(home: Path) -> Call:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
-    return call
+    return run
 
 
 def call_in(home: Path) -> Call:
     """`vitrina` in this folder, without the second or two in which a process imports it."""
 
-    def call(*arguments: str, **environment: str) -> Ended:
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            redirect_stdout(io.StringIO()) as out,
-            redirect_stderr(io.StringIO()) as err,
-        ):
-            patch.chdir(home)
-            patch.setattr(sys, "argv", [str(VITRINA), *arguments])
-            for name, value in ({"VITRINA_HOME": str(home)} | environment).items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                main()
-        # It is this process that would end without a last search for garbage.
-        atexit.unregister(gc.freeze)
-        assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, out.getvalue(), err.getvalue())
+    def call_here(*arguments: str, **environment: str) -> Ended:
+        return call(home, *arguments, environment={"VITRINA_HOME": str(home)} | environment)
 
-    return call
+    return call_here
 
 
 @pytest.fixture(scope="module")
@@ -229,23 +197,26 @@ EXPORT = """id;product;pieces;day;amount;city
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
     """`vitrina` in the folder of a store with exports, and how a run of it ended."""
     with home_folder(tmp_path_factory.mktemp("shop")) as home:
-        call = call_in(home)
+        called = call_in(home)
         (home / "exports").mkdir()
         (home / "exports" / "october.csv").write_text(EXPORT)
-        ended = call("inspect", "exports", "--out", "store.toml")
+        ended = called("inspect", "exports", "--out", "store.toml")
         assert ended.code == 0, ended.err
         assert ended.out == "store.toml\n"
         proposed = (home / "store.toml").read_text()
         assert proposed.startswith("#:schema file:")
         (home / "store.toml").write_text(re.sub("(?m)^name = .*", 'name = "berlin"', proposed))
-        yield call, call("run", *STORE, "--as-of", AS_OF, "--json", VITRINA_MAX_REJECTED_SHARE="1")
+        yield (
+            called,
+            called("run", *STORE, "--as-of", AS_OF, "--json", VITRINA_MAX_REJECTED_SHARE="1"),
+        )
 
 
 STORE = ("--store", "store.toml")
 
 
 def test_a_store_s_exports_become_marts_of_its_own(shop: tuple[Call, Ended]) -> None:
-    call, ended = shop
+    called, ended = shop
     assert ended.code == 0, ended.err
     summary = ended.json
     assert (summary["store"], summary["as_of"]) == ("berlin", AS_OF)
@@ -253,45 +224,45 @@ def test_a_store_s_exports_become_marts_of_its_own(shop: tuple[Call, Ended]) -> 
     assert summary["rejects"] == {"sale_amount_too_many_decimals": 1}
     query = "SELECT region, total_sales, total_returns, net_amount FROM sales_by_region ORDER BY 1"
     for database in ("postgres", "clickhouse"):
-        assert call("sql", database, query, *STORE, "--json").json == [
+        assert called("sql", database, query, *STORE, "--json").json == [
             {"region": "Berlin", "total_sales": 1, "total_returns": 0, "net_amount": "10.50"},
             {"region": "Hamburg", "total_sales": 1, "total_returns": 1, "net_amount": "0.00"},
         ]
 
 
 def test_vitrina_store_is_the_default_of_every_command(shop: tuple[Call, Ended]) -> None:
-    call, _ = shop
-    shown = call("summary", VITRINA_STORE="store.toml")
+    called, _ = shop
+    shown = called("summary", VITRINA_STORE="store.toml")
     assert shown.code == 0, shown.err
-    title = json.loads(call("summary", *STORE, "--json").out)["store"]
+    title = json.loads(called("summary", *STORE, "--json").out)["store"]
     assert title == "berlin"
     assert f"Batch {AS_OF} of " in shown.out
-    (entry,) = call("status", "--json", VITRINA_STORE="store.toml").json
+    (entry,) = called("status", "--json", VITRINA_STORE="store.toml").json
     assert (entry["as_of"], entry["source"]) == (AS_OF, "exports/october.csv")
     # The generated shop knows nothing of it.
-    assert call("status", "--json").json == []
+    assert called("status", "--json").json == []
 
 
 def test_the_rejects_of_a_store_are_shown_and_written(shop: tuple[Call, Ended]) -> None:
-    call, _ = shop
-    shown = call("rejects", *STORE, "--as-of", AS_OF)
+    called, _ = shop
+    shown = called("rejects", *STORE, "--as-of", AS_OF)
     assert shown.out == (
         "exports/october.csv, line 4: sale_amount_too_many_decimals\n"
         "    id = 3; product = milk; pieces = 1; day = 25.10.2026; amount = 5,255; city = Hamburg\n"
     )
-    as_json = call("rejects", *STORE, "--as-of", AS_OF, "--json").json
+    as_json = called("rejects", *STORE, "--as-of", AS_OF, "--json").json
     assert (as_json["file"], as_json["line"]) == ("exports/october.csv", 4)
     assert as_json["columns"]["amount"] == "5,255"
-    written = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
+    written = called("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
     assert written.out == "mend.csv\n"
-    refused = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
+    refused = called("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
     assert refused.code == 1
     assert_one_line(refused)
 
 
 def test_the_dashboard_of_a_store_has_a_file_of_its_own(shop: tuple[Call, Ended]) -> None:
-    call, _ = shop
-    page = Path(call("dashboard", *STORE).out.strip())
+    called, _ = shop
+    page = Path(called("dashboard", *STORE).out.strip())
     assert page.name == "berlin.dashboard.html"
     assert AS_OF in page.read_text()
 

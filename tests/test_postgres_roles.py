@@ -138,7 +138,7 @@ def test_another_shops_schema_has_the_same_owner_loader_and_reader(
     for _ in range(2):  # the second time, nothing changes
         migrate(Settings(home=home, postgres_dsn=SecretStr(owner)), KIOSK)
     with psycopg.connect(warehouse.superuser) as connection:
-        found = dict(
+        found: dict[str, str] = dict(
             connection.execute(
                 "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = %s", [schema]
             ).fetchall()
