@@ -54,18 +54,26 @@ settings.load_profile("quick")
 # The modules that take longest start first, so that the workers of `make test` end together.
 SLOWEST_FIRST = (
     "test_up",
-    "test_dag",
-    "test_dashboard",
+    "test_make_run",
     "test_pipeline",
+    "test_dashboard",
     "test_operations",
-    "test_recomputation",
-    "test_alerts_delivery",
+    "test_panels",
+    "test_dag",
     "test_cli",
+    "test_versions",
+    "test_recomputation",
     "test_grafana",
-    "test_extending",
-    "test_new_step",
     "test_s3",
+    "test_clickhouse_http",
+    "test_new_step",
+    "test_postgres_roles",
+    "test_export_cases",
+    "test_postgres",
+    "test_fates",
+    "test_own_marts",
     "test_load",
+    "test_extending",
 )
 
 

@@ -55,8 +55,8 @@ ROWS = st.lists(
             "cashier": st.sampled_from([None, "Ann"]),
         }
     ),
-    min_size=1,
-    max_size=30,
+    min_size=20,
+    max_size=80,
 )
 
 

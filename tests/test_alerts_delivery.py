@@ -1,30 +1,17 @@
-"""Alerts of the DAG, as they arrive: by webhook and by e-mail, from a run that fails."""
+"""What is told of runs that are late or that Airflow stopped, and by whom it is not taken."""
 
 import asyncio
-import json
 import logging
-import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from email import message_from_string, policy
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.airflow_databases import AirflowDatabase
-from tests.homes import home_folder
-from tests.servers.receivers import Received, http_receiver, silence, smtp_receiver
+from tests.servers.receivers import http_receiver, silence
 from vitrina.observability.alerts import tell_failed, tell_late
 
-ROOT = Path(__file__).parents[1]
 AS_OF = "2026-11-24"
-SUBJECT = f"Vitrina: sales.validate_data failed, batch {AS_OF}"
 RUN = "manual__2026-11-24T09:45:00+00:00"
 # As Airflow's triggerer hands them over.
 LATE: dict[str, Any] = {
@@ -37,107 +24,6 @@ LATE: dict[str, Any] = {
     },
     "deadline": {"id": "1", "deadline_time": "2026-11-24 12:45:00+00:00"},
 }
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A run of the DAG over a feed that is too bad to load."""
-
-    said: str
-    posted: Received
-    mailed: Received
-
-
-@pytest.fixture(scope="module")
-def failed(
-    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
-) -> Iterator[Failed]:
-    with (
-        home_folder(tmp_path_factory.mktemp("failing")) as home,
-        http_receiver() as hook,
-        smtp_receiver() as mail,
-    ):
-        airflow_database.copy_to(home)
-        ended = subprocess.run(
-            [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
-            env=os.environ
-            | {
-                "VITRINA_HOME": str(home),
-                "VITRINA_MAX_REJECTED_SHARE": "0.0001",
-                "ROWS": "2000",
-                "AS_OF": AS_OF,
-                "VITRINA_ALERT_WEBHOOK": f"{hook.url}/hooks/hunter2",
-                "VITRINA_ALERT_EMAIL": "sales@example.com, ops@example.com",
-                "AIRFLOW_CONN_SMTP_DEFAULT": f"smtp://127.0.0.1:{mail.port}"
-                "?disable_ssl=true&disable_tls=true&from_email=vitrina%40example.com",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode != 0
-        yield Failed(ended.stdout + ended.stderr, hook, mail)
-
-
-def test_a_batch_that_is_too_bad_fails_at_once_and_says_why(failed: Failed) -> None:
-    assert "VITRINA_MAX_REJECTED_SHARE allows" in failed.said
-    assert "UP_FOR_RETRY" not in failed.said.upper()
-    assert f"load {AS_OF}" not in failed.said
-
-
-def test_a_run_that_fails_posts_and_mails_once_what_to_do(failed: Failed) -> None:
-    said, hook, mail = failed.said, failed.posted, failed.mailed
-    [alert] = hook.bodies
-    assert (alert["event"], alert["dag"], alert["task"]) == ("failed", "sales", "validate_data")
-    assert alert["batch"] == AS_OF
-    assert "clear the task" in alert["remedy"]
-    for part in (SUBJECT, alert["error"], alert["remedy"], alert["run"], alert["log"]):
-        assert part in alert["text"]
-    assert hook.headers[0]["path"] == "/hooks/hunter2"
-    assert "hunter2" not in said
-    assert_as_documented(alert, said)
-    [raw] = mail.bodies
-    message = message_from_string(raw, policy=policy.default)
-    assert message["Subject"] == SUBJECT
-    assert message["From"] == "vitrina@example.com"
-    assert message["To"] == "sales@example.com, ops@example.com"
-    body = message.get_body()
-    assert body is not None
-    assert "clear the task in Airflow" in body.get_content()
-
-
-def assert_as_documented(alert: dict[str, Any], said: str) -> None:
-    """The page shows such an alert. Figures differ, and an … stands for what is left out."""
-    page = (ROOT / "docs" / "observability.md").read_text()
-    shown = json.loads(page.split("```json\n")[1].split("```")[0])
-    assert list(shown) == list(alert)
-    assert shown["text"].splitlines()[0] == alert["text"].splitlines()[0]
-    for key in ("event", "dag", "batch", "task", "remedy"):
-        assert re.fullmatch(".*".join(map(re.escape, shown[key].split("…"))), alert[key])
-    # `dags test` hands no error to the alert; it is on the screen.
-    words = re.split(r"[\d.,]*\d|…", shown["error"])
-    assert re.search(".+".join(map(re.escape, words)), said), shown["error"]
-
-
-def test_a_run_has_a_deadline_only_where_it_is_asked_for(tmp_path: Path) -> None:
-    deadlines = []
-    for hours in ("", "5"):
-        subprocess.run(
-            [sys.executable, ROOT / "tests" / "dag_facts.py", tmp_path / "facts.json"],
-            env=os.environ
-            | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-            | {"VITRINA_ALERT_LATE_AFTER": hours},
-            check=True,
-            capture_output=True,
-        )
-        facts = json.loads((tmp_path / "facts.json").read_text())
-        assert facts["same when parsed again"]
-        deadlines.append(facts["dag"]["deadline"])
-    without, [alert] = deadlines
-    assert without is None
-    assert "DagRunQueuedAtDeadline" in str(alert)
-    assert "vitrina.observability.alerts.tell_late" in str(alert)
-    assert "18000.0" in str(alert)
 
 
 def test_a_late_run_is_told_with_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:

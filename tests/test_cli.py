@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a process, its output, its exit code."""
+"""The command line as a user meets it: its output, its exit code, and a process where it counts."""
 
 import json
 import os
@@ -6,15 +6,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 
+from tests.commands import VITRINA, Ended, call
 from tests.homes import home_folder
 from vitrina.cli import app
 from vitrina.pipeline import STEPS
@@ -22,28 +20,18 @@ from vitrina.pipeline import STEPS
 AS_OF = "2026-11-24"
 ROWS = 5_000
 DOCS = Path(__file__).parents[1] / "docs"
-VITRINA = Path(sys.executable).with_name("vitrina")
 # How the program names itself to whoever called it; in an activated environment, by name alone.
 PROGRAM = "vitrina" if shutil.which("vitrina") == str(VITRINA) else shlex.quote(str(VITRINA))
 COMMANDS = typer.main.get_group(app).commands
 
 
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 Call = Callable[..., Ended]
 
 
-def call_in(home: Path) -> Call:
-    def call(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> Ended:
+def process_in(home: Path) -> Call:
+    """`vitrina` as a process in this folder."""
+
+    def run(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> Ended:
         ended = subprocess.run(
             [VITRINA, *arguments],
             env=os.environ | {"VITRINA_HOME": str(home)} | environment,
@@ -55,22 +43,36 @@ def call_in(home: Path) -> Call:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
-    return call
+    return run
+
+
+def call_in(home: Path) -> Call:
+    """`vitrina` in this folder, without the second or two in which a process imports it."""
+
+    def call_here(*arguments: str, **environment: str) -> Ended:
+        return call(home, *arguments, environment={"VITRINA_HOME": str(home)} | environment)
+
+    return call_here
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
-    """`vitrina` in a folder where nothing has been done yet."""
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder where nothing has been done yet."""
     with home_folder(tmp_path_factory.mktemp("empty")) as home:
-        yield call_in(home)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def empty(empty_home: Path) -> Call:
+    return call_in(empty_home)
 
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
     """`vitrina` where one batch was run, and how that ended."""
     with home_folder(tmp_path_factory.mktemp("папка с пробелами")) as home:
-        vitrina = call_in(home)
-        yield vitrina, vitrina("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
+        process = process_in(home)
+        yield call_in(home), process("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
 
 
 @pytest.fixture(scope="module")
@@ -193,26 +195,34 @@ EXPORT = """id;product;pieces;day;amount;city
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
-    """`vitrina` in the folder of a store with exports, and how a run of it ended."""
+def shop_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with home_folder(tmp_path_factory.mktemp("shop")) as home:
-        call = call_in(home)
-        (home / "exports").mkdir()
-        (home / "exports" / "october.csv").write_text(EXPORT)
-        ended = call("inspect", "exports", "--out", "store.toml")
-        assert ended.code == 0, ended.err
-        assert ended.out == "store.toml\n"
-        proposed = (home / "store.toml").read_text()
-        assert proposed.startswith("#:schema file:")
-        (home / "store.toml").write_text(re.sub("(?m)^name = .*", 'name = "berlin"', proposed))
-        yield call, call("run", *STORE, "--as-of", AS_OF, "--json", VITRINA_MAX_REJECTED_SHARE="1")
+        yield home
+
+
+@pytest.fixture(scope="module")
+def shop(shop_home: Path) -> tuple[Call, Ended]:
+    """`vitrina` in the folder of a store with exports, and how a run of it ended."""
+    home, called = shop_home, call_in(shop_home)
+    (home / "exports").mkdir()
+    (home / "exports" / "october.csv").write_text(EXPORT)
+    ended = called("inspect", "exports", "--out", "store.toml")
+    assert ended.code == 0, ended.err
+    assert ended.out == "store.toml\n"
+    proposed = (home / "store.toml").read_text()
+    assert proposed.startswith("#:schema file:")
+    (home / "store.toml").write_text(re.sub("(?m)^name = .*", 'name = "berlin"', proposed))
+    return (
+        called,
+        called("run", *STORE, "--as-of", AS_OF, "--json", VITRINA_MAX_REJECTED_SHARE="1"),
+    )
 
 
 STORE = ("--store", "store.toml")
 
 
 def test_a_store_s_exports_become_marts_of_its_own(shop: tuple[Call, Ended]) -> None:
-    call, ended = shop
+    called, ended = shop
     assert ended.code == 0, ended.err
     summary = ended.json
     assert (summary["store"], summary["as_of"]) == ("berlin", AS_OF)
@@ -220,38 +230,38 @@ def test_a_store_s_exports_become_marts_of_its_own(shop: tuple[Call, Ended]) -> 
     assert summary["rejects"] == {"sale_amount_too_many_decimals": 1}
     query = "SELECT region, total_sales, total_returns, net_amount FROM sales_by_region ORDER BY 1"
     for database in ("postgres", "clickhouse"):
-        assert call("sql", database, query, *STORE, "--json").json == [
+        assert called("sql", database, query, *STORE, "--json").json == [
             {"region": "Berlin", "total_sales": 1, "total_returns": 0, "net_amount": "10.50"},
             {"region": "Hamburg", "total_sales": 1, "total_returns": 1, "net_amount": "0.00"},
         ]
 
 
 def test_vitrina_store_is_the_default_of_every_command(shop: tuple[Call, Ended]) -> None:
-    call, _ = shop
-    shown = call("summary", VITRINA_STORE="store.toml")
+    called, _ = shop
+    shown = called("summary", VITRINA_STORE="store.toml")
     assert shown.code == 0, shown.err
-    title = json.loads(call("summary", *STORE, "--json").out)["store"]
+    title = json.loads(called("summary", *STORE, "--json").out)["store"]
     assert title == "berlin"
     assert f"Batch {AS_OF} of " in shown.out
-    (entry,) = call("status", "--json", VITRINA_STORE="store.toml").json
+    (entry,) = called("status", "--json", VITRINA_STORE="store.toml").json
     assert (entry["as_of"], entry["source"]) == (AS_OF, "exports/october.csv")
     # The generated shop knows nothing of it.
-    assert call("status", "--json").json == []
+    assert called("status", "--json").json == []
 
 
 def test_the_rejects_of_a_store_are_shown_and_written(shop: tuple[Call, Ended]) -> None:
-    call, _ = shop
-    shown = call("rejects", *STORE, "--as-of", AS_OF)
+    called, _ = shop
+    shown = called("rejects", *STORE, "--as-of", AS_OF)
     assert shown.out == (
         "exports/october.csv, line 4: sale_amount_too_many_decimals\n"
         "    id = 3; product = milk; pieces = 1; day = 25.10.2026; amount = 5,255; city = Hamburg\n"
     )
-    as_json = call("rejects", *STORE, "--as-of", AS_OF, "--json").json
+    as_json = called("rejects", *STORE, "--as-of", AS_OF, "--json").json
     assert (as_json["file"], as_json["line"]) == ("exports/october.csv", 4)
     assert as_json["columns"]["amount"] == "5,255"
-    written = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
+    written = called("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
     assert written.out == "mend.csv\n"
-    refused = call("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
+    refused = called("rejects", *STORE, "--as-of", AS_OF, "--csv", "mend.csv")
     assert refused.code == 1
     assert_one_line(refused)
 
@@ -267,9 +277,9 @@ def test_the_rejects_of_a_store_are_shown_and_written(shop: tuple[Call, Ended]) 
     ],
 )
 def test_a_reader_that_has_gone_is_no_error(
-    shop: tuple[Call, Ended], arguments: tuple[str, ...]
+    shop: tuple[Call, Ended], shop_home: Path, arguments: tuple[str, ...]
 ) -> None:
-    call, _ = shop
+    call = process_in(shop_home)
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -280,8 +290,8 @@ def test_a_reader_that_has_gone_is_no_error(
 
 
 def test_the_dashboard_of_a_store_has_a_file_of_its_own(shop: tuple[Call, Ended]) -> None:
-    call, _ = shop
-    page = Path(call("dashboard", *STORE).out.strip())
+    called, _ = shop
+    page = Path(called("dashboard", *STORE).out.strip())
     assert page.name == "berlin.dashboard.html"
     assert AS_OF in page.read_text()
 
@@ -351,6 +361,10 @@ def test_a_mistake_of_the_users_is_one_line_and_exit_code_1(
     assert "hunter2" not in refused.err
 
 
+def test_a_process_ends_with_the_same_line_and_exit_code(empty: Call, empty_home: Path) -> None:
+    assert process_in(empty_home)("summary") == empty("summary")
+
+
 def test_before_the_first_batch_the_status_says_what_to_run(empty: Call) -> None:
     shown = empty("status")
     assert shown.code == 0
@@ -358,8 +372,8 @@ def test_before_the_first_batch_the_status_says_what_to_run(empty: Call) -> None
     assert empty("status", "--json").json == []
 
 
-def test_without_a_command_the_help_is_shown(empty: Call) -> None:
-    shown = empty()
+def test_without_a_command_the_help_is_shown(empty_home: Path) -> None:
+    shown = process_in(empty_home)()
     assert "Usage: vitrina" in shown.out
     assert "error" not in shown.err
 

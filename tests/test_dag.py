@@ -1,17 +1,14 @@
-"""The DAG as Airflow reads it, and as `make run` runs it."""
+"""The DAG as Airflow reads it."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.airflow_databases import AirflowDatabase
-from tests.homes import home_folder
 from vitrina.contract import SALES
 from vitrina.generator.recipe import ROWS, SEED
 from vitrina.marts import marts
@@ -20,7 +17,6 @@ from vitrina.pipeline import STEPS
 ROOT = Path(__file__).parents[1]
 TASKS = [step.task for step in STEPS]
 MARTS = [mart.name for mart in marts(SALES)]
-AS_OF = "2026-11-24"
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +140,18 @@ def test_a_final_error_stays_final_where_airflow_cannot_keep_it_for_the_alert(
     assert "run: vitrina generate --as-of 2026-11-24" in facts["errors"]["nothing generated"][1]
 
 
+def test_a_run_has_a_deadline_only_where_it_is_asked_for(
+    facts: dict[str, Any], tmp_path: Path
+) -> None:
+    assert facts["dag"]["deadline"] is None
+    late = find_facts(tmp_path, VITRINA_ALERT_LATE_AFTER="5")
+    assert late["same when parsed again"]
+    [alert] = late["dag"]["deadline"]
+    assert "DagRunQueuedAtDeadline" in str(alert)
+    assert "vitrina.observability.alerts.tell_late" in str(alert)
+    assert "18000.0" in str(alert)
+
+
 def test_a_misspelt_variable_leaves_the_dag_and_fails_its_run_with_its_name(
     tmp_path: Path,
 ) -> None:
@@ -223,70 +231,3 @@ def test_a_store_that_is_not_there_is_told_by_the_first_task(tmp_path: Path) -> 
     (dag,) = found["dags"].items()
     assert dag[0] == "sales"
     assert dag[1]["failure"][1] == f"{absent} cannot be read: No such file or directory"
-
-
-@pytest.fixture(scope="module")
-def home(
-    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
-) -> Iterator[Path]:
-    with home_folder(tmp_path_factory.mktemp("make run")) as home:
-        airflow_database.copy_to(home)
-        yield home
-
-
-def make_run(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `make run` runs after the set-up."""
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / "local_airflow" / "run_dag.py"],
-        # `make run` works too where late runs are to be reported.
-        env=os.environ
-        | {"VITRINA_HOME": str(home), "COLUMNS": "100", "VITRINA_ALERT_LATE_AFTER": "3"}
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_whole_dag_ends_with_a_summary_twice_in_a_row(home: Path) -> None:
-    shown = []
-    for _ in range(2):
-        ended = make_run(home, ROWS="2000", AS_OF=AS_OF)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        for part in (f"Batch {AS_OF}", "Rejects by reason", f"Reconciliation of {AS_OF}"):
-            assert part in ended.stdout
-        page = Path(ended.stdout.splitlines()[-1])
-        assert page == home / "dashboard.html"
-        assert f"{AS_OF}" in page.read_text()
-        summary = ended.stdout[ended.stdout.index("Reconciliation") :]
-        assert "NO" not in summary.split()
-        shown.append([line for line in summary.splitlines() if line.startswith("sale")])
-    assert len(shown[0]) == 2 + 2 * len(MARTS)
-    assert shown[0] == shown[1]
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        *(("ROWS", "many"), ("ROWS", "0"), ("ROWS", "1000000001")),
-        *(("SEED", "-1"), ("AS_OF", "24.11")),
-    ],
-)
-def test_a_batch_that_cannot_be_is_refused_in_one_line(
-    home: Path, variable: str, value: str
-) -> None:
-    ended = make_run(home, **{variable: value})
-    assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"{variable}={value}: ")
-
-
-def test_what_does_not_go_with_a_store_is_refused_in_one_line(tmp_path: Path) -> None:
-    for environment in (
-        {"VITRINA_STORE": str(tmp_path)},
-        {"VITRINA_STORE": str(tmp_path / "store.toml"), "ROWS": "5"},
-    ):
-        ended = make_run(tmp_path, **environment)
-        assert ended.returncode == 1
-        (line,) = ended.stderr.splitlines()
-        assert "VITRINA_STORE" in line

@@ -1,11 +1,9 @@
 """What docs/operations.md tells to do, done: on the servers of a deployment, by its own words."""
 
 import ast
-import os
 import re
 import shlex
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +17,7 @@ import psycopg
 import pytest
 from spark_server import free_port
 
+from tests.commands import Ended, call
 from tests.servers.clickhouse import clickhouse_server
 from tests.servers.postgres import PostgresServer, postgres_server
 from tests.topology.compose import DEPLOY, declared
@@ -28,7 +27,6 @@ from vitrina.stores.postgres.store import postgres
 
 ROOT = DEPLOY.parent
 PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
-VITRINA = Path(sys.executable).with_name("vitrina")
 IMPORTS = ("2026-11-17", "2026-11-24")
 ROLES = ("owner", "loader", "reader")
 OLD, NEW = (
@@ -64,22 +62,12 @@ class Deployment:
 
     def vitrina(self, *arguments: str, **settings: str) -> None:
         """A command as a task runs it."""
-        subprocess.run(
-            [VITRINA, *arguments],
-            env=self._environment("loader") | settings,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        ended = call(self.folder, *arguments, environment=self._environment("loader") | settings)
+        assert ended.code == 0, ended.err
 
-    def migrate(self) -> "subprocess.CompletedProcess[str]":
+    def migrate(self) -> Ended:
         """What compose's `migrate` runs last."""
-        return subprocess.run(
-            [VITRINA, "migrate"],
-            env=self._environment("owner"),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return call(self.folder, "migrate", environment=self._environment("owner"))
 
     def warehouse(self) -> str:
         """Everything of PostgreSQL's: rows, tables, owners, rights."""
@@ -97,7 +85,7 @@ class Deployment:
             return {name: store.query(f"SELECT * FROM {name} ORDER BY ALL")[1] for (name,) in names}
 
     def _environment(self, role: str) -> dict[str, str]:
-        return os.environ | {
+        return {
             "VITRINA_HOME": str(self.folder),
             "VITRINA_POSTGRES_DSN": self.dsn(role),
             "VITRINA_CLICKHOUSE_DSN": self.clickhouse,
@@ -121,7 +109,7 @@ def deployment(folder: Path) -> Iterator[Deployment]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Two batches have run."""
     with deployment(tmp_path_factory.mktemp("running")) as deployed:
-        assert deployed.migrate().returncode == 0
+        assert deployed.migrate().code == 0
         for as_of in IMPORTS:
             deployed.vitrina("run", "--rows", "2000", "--as-of", as_of)
         yield deployed
@@ -145,7 +133,7 @@ def documented(pattern: str) -> str:
 
 def test_migrating_again_changes_nothing(running: Deployment) -> None:
     warehouse, marts = running.warehouse(), running.marts()
-    assert running.migrate().returncode == 0
+    assert running.migrate().code == 0
     assert running.warehouse() == warehouse
     assert running.marts() == marts
 
@@ -156,21 +144,21 @@ def test_a_table_with_other_columns_stops_the_upgrade_until_it_is_renamed(
     with psycopg.connect(fresh.dsn("owner"), autocommit=True) as owner:
         owner.execute("CREATE TABLE sales_by_day (day date)")
         stopped = fresh.migrate()
-        assert stopped.returncode == 1
-        assert stopped.stderr.startswith("error: vitrina.sales_by_day: column ")
-        assert stopped.stderr.count("\n") == 1
-        remedy = re.search(r"\((ALTER TABLE .*) …\)", stopped.stderr)
+        assert stopped.code == 1
+        assert stopped.err.startswith("error: vitrina.sales_by_day: column ")
+        assert stopped.err.count("\n") == 1
+        remedy = re.search(r"\((ALTER TABLE .*) …\)", stopped.err)
         assert remedy is not None
         owner.execute(f"{remedy[1]} sales_by_day_of_before".encode())
     ask(fresh.clickhouse, "CREATE DATABASE vitrina")
     ask(fresh.clickhouse, "CREATE TABLE vitrina.batch (day Date32) ENGINE = MergeTree ORDER BY day")
     stopped = fresh.migrate()
-    assert stopped.returncode == 1
+    assert stopped.code == 1
     assert re.match(
-        r"error: ClickHouse vitrina\.batch\.\w+ is .*; rename or drop batch ", stopped.stderr
+        r"error: ClickHouse vitrina\.batch\.\w+ is .*; rename or drop batch ", stopped.err
     )
     ask(fresh.clickhouse, "DROP TABLE vitrina.batch")
-    assert fresh.migrate().returncode == 0
+    assert fresh.migrate().code == 0
     fresh.vitrina("run", "--rows", "500", "--as-of", IMPORTS[0])
 
 
@@ -208,7 +196,7 @@ def test_clickhouse_restores_from_its_files_and_takes_the_next_import(
     before = running.marts()
     assert {*tables} == before.keys()
     assert tables[-1] == "batch"
-    assert fresh.migrate().returncode == 0
+    assert fresh.migrate().code == 0
     # Two years of Tuesdays: unless it is told otherwise, an insert makes a hundred partitions.
     long = "sales_by_region"
     ask(

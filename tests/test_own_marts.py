@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pyspark.sql import SparkSession
 
 from tests.batches import collect
@@ -51,6 +51,8 @@ def mart(spark: SparkSession, name: str, rows: list[dict[str, Any]]) -> dict[Any
     return {tuple(row[k] for k in found.key): row for row in frame.collect()}
 
 
+# An example is five queries over many rows, so a few of them go a long way.
+@settings(max_examples=1 + settings().max_examples // 5)
 @given(rows=ROWS)
 def test_every_cell_is_as_the_rules_say(spark: SparkSession, rows: list[dict[str, Any]]) -> None:
     frames = mart_rows(sales(spark, numbered(rows), KIOSK.contract), WEEK)

@@ -378,7 +378,7 @@ def rows_without_sales(mart: Mart) -> st.SearchStrategy[pa.Table]:
             for column in mart.columns
         }
     )
-    rows = st.lists(row, max_size=5, unique_by=lambda row: tuple(row[key] for key in mart.key))
+    rows = st.lists(row, max_size=25, unique_by=lambda row: tuple(row[key] for key in mart.key))
     return rows.map(lambda rows: pa.Table.from_pylist(rows, schema))
 
 
@@ -388,7 +388,11 @@ def loaded_nothing(store: Postgres, tmp_path: Path) -> Postgres:
     return store
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# An example replaces every mart, so a few with many rows go a long way.
+@settings(
+    max_examples=settings().max_examples // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(new=st.fixed_dictionaries({name: rows_without_sales(mart) for name, mart in MARTS.items()}))
 def test_every_value_of_a_mart_is_read_as_it_was_written(
     loaded_nothing: Postgres, new: dict[str, pa.Table]

@@ -1,8 +1,5 @@
 """The roles of a deployment, over TCP with passwords: the loader can load, and little else."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,6 +10,7 @@ import pyarrow as pa
 import pytest
 from psycopg import errors
 from pydantic import SecretStr
+from pyspark.sql import SparkSession
 from spark_server import free_port
 
 from tests.lakes import clean_lake, right_marts
@@ -22,8 +20,10 @@ from tests.topology.compose import DEPLOY
 from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
 from vitrina.migrate import migrate
+from vitrina.pipeline import Opened, Run
 from vitrina.settings import Settings
 from vitrina.steps import load
 from vitrina.store import GENERATED
@@ -34,7 +34,6 @@ PASSWORDS = {
     f"POSTGRES_{role}PASSWORD": f"of {role.lower()}'s @:/?#%$"
     for role in ("", "OWNER_", "LOADER_", "READER_", "AIRFLOW_")
 }
-VITRINA = Path(sys.executable).with_name("vitrina")
 MARTS = [mart.name for mart in marts(SALES)]
 
 
@@ -50,25 +49,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
         yield running
 
 
-def run_batch(server: PostgresServer, home: Path, as_of: str) -> None:
+def run_batch(spark: SparkSession, server: PostgresServer, home: Path, as_of: str) -> None:
     """A whole batch, whose PostgreSQL is the loader's."""
-    subprocess.run(
-        [VITRINA, "run", "--rows", "2000", "--as-of", as_of],
-        env=os.environ
-        | {"VITRINA_HOME": str(home), "VITRINA_POSTGRES_DSN": address(server, "vitrina_loader")},
-        check=True,
-    )
+    dsn = SecretStr(address(server, "vitrina_loader"))
+    settings, day = Settings(home=home, postgres_dsn=dsn), date.fromisoformat(as_of)
+    with Run(settings, day, Recipe(2_000), opened=Opened(spark=spark)) as run:
+        for step in run.steps:
+            run.step(step)
 
 
 @pytest.fixture(scope="module")
-def warehouse(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+def warehouse(
+    spark: SparkSession, server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> PostgresServer:
     """The owner has made the tables, the loader has loaded a batch and then another."""
     home = tmp_path_factory.mktemp("home")
     migrate(
         Settings(home=home, postgres_dsn=SecretStr(address(server, "vitrina_owner"))), GENERATED
     )
     for as_of in ("2026-11-17", "2026-11-24"):
-        run_batch(server, home, as_of)
+        run_batch(spark, server, home, as_of)
     return server
 
 
@@ -220,7 +220,7 @@ def test_the_roles_made_again_have_the_new_passwords_and_nothing_else_changes(
 
 
 def test_a_backup_restores_into_a_fresh_server_that_loads_on(
-    warehouse: PostgresServer, tmp_path: Path
+    spark: SparkSession, warehouse: PostgresServer, tmp_path: Path
 ) -> None:
     """By the commands of docs/operations.md."""
     documented = (DEPLOY.parent / "docs/operations.md").read_text("utf-8")
@@ -239,13 +239,13 @@ def test_a_backup_restores_into_a_fresh_server_that_loads_on(
                 assert new.read_mart(mart).equals(old.read_mart(mart)), mart.name
             totals = "SELECT count(*), sum(quantity), sum(sale_amount) FROM sale"
             assert new.query(totals) == old.query(totals)
-        run_batch(fresh, tmp_path, "2026-12-01")
+        run_batch(spark, fresh, tmp_path, "2026-12-01")
         with postgres(address(fresh, "vitrina_reader")) as new:
             assert str(new.ledger()[0].as_of) == "2026-12-01"
 
 
 def test_the_roles_keep_their_rights_when_tables_of_0_1_0_are_migrated(
-    tmp_path: Path, home: Path
+    spark: SparkSession, tmp_path: Path, home: Path
 ) -> None:
     made = (Path(__file__).parent / "version_1/postgres.sql").read_text("utf-8")
     sales = ("sale", "sale_20261117_0123abcd")
@@ -265,7 +265,7 @@ def test_the_roles_keep_their_rights_when_tables_of_0_1_0_are_migrated(
             ("PostgreSQL", 1),
             ("ClickHouse", None),
         ]
-        run_batch(old, home, "2026-11-24")
+        run_batch(spark, old, home, "2026-11-24")
         with postgres(address(old, "vitrina_reader")) as store:
             assert [str(entry.as_of) for entry in store.ledger()] == [
                 "2026-11-24",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
@@ -225,7 +225,8 @@ def test_validation_finds_each_planted_defect_by_its_name_and_nothing_else(
 
 TEXTS = pa.schema(dict.fromkeys(FIELDS, pa.string()))
 
-# Mostly good fields, and few ids, so that rows survive and meet.
+# Mostly good fields, and few ids, so that rows survive and meet. Many rows at once, because each
+# feed takes a dozen queries.
 ROWS = st.lists(
     st.fixed_dictionaries(
         {"sale_id": st.sampled_from(["1", "2", " 3", "0"])},
@@ -235,7 +236,7 @@ ROWS = st.lists(
     )
     | st.fixed_dictionaries(
         {
-            "sale_id": st.integers(1, 12).map(str),
+            "sale_id": st.integers(1, 40).map(str),
             "product_id": st.integers(1, 3).map(str),
             "sale_date": st.dates(
                 AS_OF - datetime.timedelta(20), AS_OF - datetime.timedelta(1)
@@ -244,11 +245,12 @@ ROWS = st.lists(
             "region": st.sampled_from(SALES.regions),
         }
     ),
-    min_size=1,
-    max_size=30,
+    min_size=30,
+    max_size=100,
 )
 
 
+@settings(max_examples=settings().max_examples // 5)
 @given(changes=ROWS)
 def test_any_feed_is_split_and_summed_up_as_the_rules_say(
     spark: SparkSession, changes: list[dict[str, str | None]]
