@@ -39,12 +39,15 @@ from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
 from vitrina.dashboard.panels import WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import text
+from vitrina.rules import WRONG_WIDTH
 
 _FAINT = "50"
 _DAY_MILLISECONDS = 86_400_000
 # The column that is drawn instead of a figure with cents.
 _ON_AXIS = "on_axis"
 _ROWS_ON_A_PAGE = 100
+# In pixels.
+_WIDTH_OF_NAMES = 170
 
 
 def drawn(panel: Panel, scene: Scene) -> Drawing:
@@ -320,6 +323,16 @@ def _imports_history(panel: Panel, scene: Scene) -> Drawing:
     x = {f"{panel.x}\\{panel.series}": panel.x}
     _into_columns(drawing, panel, panel.value, x | value_names(panel.series, scene), "A")
     drawing.with_transformation(_step("joinByField", byField=panel.x, mode="outer"))
+    # Rows can be of any width, so this reason has no list of names.
+    drawing.with_transformation(
+        _step(
+            "renameByRegex",
+            regex=f"/{WRONG_WIDTH}/",
+            renamePattern=text("reason.wrong_width", scene.language).format(
+                found="$1", expected="$2"
+            ),
+        )
+    )
     return drawing
 
 
@@ -361,6 +374,12 @@ def _table(panel: Panel, scene: Scene) -> Drawing:
     # Else a column takes 150 pixels, and half the width holds too few of them.
     drawing.min_width(100)
     describe(drawing, panel, scene)
+    # Columns share the width alike: so names get more of it, and long headings a second line.
+    for column in panel.columns:
+        wide = [Override("custom.wrapHeaderText", value=True)]
+        if column in ("region", "product_id", "table_name"):
+            wide.append(Override("custom.width", _WIDTH_OF_NAMES))
+        drawing.override_by_name(column, wide)
     return drawing
 
 
