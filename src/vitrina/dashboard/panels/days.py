@@ -50,7 +50,7 @@ def _sizes(contract: Contract) -> tuple[Size, Size]:
     if has_few_regions(contract):
         height = max(6, len(contract.regions) + 2)
         return Size(14, height, on_page=7), Size(10, height, on_page=5)
-    return Size(24, 4, on_page=12), Size(24, LARGEST + 3, on_page=12)
+    return Size(24, 5, on_page=12), Size(24, LARGEST + 3, on_page=12)
 
 
 def _last_days(contract: Contract) -> Panel:
