@@ -275,8 +275,16 @@ id => {
             return width !== 0 && right > box.right + 1;
         })
         .map(each => each.textContent.trim());
-    const cutHeadings = [...panel.querySelectorAll('[role=columnheader] *')]
-        .filter(each => each.scrollWidth > each.clientWidth + 1 && each.clientWidth)
+    const cutHeadings = [...panel.querySelectorAll('[role=columnheader]')]
+        .filter(each => {
+            // What is cut off on the left is not in `scrollWidth`.
+            const text = document.createRange();
+            text.selectNodeContents(each);
+            const cell = each.getBoundingClientRect();
+            return [...text.getClientRects()].some(
+                ({ left, right }) => left < cell.left - 1 || right > cell.right + 1
+            );
+        })
         .map(each => each.textContent.trim());
     return {
         texts, ink, sticksOut, cutHeadings, top: box.top, right: box.right,
