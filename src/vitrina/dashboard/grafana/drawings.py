@@ -46,8 +46,6 @@ _DAY_MILLISECONDS = 86_400_000
 # The column that is drawn instead of a figure with cents.
 _ON_AXIS = "on_axis"
 _ROWS_ON_A_PAGE = 100
-# In pixels.
-_WIDTH_OF_NAMES = 170
 
 
 def drawn(panel: Panel, scene: Scene) -> Drawing:
@@ -374,12 +372,9 @@ def _table(panel: Panel, scene: Scene) -> Drawing:
     # Else a column takes 150 pixels, and half the width holds too few of them.
     drawing.min_width(100)
     describe(drawing, panel, scene)
-    # Columns share the width alike: so names get more of it, and long headings a second line.
     for column in panel.columns:
-        wide = [Override("custom.wrapHeaderText", value=True)]
-        if column in ("region", "product_id", "table_name"):
-            wide.append(Override("custom.width", _WIDTH_OF_NAMES))
-        drawing.override_by_name(column, wide)
+        # A column is as wide as any other, however long its heading.
+        drawing.override_by_name(column, [Override("custom.wrapHeaderText", value=True)])
     return drawing
 
 
