@@ -287,6 +287,37 @@ def test_clickhouse_starts_with_the_passwords_of_the_file_that_its_lists_include
     assert "Password hash for" in engine(tmp_path, "SELECT 1")
 
 
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("SELECT count() FROM vitrina.batch", "0\n"),
+        ("SELECT count() FROM store_kontor.batch", "0\n"),
+        ("SELECT count() FROM other.batch", "ACCESS_DENIED"),
+        ("SELECT count() FROM stores.batch", "ACCESS_DENIED"),
+        ("DROP TABLE store_kontor.batch", "ACCESS_DENIED"),
+        ("INSERT INTO store_kontor.batch VALUES (1)", "ACCESS_DENIED"),
+    ],
+)
+def test_grafana_reads_the_marts_of_every_store_and_nothing_else(
+    tmp_path: Path, statement: str, answer: str
+) -> None:
+    tables = (
+        f"CREATE DATABASE {name}; CREATE TABLE {name}.batch (n Int64) ENGINE = MergeTree ORDER BY n"
+        for name in ("vitrina", "store_kontor", "stores", "other")
+    )
+    engine(tmp_path, *(each for two in tables for each in two.split("; ")))
+    grants = ET.parse(DEPLOY / "grafana/clickhouse/grafana.xml").find("users/grafana/grants")  # noqa: S314
+    assert grants is not None
+    # The engine runs as `default`: so that user gets the grants.
+    (tmp_path / "users.d").mkdir()
+    (tmp_path / "users.d/grants.xml").write_text(
+        '<clickhouse><users><default><access_management remove="remove"/>'
+        f"{ET.tostring(grants, 'unicode')}</default></users></clickhouse>",
+        "utf-8",
+    )
+    assert answer in engine(tmp_path, statement)
+
+
 def engine(folder: Path, *statements: str, config: str = "") -> str:
     """What ClickHouse answers, in a process of its own, with `config.d` and `users.d` of a folder.
 

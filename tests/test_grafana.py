@@ -1039,7 +1039,10 @@ def test_the_users_password_is_in_no_file() -> None:
     assert password is not None
     assert password.attrib == {"incl": "CLICKHOUSE_GRAFANA_PASSWORD"}
     assert not password.text
-    assert [each.text for each in user.findall("grants/query")] == ["GRANT SELECT ON vitrina.*"]
+    assert [each.text for each in user.findall("grants/query")] == [
+        "GRANT SELECT ON vitrina.*",
+        "GRANT SELECT ON store_*.*",
+    ]
     (source,) = provisioned("datasources/vitrina.yaml")["datasources"]
     file = "/run/secrets/CLICKHOUSE_GRAFANA_PASSWORD"
     assert source["secureJsonData"] == {"password": f"$__file{{{file}}}"}

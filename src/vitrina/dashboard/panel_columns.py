@@ -128,5 +128,5 @@ PANEL_COLUMNS: dict[str, PanelColumn] = {
         "count", "Number of sales, previous import", "Число продаж, прошлый импорт"
     ),
     "year_before_amount": _column("money", "A year before", "Годом раньше"),
-    "weekday": _column("weekday", "Weekday", "День недели"),
+    "weekday": _column("weekday", "Weekday", "День"),
 }

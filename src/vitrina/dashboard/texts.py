@@ -5,11 +5,10 @@ text.
 """
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from vitrina.rules import CONFLICTING_DUPLICATE, WRONG_WIDTH, Repair, Rule
+from vitrina.rules import CONFLICTING_DUPLICATE, WRONG_WIDTH, Rule
 
 
 class Language(StrEnum):
@@ -47,26 +46,11 @@ def reason(name: str, language: Language) -> str:
     if width := re.match(WRONG_WIDTH, name):
         found, expected = width.groups()
         return text("reason.wrong_width", language).format(found=found, expected=expected)
-    return _of_field(name, "rule", Rule, language)
-
-
-def repair(name: str, language: Language) -> str:
-    """A repair in words: the field and what was repaired in it.
-
-    >>> repair("region_case", Language.en)
-    'region: capital and small letters'
-    """
-    if f"repair.{name}" in TEXTS:
-        return text(f"repair.{name}", language)
-    return _of_field(name, "repair", Repair, language)
-
-
-def _of_field(name: str, kind: str, names: Iterable[str], language: Language) -> str:
-    for each in names:
-        field = name.removesuffix(f"_{each}")
+    for rule in Rule:
+        field = name.removesuffix(f"_{rule}")
         if field != name:
             shown = text(f"field.{field}", language) if f"field.{field}" in TEXTS else field
-            return f"{shown}: {text(f'{kind}.{each}', language)}"
+            return f"{shown}: {text(f'rule.{rule}', language)}"
     return name
 
 
@@ -219,16 +203,4 @@ TEXTS: dict[str, Words] = {
     "reason.not_json": Words("row: not JSON", "строка: не JSON"),
     "reason.stray_quote": Words("row: a quote out of place", "строка: лишняя кавычка"),
     "reason.unclosed_quote": Words("row: a quote not closed", "строка: незакрытая кавычка"),
-    # Repairs, of fields and of whole rows
-    "repair.spaces": Words("spaces", "пробелы"),
-    "repair.case": Words("capital and small letters", "заглавные и строчные буквы"),
-    "repair.invisible": Words("invisible characters", "невидимые символы"),
-    "repair.composed": Words("letters in two parts", "буквы из двух частей"),
-    "repair.decimal_zero": Words("decimals of a whole number", "дробная часть целого числа"),
-    "repair.guard": Words("a spreadsheet's mark for text", "знак текста из таблицы"),
-    "repair.currency_sign": Words("row: a currency sign", "строка: знак валюты"),
-    "repair.float_noise": Words("row: digits of a float", "строка: лишние цифры числа"),
-    "repair.trailing_delimiter": Words(
-        "row: a delimiter at the end", "строка: разделитель в конце"
-    ),
 }

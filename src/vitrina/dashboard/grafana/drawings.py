@@ -39,6 +39,7 @@ from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
 from vitrina.dashboard.panels import WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import text
+from vitrina.rules import WRONG_WIDTH
 
 _FAINT = "50"
 _DAY_MILLISECONDS = 86_400_000
@@ -320,6 +321,16 @@ def _imports_history(panel: Panel, scene: Scene) -> Drawing:
     x = {f"{panel.x}\\{panel.series}": panel.x}
     _into_columns(drawing, panel, panel.value, x | value_names(panel.series, scene), "A")
     drawing.with_transformation(_step("joinByField", byField=panel.x, mode="outer"))
+    # Rows can be of any width, so this reason has no list of names.
+    drawing.with_transformation(
+        _step(
+            "renameByRegex",
+            regex=f"/{WRONG_WIDTH}/",
+            renamePattern=text("reason.wrong_width", scene.language).format(
+                found="$1", expected="$2"
+            ),
+        )
+    )
     return drawing
 
 
@@ -361,6 +372,9 @@ def _table(panel: Panel, scene: Scene) -> Drawing:
     # Else a column takes 150 pixels, and half the width holds too few of them.
     drawing.min_width(100)
     describe(drawing, panel, scene)
+    for column in panel.columns:
+        # A column is as wide as any other, however long its heading.
+        drawing.override_by_name(column, [Override("custom.wrapHeaderText", value=True)])
     return drawing
 
 

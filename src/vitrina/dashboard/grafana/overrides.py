@@ -16,7 +16,7 @@ from grafana_foundation_sdk.builders import (
 )
 from grafana_foundation_sdk.models import dashboard as models
 
-from vitrina.dashboard.currencies import sign
+from vitrina.dashboard.currencies import sign, written_decimals
 from vitrina.dashboard.expressions import REST
 from vitrina.dashboard.panel import Kind, Panel
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS, decimals
@@ -109,7 +109,8 @@ def unit_of(column: str, scene: Scene) -> tuple[str, int | None]:
     """The unit of a column and its decimals, in Grafana's terms."""
     unit = PANEL_COLUMNS[column].unit
     if unit == "money":
-        return _money(scene), decimals(unit, scene.store.contract)
+        digits = decimals(unit, scene.store.contract)
+        return _money(scene), written_decimals(scene.store.currency, digits)
     if unit == "quantity":
         return "locale", decimals(unit, scene.store.contract)
     return _UNITS[unit]

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from vitrina.dashboard.currencies import sign
+from vitrina.dashboard.currencies import sign, written_decimals
 from vitrina.dashboard.expressions import REST
 from vitrina.dashboard.page.snapshot import Snapshot, page_plans
 from vitrina.dashboard.panel import Panel
@@ -35,6 +35,7 @@ def contents(
         "currency": store.currency,
         "has_sign": sign(store.currency) != store.currency,
         "decimals": digits,
+        "money_decimals": written_decimals(store.currency, digits["money"]),
         "import_date": snapshot.import_date,
         "first_day": min(days, default=None),
         "last_day": max(days, default=None),

@@ -14,8 +14,8 @@
  * @typedef {{
  *   language: "en" | "ru", version: string | null, time_zone: string, import_date: string,
  *   currency: string | null, has_sign: boolean, decimals: Record<string, number>,
- *   first_day: string | null, last_day: string | null, regions: string[], largest: number,
- *   labels: Record<string, Record<string, string>>, words: Record<string, string>,
+ *   money_decimals: number, first_day: string | null, last_day: string | null, regions: string[],
+ *   largest: number, labels: Record<string, Record<string, string>>, words: Record<string, string>,
  *   columns: Record<string, Column>, panels: Panel[], best_products: number,
  *   steps: Record<string, any>[], tables: Record<string, Record<string, any>>,
  *   charts: Record<string, any>,
@@ -99,12 +99,14 @@ const digits = (size, decimals) => {
 /** @type {(number: bigint, decimals: number) => string} */
 const exact = (number, decimals) =>
   number < 0n ? `−${digits(-number, decimals)}` : digits(number, decimals);
-// With the currency where the language puts it.
+// With the currency where the language puts it; half away from zero where it has no cents.
+const unwritten = 10n ** BigInt(data.decimals.money - data.money_decimals);
 /** @type {(number: bigint) => string} */
 const money = (number) => {
-  const written = digits(number < 0n ? -number : number, data.decimals.money);
+  const size = ((number < 0n ? -number : number) + unwritten / 2n) / unwritten;
+  const written = digits(size, data.money_decimals);
   return moneyFormat
-    .formatToParts(number < 0n ? -1 : 1)
+    .formatToParts(number < 0n && size ? -1 : 1)
     .map(({ type, value }) => {
       if (type === "integer") return written;
       if (type === "minusSign") return "−";

@@ -45,10 +45,12 @@ def day_by_day(contract: Contract) -> tuple[Panel, ...]:
     )
 
 
-def _height(contract: Contract) -> int:
-    """Of a table with a row for each region that has its own, and one for the rest."""
-    rows = len(contract.regions) if has_few_regions(contract) else LARGEST + 1
-    return max(6, rows + 2)
+def _sizes(contract: Contract) -> tuple[Size, Size]:
+    """Of the last days and of the regions' part: beside each other where both have few rows."""
+    if has_few_regions(contract):
+        height = max(6, len(contract.regions) + 2)
+        return Size(14, height, on_page=7), Size(10, height, on_page=5)
+    return Size(24, 5, on_page=12), Size(24, LARGEST + 3, on_page=12)
 
 
 def _last_days(contract: Contract) -> Panel:
@@ -83,7 +85,7 @@ def _last_days(contract: Contract) -> Panel:
         )
         .order("last_days"),
         value="total_sales_amount",
-        size=Size(14, _height(contract), on_page=7),
+        size=_sizes(contract)[0],
     )
 
 
@@ -130,7 +132,7 @@ def _region_change(contract: Contract) -> Panel:
             "part_of_change",
         ),
         value="difference",
-        size=Size(10, _height(contract), on_page=5),
+        size=_sizes(contract)[1],
     )
 
 

@@ -206,7 +206,7 @@ _RETURNED_PRODUCTS = Panel(
     .order("-total_returns_amount", "product_id")
     .limit(10),
     value="total_returns_amount",
-    size=Size(12, 12, on_page=6),
+    size=Size(10, 13, on_page=5),
 )
 
 _RETURNS_BY_REGION = Panel(
@@ -227,5 +227,5 @@ _RETURNS_BY_REGION = Panel(
     .select("region", *_RETURNED, "net_amount", "returned_share")
     .limit(10),
     value="net_amount",
-    size=Size(12, 12, on_page=6),
+    size=Size(14, 13, on_page=7),
 )

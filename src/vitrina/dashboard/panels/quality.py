@@ -1,5 +1,7 @@
 """Data quality: what was rejected, how imports compare, and whether the stores agree."""
 
+from dataclasses import replace
+
 from vitrina.contract import Contract
 from vitrina.dashboard.expressions import share
 from vitrina.dashboard.panel import Kind, Panel, Size, Threshold
@@ -10,7 +12,12 @@ from vitrina.dashboard.texts import Words
 
 def data_quality(contract: Contract) -> tuple[Panel, ...]:
     """What became of the rows, and whether the engines agree on what is left."""
-    return (_REJECTS, _IMPORTS, _control_totals(contract), _FATES)
+    imports, totals = _IMPORTS, _control_totals(contract)
+    if has_returns(contract):
+        # The totals of these have two columns more.
+        imports = replace(imports, size=imports.size._replace(on_page=4))
+        totals = replace(totals, size=totals.size._replace(on_page=8))
+    return (_REJECTS, imports, totals, _FATES)
 
 
 _REJECTS = Panel(
