@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from vitrina.errors import ExportError
@@ -197,6 +197,9 @@ def test_a_file_whose_rows_all_end_with_a_delimiter_is_read_with_each_row_repair
     assert [row[1:] for row in rows(plain)[1:]] == [row[1:] for row in rows(file)]
 
 
+@example('"a"a\n')
+@example('a"a"\n')
+@example('"\n"\n')
 @given(st.text(st.sampled_from('a",\n\r'), max_size=40))
 def test_plain_quotes_are_found_as_all_are(text: str) -> None:
     dialect, raw = Dialect(",", '"'), text.encode()
