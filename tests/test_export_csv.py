@@ -483,3 +483,7 @@ def test_damage_at_a_byte_hides_no_row_and_makes_none_unseen(
     untouched = [sale for sale in sales if sale[0] not in touched]
     assert [sale for sale in read_well if sale in untouched] == untouched
     assert len(read_well) - len(untouched) <= len(touched)
+
+
+def test_a_file_whose_only_row_spans_lines_is_read() -> None:
+    assert rows('id,name\n"",",\n"\n', source("id", "name"))[0][0] == 2

@@ -266,8 +266,9 @@ class _Parser:
             is_plain[list(odd)] = False
             plain = _int64s(np.flatnonzero(is_plain[self._places_of_values]))
             columns, lines = [column.take(plain) for column in columns], lines.take(plain)
-        trailing = [RowRepair.trailing_delimiter] if self._is_trailing else None
-        repaired = pa.repeat(pa.scalar(trailing, _TEXTS), len(lines))
+        repaired = pa.nulls(len(lines), _TEXTS)
+        if self._is_trailing and len(lines) > 0:  # Arrow repeats no list 0 times
+            repaired = pa.repeat(pa.scalar([RowRepair.trailing_delimiter], _TEXTS), len(lines))
         if not rows:
             return Piece(
                 dict(zip(names, columns, strict=True)),
