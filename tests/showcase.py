@@ -115,7 +115,8 @@ def test_a_command_that_a_page_shows_works(
         # One reject of ten rows is more than a run lets pass, and the days are of its November.
         monkeypatch.setenv("VITRINA_MAX_REJECTED_SHARE", "0.2")
         if "rejects" in words:
-            vitrina(home, "validate", "--store", "store.toml")
+            for step in ("extract", "validate"):
+                vitrina(home, step, "--store", "store.toml")
     vitrina(home, *words)
 
 
