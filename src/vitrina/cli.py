@@ -110,7 +110,13 @@ def main() -> None:
     atexit.register(gc.freeze)
     try:
         # A command that ends early hands back its exit code instead of raising.
-        raise SystemExit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+        raise SystemExit(code)
+    except BrokenPipeError:
+        # The reader of the output has gone. At exit Python would write the rest, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except VitrinaError as error:
         message = str(error)
     except typer.TyperException as error:
