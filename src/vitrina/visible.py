@@ -21,11 +21,20 @@ def visible(text: str) -> str:
     >>> visible("N\u043erth")
     'N⟨U+043E⟩rth'
     """
+    return revealed(_WORD.sub(_told_apart, text))
+
+
+def revealed(text: str) -> str:
+    """The text, with each character that cannot be seen as its number.
+
+    >>> revealed("North\u200b")
+    'North⟨U+200B⟩'
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
         _number(letter) if unicodedata.category(letter) in _UNSEEN and letter != " " else letter
-        for letter in _WORD.sub(_told_apart, text)
+        for letter in text
     )
 
 

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from vitrina.errors import ExportError
+from vitrina.visible import revealed
 
 _SHOWN = 60
 """How many of a file's names a message lists."""
@@ -39,7 +40,7 @@ def positions(file: str, found: Sequence[str], wanted: Sequence[str]) -> dict[st
         places = [str(place) for place, each in enumerate(found, 1) if each == name]
         if len(places) > 1:
             raise ExportError(
-                f"{file}: {shown(name)} is the name of {len(places)} columns, "
+                f"{file}: {revealed(name)} is the name of {len(places)} columns, "
                 f"{', '.join(places[:-1])} and {places[-1]}; rename all but one of them in the file"
             )
     return {name: found.index(name) for name in wanted}
@@ -64,23 +65,9 @@ def alike(name: str) -> str:
     return "_".join(visible.translate(_TWINS).replace("_", " ").replace("-", " ").split())
 
 
-def shown(text: str) -> str:
-    r"""A text with its invisible characters made visible.
-
-    >>> shown("North\u200b")
-    'North⟨U+200B⟩'
-    """
-    return "".join(
-        f"⟨U+{ord(letter):04X}⟩"
-        if unicodedata.category(letter) in _INVISIBLE or (letter.isspace() and letter != " ")
-        else letter
-        for letter in text
-    )
-
-
 def listed(names: Sequence[str]) -> str:
     """Names for a message: the first of them, if they are many."""
-    told = ", ".join(shown(name) for name in names[:_SHOWN])
+    told = ", ".join(revealed(name) for name in names[:_SHOWN])
     return f"{told} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else told
 
 
@@ -94,7 +81,7 @@ def _near(missing: Sequence[str], found: Sequence[str]) -> str:
             place = found.index(by_key[near]) + 1
             difference = f" ({_difference(name, by_key[near])})" if near == key else ""
             told.append(
-                f"{shown(name)} is like column {place}, «{shown(by_key[near])}»{difference}"
+                f"{revealed(name)} is like column {place}, «{revealed(by_key[near])}»{difference}"
             )
     return f"; {'; '.join(told)}; write the names as the file has them" if told else ""
 

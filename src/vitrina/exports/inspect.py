@@ -26,6 +26,7 @@ from vitrina.exports.reference import SCHEMA_FILE
 from vitrina.exports.sampling import ROWS, Sample, sample
 from vitrina.exports.store_file import Source
 from vitrina.exports.unpacking import Unpacked, members
+from vitrina.visible import revealed
 
 _FILES = 20
 """Files that are looked into; of the rest only the names are listed."""
@@ -304,7 +305,7 @@ class _Draft:
         parts = [
             "# A proposal, made of what the files hold. A run does exactly what stands here:",
             "# look at each line. What is behind # is a question, or another way to read it.",
-            f"# Looked at: {_count(self._seen.rows, 'row')}; first, {_line(self._seen.name)}.",
+            f"# Looked at: {_count(self._seen.rows, 'row')}; first, {revealed(self._seen.name)}.",
             "",
             *self._store(),
             "",
@@ -395,7 +396,7 @@ class _Draft:
             told = ", ".join(f"{value} ({count:,})" for value, count in counts[:10])
             self._ask(f"which values of {name} are sales, and which returns: {told}")
             lines += [
-                f"# {_line(name)} has {_line(told)}: say which are no sales, or are returns.",
+                f"# {revealed(name)} has {revealed(told)}: say which are no sales, or are returns.",
                 (
                     f"# rows = [{{ column = {_toml(name)}, equals = [{_toml(counts[-1][0])}], "
                     'fate = "set aside" }]'
@@ -645,7 +646,9 @@ class _Draft:
         if len(main) > (_FEW if variants else _SHORT):
             return self._single("region", f"{len(main):,} different.")
         if variants:
-            evidence = f"Spelt in several ways: {_line('; '.join(variants))}. A listed one is kept."
+            evidence = (
+                f"Spelt in several ways: {revealed('; '.join(variants))}. A listed one is kept."
+            )
             return self._single("region", evidence, f", {listed}")
         evidence = f"{len(main):,} different. To have others rejected, add: {listed}"
         return self._single("region", evidence)
@@ -681,11 +684,6 @@ def _slug(path: Path) -> str:
 
 def _first_up(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _line(text: str) -> str:
-    """A text for a comment, on one line."""
-    return header.shown(text)
 
 
 def _toml(text: str) -> str:

@@ -10,6 +10,7 @@ from vitrina.exports import header
 from vitrina.exports.feed import Piece
 from vitrina.exports.readers.typed import as_text, has_text, numbered
 from vitrina.exports.store_file import Source
+from vitrina.visible import revealed
 
 _ROWS = 65_536
 """Rows of a piece."""
@@ -50,6 +51,6 @@ def _refuse_nested(file: str, schema: pa.Schema, places: Mapping[str, int]) -> N
     for name, place in places.items():
         if not has_text(schema.field(place).type):
             raise ExportError(
-                f"{file}: {header.shown(name)} holds {schema.field(place).type}, which is no "
+                f"{file}: {revealed(name)} holds {schema.field(place).type}, which is no "
                 "text, number, day or time; map another column, or export it as one of these"
             )
