@@ -213,7 +213,7 @@ _OTHERS = (
 
 def steps(store: Store) -> tuple[Step, ...]:
     """The steps of a store's batches, in order. They differ in where the feed comes from."""
-    first = GENERATE if store.source is None else EXTRACT
+    first = GENERATE if store.is_generated else EXTRACT
     validate, *others = _OTHERS
     return (first, replace(validate, reads=first.leaves), *others)
 
@@ -310,7 +310,7 @@ class Run:
 
 def lake_root(settings: Settings, store: Store) -> str:
     """Where the batches of a store are in the lake; those of the generated shop are at its top."""
-    if store.source is None:
+    if store.is_generated:
         return settings.lake_root
     return f"{settings.lake_root}/stores/{store.name}"
 

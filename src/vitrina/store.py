@@ -51,7 +51,7 @@ class Store:
     @property
     def feed_step(self) -> str:
         """The name of the step that leaves its feed."""
-        return "generate" if self.source is None else "extract"
+        return "generate" if self.is_generated else "extract"
 
 
 GENERATED = Store("vitrina", "Vitrina", SALES)

@@ -42,22 +42,27 @@ class Summary:
     @property
     def rejects(self) -> dict[str, int]:
         """Rejected rows by reason."""
-        return rejects_by_reason(*[result.counts for result in self.results.values()])
+        return rejects_by_reason(*self._counts)
 
     @property
     def fates(self) -> Fates:
         """What became of every row that came in."""
-        counts = [result.counts for result in self.results.values()]
-        fed = next(each for each in counts if isinstance(each, Generated | Extracted))
-        validated = next(each for each in counts if isinstance(each, Validated))
-        cleaned = next(each for each in counts if isinstance(each, Cleaned))
-        return fates(fed, validated, cleaned)
+        fed = next(each for each in self._counts if isinstance(each, Generated | Extracted))
+        cleaned = next(each for each in self._counts if isinstance(each, Cleaned))
+        return fates(fed, self._validated, cleaned)
 
     @property
     def why_set_aside(self) -> dict[str, int]:
         """Rows set aside by why they are no sales."""
-        counts = [result.counts for result in self.results.values()]
-        return dict(next(each for each in counts if isinstance(each, Validated)).why_set_aside)
+        return dict(self._validated.why_set_aside)
+
+    @property
+    def _counts(self) -> list[Counts]:
+        return [result.counts for result in self.results.values()]
+
+    @property
+    def _validated(self) -> Validated:
+        return next(each for each in self._counts if isinstance(each, Validated))
 
     def document(self) -> dict[str, Any]:
         """The summary as JSON has it."""
@@ -89,7 +94,7 @@ def render(summary: Summary, program: str, option: str = "") -> RenderableType:
     return Group(
         _steps(summary),
         # Generated rows have the fates that were planted.
-        *([] if summary.store.source is None else [_fates(summary)]),
+        *([] if summary.store.is_generated else [_fates(summary)]),
         _rejects(summary),
         reconciliation(str(summary.as_of), summary.totals),
         Text(f"\nThe lake: {summary.lake}\nLook for yourself:"),

@@ -130,7 +130,7 @@ def run(
     rows_in = read_result(lake.result("validate"), Validated).counts.valid
     with lake.step("clean") as left:
         typed = lake.read(spark, lake.dataset("validate", "typed"))
-        if batch.store.source is None:
+        if batch.store.is_generated:
             clean, repeated = _clean_generated(typed, left, spark, lake, contract)
         else:
             clean, repeated = _clean_versions(typed, left, spark, lake, batch)

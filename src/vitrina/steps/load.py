@@ -85,7 +85,7 @@ def require_enough(entry: LedgerEntry, ledger: Iterable[LedgerEntry]) -> None:
 def read_feed_result(lake: Lake, batch: Batch) -> Result[Generated] | Result[Extracted]:
     """What the step that left the feed counted."""
     document = lake.result(batch.store.feed_step)
-    if batch.store.source is None:
+    if batch.store.is_generated:
         return read_result(document, Generated)
     return read_result(document, Extracted)
 
@@ -162,7 +162,7 @@ def run(
             cleaned.total_returns_amount,
         )
         postgres.create_tables(batch.contract)
-        if batch.store.source is not None and not allow_few:
+        if not batch.store.is_generated and not allow_few:
             require_enough(entry, postgres.ledger())
         loaded = postgres.replace_sales(
             batch,

@@ -61,7 +61,7 @@ def type_rows(feed: DataFrame, batch: Batch) -> DataFrame:
     store's files, also file, line, their like, and why a row is set aside (null on others).
     """
     fields = batch.contract.fields
-    of_files = batch.store.source is not None
+    of_files = not batch.store.is_generated
     in_file = _IN_FILE if of_files else ()
     trimmed = feed.select(
         *in_file,

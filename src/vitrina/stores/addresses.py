@@ -17,12 +17,12 @@ _DATABASE = "vitrina"
 
 def schema(store: Store) -> str:
     """The schema of a shop's tables in PostgreSQL."""
-    return SCHEMA if store.source is None else f"store_{store.name}"
+    return SCHEMA if store.is_generated else f"store_{store.name}"
 
 
 def database(store: Store) -> str | None:
     """The database of a shop's tables in ClickHouse; None for the one that the address names."""
-    return None if store.source is None else f"store_{store.name}"
+    return None if store.is_generated else f"store_{store.name}"
 
 
 class Address(NamedTuple):

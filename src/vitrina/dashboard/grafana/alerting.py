@@ -79,6 +79,6 @@ def _alert_rule(alert: AlertRule, store: Store) -> dict[str, Any]:
 
 def _title(alert: AlertRule, store: Store) -> str:
     """Titles of one folder must differ; and a `$` in them is doubled, else Grafana expands it."""
-    if store.source is None:
+    if store.is_generated:
         return alert.title.en
     return f"{store.title}: {alert.title.en}".replace("$", "$$")

@@ -39,7 +39,7 @@ def name_of(store: Store) -> str:
 
     Links, bookmarks and alerts hold on to the uids: they must never change.
     """
-    if store.source is None:
+    if store.is_generated:
         return "vitrina"
     if len(store.name) <= _LONGEST_NAME:
         return f"store-{store.name}"

@@ -11,7 +11,7 @@ from vitrina.store import Store
 
 def files(store: Store) -> dict[str, str]:
     """Every generated file of a store: its path below `deploy/grafana`, and its contents."""
-    generated = store.source is None
+    generated = store.is_generated
     sales, alerts = ("sales", "vitrina") if generated else (f"store_{store.name}",) * 2
     documents = {
         f"dashboards/{sales}.{language}.json": sales_dashboard(store, language)
