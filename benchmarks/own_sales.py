@@ -9,10 +9,10 @@ is read from `/proc`.
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -20,9 +20,9 @@ import duckdb
 from by_hand import AS_OF as AS_OF_SQL
 from by_hand import FEED, ByHand
 from by_hand import run as run_by_hand
-from pipeline import AS_OF, MIB, Measured, machine, measure
+from pipeline import AS_OF, MIB, Measured, in_turn, machine, measure
 
-from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 STORE = """
 name = "shop"
@@ -99,28 +99,13 @@ def make(rows: int, folder: Path) -> Path:
     return store
 
 
-def by_hand(folder: Path, store: Path) -> Measured:
+def by_hand(store: Path, folder: Path) -> Measured:
     return measure([sys.executable, __file__, "--by-hand", folder, "--file", store], folder)
 
 
-def vitrina(folder: Path, store: Path) -> Measured:
+def vitrina(store: Path, folder: Path) -> Measured:
     program = Path(sys.executable).with_name("vitrina")
     return measure([program, "run", "--store", store, "--as-of", AS_OF, "--json"], folder)
-
-
-def in_turn(store: Path, rounds: int) -> Iterator[tuple[Measured, Measured]]:
-    """Run by hand and with Vitrina in turn, so that a slow machine slows both."""
-    for number in range(1, rounds + 1):
-        pair = []
-        for run in (by_hand, vitrina):
-            with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
-                home = Path(folder)
-                print(f"round {number} of {rounds}: {run.__name__}", file=sys.stderr)
-                try:
-                    pair.append(run(home, store))
-                finally:
-                    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
-        yield pair[0], pair[1]
 
 
 def report(rows: int, rounds: int) -> Iterator[str]:
@@ -128,7 +113,8 @@ def report(rows: int, rounds: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
         store = make(rows, Path(folder))
         size = store.with_name("sales.csv").stat().st_size
-        hand, ours = zip(*in_turn(store, rounds), strict=True)
+        runs = partial(by_hand, store), partial(vitrina, store)
+        hand, ours = zip(*in_turn(rows, rounds, *runs), strict=True)
     ratio = median(one.wall / other.wall for one, other in zip(ours, hand, strict=True))
     yield f"\n## {rows:,} rows, {size / MIB:,.0f} MiB\n"
     yield "| | by hand | `vitrina run --store` | ratio |"

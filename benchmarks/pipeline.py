@@ -17,10 +17,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -134,16 +135,18 @@ def measure(command: Sequence[str | Path], home: Path) -> Measured:
     return Measured(wall, steps, memory.client, memory.postgres)
 
 
-def in_turn(rows: int, rounds: int) -> Iterator[tuple[Measured, Measured]]:
-    """Run by hand and with Vitrina in turn, so that a slow machine slows both."""
+def in_turn(
+    rows: int, rounds: int, by_hand: Callable[[Path], Measured], vitrina: Callable[[Path], Measured]
+) -> Iterator[tuple[Measured, Measured]]:
+    """Run by hand and with Vitrina in turn, each in a new home: a slow machine slows both."""
     for number in range(1, rounds + 1):
         pair = []
-        for run in (by_hand, vitrina):
+        for name, run in (("by hand", by_hand), ("vitrina", vitrina)):
             with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
                 home = Path(folder)
-                print(f"{rows:,} rows, round {number} of {rounds}: {run.__name__}", file=sys.stderr)
+                print(f"{rows:,} rows, round {number} of {rounds}: {name}", file=sys.stderr)
                 try:
-                    pair.append(run(rows, home))
+                    pair.append(run(home))
                 finally:
                     shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
         yield pair[0], pair[1]
@@ -195,7 +198,8 @@ def main() -> None:
     chosen = parser.parse_args()
     lines = ["# Results of `pipeline.py`\n", f"{machine()} Rounds: {chosen.rounds}; medians."]
     for rows in chosen.rows:
-        lines += report(rows, list(in_turn(rows, chosen.rounds)))
+        runs = partial(by_hand, rows), partial(vitrina, rows)
+        lines += report(rows, list(in_turn(rows, chosen.rounds, *runs)))
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if chosen.write:
