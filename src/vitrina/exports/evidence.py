@@ -6,16 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-CURRENCIES = {
-    "€": "EUR",
-    "$": "USD",
-    "£": "GBP",
-    "₽": "RUB",
-    "руб": "RUB",
-    "руб.": "RUB",
-    "₸": "KZT",
-}
-"""What signs beside an amount mean, mostly."""
+from vitrina.exports.money import usual_currency
 
 _SIGN = re.compile(
     r"\s*([€$£₽₸]|[A-Z]{3}\b)?\s*([-+−]?)\s*(\d[\d\s.,'’]*?)\s*([€$£₽₸]|руб\.?|[A-Z]{3})?\s*\Z"
@@ -81,7 +72,7 @@ def numbers_of(values: Iterable[str]) -> Numbers:
             continue
         for sign in (match[1], match[4]):
             if sign:
-                currencies[CURRENCIES.get(sign, sign)] += 1
+                currencies[usual_currency(sign)] += 1
         body = match[3].strip().replace("’", "'")
         separators = [" " if each.isspace() else each for each in body if not each.isdigit()]
         if not separators:

@@ -1,7 +1,7 @@
 """Currencies beside an amount: `€ 12.50`, `12,50 руб.`, `USD 7`."""
 
-SIGNS: dict[str, frozenset[str]] = {
-    sign: frozenset(codes.split())
+SIGNS: dict[str, tuple[str, ...]] = {
+    sign: tuple(codes.split())
     for sign, codes in {
         "€": "EUR",
         "$": "USD AUD CAD NZD SGD HKD TWD MXN ARS CLP COP",
@@ -57,7 +57,7 @@ SIGNS: dict[str, frozenset[str]] = {
         "Fr": "CHF",
     }.items()
 }
-"""What stands for a currency, and which it may be."""
+"""What stands for a currency, and which it may be, the most usual first."""
 
 _CODES = """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
@@ -83,7 +83,16 @@ def currencies(mark: str) -> frozenset[str]:
         return frozenset(["RUB"])
     if code in CODES:
         return frozenset([code])
-    return _FOLDED.get(mark.casefold(), frozenset())
+    return frozenset(_FOLDED.get(mark.casefold(), ()))
+
+
+def usual_currency(mark: str) -> str:
+    """The currency that a sign means most often; what is no sign is taken for a code.
+
+    >>> usual_currency("$"), usual_currency("CHF")
+    ('USD', 'CHF')
+    """
+    return SIGNS.get(mark, (mark,))[0]
 
 
 _FOLDED = {sign.casefold(): codes for sign, codes in SIGNS.items()}

@@ -11,7 +11,7 @@ from vitrina.exports.readers.decoding import BOM
 from vitrina.exports.readers.dialect import Dialect
 
 SEARCHED = 100
-"""Lines with text among which the header has to be."""
+"""Lines with text, or rows of a sheet with a value, among which the header has to be."""
 
 _ENCODINGS = ("utf-8", "cp1251", "cp866", "cp437", "cp1252", "koi8-r", "utf-16")
 _DELIMITERS = (",", ";", "\t", "|")

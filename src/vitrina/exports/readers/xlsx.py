@@ -22,12 +22,11 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from vitrina.errors import ExportError
 from vitrina.exports import header
 from vitrina.exports.feed import Piece
+from vitrina.exports.readers.heading import SEARCHED
 from vitrina.exports.readers.rows import REPEATED_HEADER, TOTAL_ROW
 from vitrina.exports.readers.typed import as_text, repaired
 from vitrina.exports.store_file import Source
 
-_SEARCHED = 100
-"""Rows with a value among which the header has to be."""
 _ROWS = 10_000
 """Rows of a piece."""
 
@@ -117,7 +116,7 @@ def _header(
     """
     alike = set(map(header.alike, wanted))
     best: list[str] = []
-    for _, cells in islice(rows, _SEARCHED):
+    for _, cells in islice(rows, SEARCHED):
         found = [text or "" for text in _column(cells)[0].to_pylist()]
         if set(wanted) <= set(found):
             return found, header.positions(shown, found, wanted)
