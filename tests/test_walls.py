@@ -146,3 +146,16 @@ def test_a_cheap_import_loads_no_engine(module: str) -> None:
     ).stdout.split()
     engines = {"pyspark", "pysail", "pandas", "pyarrow", "chdb", "clickhouse_connect", "psycopg"}
     assert not engines & set(loaded)
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Python before 3.11.5 matches `(?:…)*+` wrongly: python/cpython#106052."""
+    texts = [
+        (path.name, node.value if isinstance(node.value, str) else node.value.decode("latin-1"))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+    ]
+    wrong = re.compile(r"\)(?:[*+?]|\{[0-9,]+\})\+")
+    assert wrong.search("a(?:b|c)*+") and not wrong.search(r"[^)]*+")
+    assert [name for name, text in texts if wrong.search(text)] == []

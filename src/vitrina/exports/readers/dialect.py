@@ -2,6 +2,9 @@
 
 A quoted field ends at the first quote that is not doubled; nothing else escapes. In a field that
 does not begin with a quote, a quote is a letter: `Monitor 24" LED`.
+
+A group is nowhere repeated possessively: Python before 3.11.5 matches that wrongly, or without end
+(python/cpython#106052). Instead, what follows a quoted field says that it has ended.
 """
 
 import re
@@ -23,8 +26,10 @@ class Dialect:
         """
         if not self.quote or self.quote.encode() not in text:
             return len(text)
-        found = self._sound.match(text, start)
-        return found.end() if found else start
+        # A repetition remembers every round, so that the rounds of one match are bounded.
+        while (found := self._sound.match(text, start)) and found.end() > start:
+            start = found.end()
+        return start
 
     def quoted_until(self, text: bytes, start: int) -> int | None:
         """Where a quoted field that begins at `start` ends; None if it does not."""
@@ -57,25 +62,24 @@ class Dialect:
     @cached_property
     def _sound(self) -> re.Pattern[bytes]:
         delimiter, quote = re.escape(self.delimiter.encode()), re.escape(self.quote.encode())
-        # Possessive quantifiers make this one pass without a way back.
         return re.compile(
             rb"""[^Q]*+(?:(?:
-                (?<![^D\r\n])Q[^Q\r\n]*+(?:QQ[^Q\r\n]*+)*+Q(?=[D\r\n])  # a quoted field
-                |(?<=[^D\r\n])Q                                         # a quote that is a letter
-            )[^Q]*+)*+""".replace(b"Q", quote).replace(b"D", delimiter),
+                (?<![^D\r\n])Q[^Q\r\n]*+(?:QQ[^Q\r\n]*+)*Q(?=[D\r\n])  # a quoted field
+                |(?<=[^D\r\n])Q                                        # a quote that is a letter
+            )[^Q]*+){0,1000}""".replace(b"Q", quote).replace(b"D", delimiter),
             re.VERBOSE,
         )
 
     @cached_property
     def _quoted(self) -> re.Pattern[bytes]:
         quote = re.escape(self.quote.encode())
-        return re.compile(rb"Q[^Q]*+(?:QQ[^Q]*+)*+Q".replace(b"Q", quote))
+        return re.compile(rb"Q[^Q]*+(?:QQ[^Q]*+)*Q(?!Q)".replace(b"Q", quote))
 
     @cached_property
     def _field(self) -> re.Pattern[str]:
         delimiter, quote = re.escape(self.delimiter), re.escape(self.quote)
         return re.compile(
-            r"(?:^|D)(?:Q([^Q]*+(?:QQ[^Q]*+)*+)Q(?=D|\Z)|([^D]*+))".replace("Q", quote).replace(
+            r"(?:^|D)(?:Q([^Q]*+(?:QQ[^Q]*+)*)Q(?=D|\Z)|([^D]*+))".replace("Q", quote).replace(
                 "D", delimiter
             )
         )
@@ -85,9 +89,9 @@ class Dialect:
         delimiter, quote = re.escape(self.delimiter), re.escape(self.quote)
         if not quote:
             return _LINE
-        field = r"(?:Q[^Q]*+(?:QQ[^Q]*+)*+Q(?=[D\r\n]|\Z)|(?!Q)[^D\r\n]*+)"
+        field = r"(?:Q[^Q]*+(?:QQ[^Q]*+)*Q(?=[D\r\n]|\Z)|(?!Q)[^D\r\n]*+)"
         return re.compile(
-            rf"{field}(?:D{field})*+(?=[\r\n]|\Z)".replace("Q", quote).replace("D", delimiter)
+            rf"{field}(?:D{field})*(?=[\r\n]|\Z)".replace("Q", quote).replace("D", delimiter)
         )
 
 
