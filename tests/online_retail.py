@@ -2,10 +2,15 @@
 
     python -m tests.online_retail FILE [YYYY-MM-DD]
 
-runs the store of `examples/stores/online-retail` over a copy of that data set, prints what became
-of its rows as `docs/own-sales.md` shows it, and compares every cell of every mart in both stores
-with DuckDB's, which reads the file by the rules of that page alone. The whole set has 541,909 rows
-(Chen, 2015, https://doi.org/10.24432/C5BW33, CC BY 4.0).
+runs the store of `examples/stores/online-retail` over a copy of that data set, on the engine that
+VITRINA_SPARK_REMOTE names, and prints what became of its rows as `docs/own-sales.md` shows it. It
+compares every cell of every mart in both stores with DuckDB's, which reads the file by the rules
+of that page alone. The whole set has 541,909 rows (Chen, 2015,
+https://doi.org/10.24432/C5BW33, CC BY 4.0).
+
+    .venv/bin/python scripts/spark_server.py .venv/bin/python -m tests.online_retail FILE
+
+does it on Apache Spark.
 """
 
 import datetime
@@ -24,7 +29,7 @@ from vitrina.contract import ORDER_ID
 from vitrina.exports.store_file import load_store
 from vitrina.marts import marts
 from vitrina.pipeline import Opened, Run
-from vitrina.settings import Settings
+from vitrina.settings import Settings, load_settings
 from vitrina.store import Store
 
 STORE = Path(__file__).parents[1] / "examples" / "stores" / "online-retail" / "store.toml"
@@ -167,7 +172,8 @@ def main() -> None:
     file = Path(sys.argv[1])
     as_of = datetime.date.fromisoformat(sys.argv[2]) if len(sys.argv) > 2 else WHOLE_SET
     with tempfile.TemporaryDirectory() as folder, home_folder(Path(folder)) as home:
-        found = by_vitrina(file, as_of, Settings(home=home), Opened())
+        settings = Settings(home=home, spark_remote=load_settings().spark_remote)
+        found = by_vitrina(file, as_of, settings, Opened())
         expected = by_duckdb(file, as_of, store_of(file))
     print(table(found.fates))
     told = compare(found, expected)
