@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
-from vitrina.settings import Settings, load_settings
+from vitrina.settings import Settings, expanded, load_settings
 from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
@@ -103,14 +104,23 @@ AllowFew = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """The entry point. A mistake of the user's is one line on stderr and exit code 1."""
     # Spares a search through all imported modules for garbage when Python ends.
     atexit.register(gc.freeze)
+    # Both end a command as Ctrl-C does, which stops what it has started.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:
+            signal.signal(ending, signal.default_int_handler)
     try:
         # A command that ends early hands back its exit code instead of raising.
         code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:
+            # Typer has made an exit code of it.
+            raise KeyboardInterrupt
         sys.stdout.flush()
         raise SystemExit(code)
     except BrokenPipeError:
@@ -125,8 +135,12 @@ def main() -> None:
             raise SystemExit(error.exit_code) from None
         message = f"{error.format_message().rstrip('.')}; see: {_program()} --help"
     except (KeyboardInterrupt, typer.Abort):
-        err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
-        raise SystemExit(130) from None
+        err.print(
+            "[yellow]interrupted[/]; readers see what they saw before the step that was under way; "
+            "run the same command again, nothing is doubled",
+            soft_wrap=True,
+        )
+        raise SystemExit(_INTERRUPTED) from None
     err.print("[red]error:[/]", end=" ")
     err.print(message, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
@@ -295,7 +309,7 @@ def rejects(
         batch = Batch(day, found)
         lake = Lake(lake_root(settings, found), day)
         if to is not None:
-            mendable = write_mendable(lake, batch, to.expanduser(), reason)
+            mendable = write_mendable(lake, batch, expanded(to), reason)
             shown = [str(file) for file in mendable.files]
             if mendable.left_out:
                 err.print(
@@ -336,7 +350,7 @@ def inspect(
     with _busy("looking into the files"):
         proposal = propose(files)
     if to is not None:
-        write_new(proposal, to.expanduser())
+        write_new(proposal, expanded(to))
     if as_json:
         _print_json({"text": proposal.text, "findings": proposal.findings})
         return
@@ -398,7 +412,7 @@ def dashboard(
         if serve:
             _serve(settings, found, language, port, as_json)
             return
-        file = to.expanduser() if to is not None else settings.folder / _page(found, language)
+        file = expanded(to) if to is not None else settings.folder / _page(found, language)
         _write_dashboard(settings, found, language, file.absolute(), as_json)
 
 

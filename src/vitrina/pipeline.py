@@ -38,6 +38,7 @@ from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
+from vitrina.stores.opening import require_owner
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -287,6 +288,7 @@ class Run:
         names = [each.name for each in self.steps]
         if step.name not in names:
             raise SettingsError(_no_such_step(step, self.store))
+        require_owner(self.settings)
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._recorded(step):
             self.lake.forget(names[names.index(step.name) + 1 :])
