@@ -22,6 +22,11 @@ from vitrina.stores.lake import Dataset, File, Lake
 REJECTED, CONFLICTING, COLLAPSED = 3, 2, 4
 
 
+def generated(feed_rows: int) -> Generated:
+    """What generate counts of a feed made by hand."""
+    return Generated("generated", 42, feed_rows, feed_rows, 0, 0, 0, 0)
+
+
 def clean_lake(
     root: Path, batch: Batch, *tables: pa.Table, counts: Mapping[str, Any] | None = None
 ) -> Lake:
@@ -38,7 +43,8 @@ def clean_lake(
         else:
             fed = Extracted("sales.csv", 1, feed_rows, feed_rows, 0, 0)
         left.counts = fed.document()
-    with lake.step("validate") as left:
+    fed_by = lake.result(batch.store.feed_step)
+    with lake.step("validate", fed_by) as left:
         left.counts = Validated(
             rows_in=valid + REJECTED,
             valid=valid,
@@ -47,7 +53,7 @@ def clean_lake(
             reasons={"quantity_missing": 3, "region_unknown": 1},
             repairs={"region_case": 1},
         ).document()
-    with lake.step("clean") as left:
+    with lake.step("clean", fed_by) as left:
         folder = Path(lake.root, left.folder, "clean")
         folder.mkdir(parents=True)
         files = []

@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from vitrina.errors import CorruptFile
 from vitrina.rules import CONFLICTING_DUPLICATE
+from vitrina.store import Store
 
 Document = dict[str, Any]
 
@@ -311,6 +312,17 @@ def read_result(document: Document, counts: type[AnyCounts]) -> Result[AnyCounts
             f"step.json of {step} cannot be read ({type(error).__name__}: {error}); "
             f"run {step} again"
         ) from error
+
+
+def read_feed_result(document: Document, store: Store) -> Result[Generated] | Result[Extracted]:
+    """Read the `step.json` of the step that leaves a store's feed.
+
+    Raises:
+        CorruptFile: a key is missing or has a value of another kind.
+    """
+    if store.is_generated:
+        return read_result(document, Generated)
+    return read_result(document, Extracted)
 
 
 def rejects_by_reason(*counted: Counts) -> dict[str, int]:

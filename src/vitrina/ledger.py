@@ -69,6 +69,8 @@ class LedgerEntry:
     analyzed_at: datetime | None = None
     """When its marts took the place of the earlier ones; None until then."""
     published_at: datetime | None = None
+    attempt: str | None = None
+    """Which attempt of its feed it was made from."""
     is_current: bool = False
     """Whether `sale` holds it now; with `analyzed_at`, so do the marts."""
 
@@ -96,6 +98,7 @@ AS_OF = Column("as_of", Date(), "Names the batch: the day after its last")
 
 SET_ASIDE = Column("set_aside", Integer(64), "Rows that are no sales by the store's rules")
 SUPERSEDED = Column("superseded", Integer(64), "Older versions of a sale, or of one set aside")
+ATTEMPT = Column("attempt", FreeText(), "Of its feed, as in the lake's step.json", nullable=True)
 
 BATCH, REJECTS_BY_REASON, CONTROL_TOTALS = "batch", "rejects_by_reason", "control_totals"
 
@@ -126,6 +129,7 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
                 amount,
                 Column("started_at", moment, "When its feed was begun"),
                 Column("loaded_at", moment, "When readers of sale first saw it"),
+                ATTEMPT,
             ),
             (
                 Column("analyzed_at", moment, "When the marts came to be of it", nullable=True),

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from vitrina.columns import FieldType, Numeric, spark_type
 from vitrina.contract import ORDER_ID, Contract
-from vitrina.counts import Analyzed
+from vitrina.counts import Analyzed, Cleaned, read_result
 from vitrina.marts import ABC_PERCENT, NET_AMOUNT, SHARE_SCALE, TOTAL_ORDERS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
@@ -194,13 +194,16 @@ def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> An
     """Compute the marts and swap them in, once PostgreSQL has found the same totals.
 
     Raises:
-        BatchError: clean has not ended for this batch, or `sale` holds another.
+        BatchError: clean has not ended for this batch, or `sale` holds another, or another attempt.
+        CorruptFile: a clean file is not the one that was written, or rows are missing.
         ReconciliationError: a total differs from SQL over `sale`; the old marts stay.
     """
-    with lake.step("analyze") as left:
-        sales = lake.read(spark, lake.dataset("clean", "clean"))
+    cleaning = lake.result("clean")
+    cleaned = read_result(cleaning, Cleaned).counts
+    with lake.step("analyze", cleaning) as left:
+        sales = lake.read(spark, lake.handed_over(cleaning, "clean", cleaned.clean))
         tables = {mart.name: rows.toArrow() for mart, rows in mart_rows(sales, batch).items()}
-        postgres.replace_marts(batch, tables)
+        postgres.replace_marts(batch, tables, left.attempt)
         counts = Analyzed({name: table.num_rows for name, table in tables.items()})
         left.counts = counts.document()
     return counts

@@ -7,7 +7,11 @@
 `step.json` is written last and in one piece, and names the folder of its data. Until then
 readers see what the step left the time before, so an interrupted step leaves nothing that
 can be mistaken for a result. Readers check each file against its checksum: bits flipped in
-a Parquet file can decode to wrong numbers without an error.
+a Parquet file can decode to wrong numbers without an error. They also compare how many rows the
+files have with how many the step counted.
+
+A batch begins with an attempt of its feed. Each `step.json` names that attempt, so what was made
+from two of them is never put together.
 
 On S3 the folders are prefixes of keys, and an object is there whole or not at all.
 """
@@ -25,7 +29,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pyarrow as pa
-from pyarrow import fs
+from pyarrow import fs, parquet
 
 from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.stores.disk import disk_failures
@@ -87,10 +91,15 @@ class Dataset:
 
 @dataclass
 class Outcome:
-    """What a step leaves: datasets, documents for people, and counts for the summary."""
+    """What a step leaves: datasets, documents for people, and counts for the summary.
+
+    `attempt` is that of the feed which it is made from; None where a Vitrina made the feed that
+    named none.
+    """
 
     step: str
     folder: str
+    attempt: str | None
     datasets: dict[str, Dataset] = field(default_factory=dict)
     counts: Document = field(default_factory=dict)
 
@@ -165,21 +174,26 @@ class Lake:
         self._fs, self._path = open_folder(self.root)
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Outcome]:
+    def step(self, name: str, *made_from: Document) -> Iterator[Outcome]:
         """Collect what a step leaves; publish it at the end, all of it or nothing.
 
-        What an earlier run of the step left stays readable until then and is deleted after.
+        `made_from` has the `step.json` of each step that it reads, in the order of the steps; one
+        that reads none begins an attempt. What an earlier run of the step left stays readable
+        until then and is deleted after.
 
         Raises:
+            BatchError: two of those it reads were made from different attempts.
             StoreError: the lake's store fails during the step, in Arrow or in Spark.
         """
-        attempt = uuid.uuid4().hex[:12]
-        outcome = Outcome(name, f"{name}/{attempt}")
+        folder = uuid.uuid4().hex[:12]
+        attempt = self._attempt_of(made_from) if made_from else folder
+        outcome = Outcome(name, f"{name}/{folder}", attempt)
         started, clock = datetime.now(UTC), time.perf_counter()
         with self._failures():
             yield outcome
             result = {
                 "step": name,
+                "attempt": attempt,
                 "started": started.isoformat(timespec="seconds"),
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(time.perf_counter() - clock, 2),
@@ -190,7 +204,7 @@ class Lake:
             }
             self.document(name, "step.json", result)
             for entry in self._entries(name):
-                if entry.type == fs.FileType.Directory and entry.base_name != attempt:
+                if entry.type == fs.FileType.Directory and entry.base_name != folder:
                     self._fs.delete_dir(entry.path)
 
     def write(self, outcome: Outcome, name: str, rows: "DataFrame", format_: Format) -> Dataset:
@@ -214,7 +228,7 @@ class Lake:
             if entry.type == fs.FileType.File and not entry.base_name.startswith(("_", "."))
         ]
         with ThreadPoolExecutor() as pool:
-            files = tuple(pool.map(self._measure, sorted(names)))
+            files = tuple(pool.map(self._written, sorted(names)))
         schema = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in rows.schema.fields)
         outcome.datasets[name] = Dataset(format_, schema, files)
         return outcome.datasets[name]
@@ -291,8 +305,7 @@ class Lake:
         result = self.read_document(step, "step.json")
         if result is None:
             raise BatchError(
-                f"batch {self.as_of}: {step} has left nothing in {self.root}; "
-                f"run: vitrina {step} --as-of {self.as_of}"
+                f"batch {self.as_of}: {step} has left nothing in {self.root}; {self._anew(step)}"
             )
         return result
 
@@ -304,6 +317,27 @@ class Lake:
             CorruptFile: a file is missing or is not the one that was written.
         """
         return self._checked(step, Dataset.from_document(self.result(step)["datasets"][name]))
+
+    def handed_over(self, result: Document, name: str, rows: int) -> Dataset:
+        """A dataset of a step's `step.json`, which counted so many rows in it.
+
+        Those of Parquet are compared with what its files have. Of CSV, who reads it counts them.
+
+        Raises:
+            CorruptFile: a file is missing or is not the one that was written, or the files do
+                not have the rows that were counted.
+        """
+        step = result["step"]
+        dataset = self._checked(step, Dataset.from_document(result["datasets"][name]))
+        if dataset.format == "parquet":
+            with self._failures(), ThreadPoolExecutor() as pool:
+                found = sum(pool.map(self._rows, dataset.files))
+            if found != rows:
+                raise CorruptFile(
+                    f"{self.root}/{step}/step.json: the files of {name} have {found:,} rows, and "
+                    f"{step} counted {rows:,}; {self._anew(step)}"
+                )
+        return dataset
 
     def documented(self, step: str, name: str) -> Dataset | None:
         """A dataset that the step has described in a document, whether or not it has ended.
@@ -321,13 +355,56 @@ class Lake:
             for file, found in zip(
                 dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
             ):
+                if found is None:
+                    raise CorruptFile(
+                        f"{self.root}/{file.path}, which {step} wrote, is missing; "
+                        f"{self._anew(step)}"
+                    )
                 if file != found:
                     raise CorruptFile(
                         f"{self.root}/{file.path} has changed since {step} wrote it "
-                        f"({file.size} bytes then, {found.size} now); "
-                        f"run: vitrina {step} --as-of {self.as_of}"
+                        f"({file.size} bytes then, {found.size} now); {self._anew(step)}"
                     )
         return dataset
+
+    def _attempt_of(self, results: Sequence[Document]) -> str | None:
+        """The attempt of the feed that all of these were made from.
+
+        Raises:
+            BatchError: one was made from another; names the step to run again.
+        """
+        first, *others = results
+        attempt: str | None = first.get("attempt")
+        for other in others:
+            if other.get("attempt") != attempt:
+                raise BatchError(
+                    f"batch {self.as_of}: {other['step']} was made from another attempt of the "
+                    f"feed than {first['step']} ({other.get('attempt')}, not {attempt}); "
+                    f"{self._anew(other['step'])}"
+                )
+        return attempt
+
+    def _anew(self, step: str) -> str:
+        return f"run: vitrina {step} --as-of {self.as_of}"
+
+    def _written(self, path: str) -> File:
+        """A file that Spark has just written.
+
+        Raises:
+            CorruptFile: it is not there any more.
+        """
+        file = self._measure(path)
+        if file is None:
+            raise CorruptFile(
+                f"{self.root}/{path} has vanished since Spark wrote it; see that nothing else "
+                "deletes files in the lake, and run the same command again"
+            )
+        return file
+
+    def _rows(self, file: File) -> int:
+        with self._fs.open_input_file(f"{self._path}/{file.path}") as source:
+            rows: int = parquet.read_metadata(source).num_rows
+            return rows
 
     def read(self, spark: "SparkSession", dataset: Dataset) -> "DataFrame":
         """The rows of a dataset, with the columns and types they were written with."""
@@ -377,7 +454,8 @@ class Lake:
         found: list[fs.FileInfo] = self._fs.get_file_info(selector)
         return found
 
-    def _measure(self, path: str) -> File:
+    def _measure(self, path: str) -> File | None:
+        """A file as it is now; None where there is none."""
         digest, size = hashlib.sha256(), 0
         try:
             with self._fs.open_input_stream(f"{self._path}/{path}") as stream:
@@ -385,5 +463,5 @@ class Lake:
                     digest.update(chunk)
                     size += len(chunk)
         except FileNotFoundError:
-            return File(path, 0, "missing")
+            return None
         return File(path, size, digest.hexdigest())

@@ -98,6 +98,11 @@ CHANGES: tuple[Change, ...] = (
         postgres=_FATES,
         clickhouse=_FATES,
     ),
+    Change(
+        "The ledger names the attempt of a batch's feed",
+        postgres=(Add(ledger.BATCH, ledger.ATTEMPT),),
+        clickhouse=(Add(ledger.BATCH, ledger.ATTEMPT),),
+    ),
 )
 """In order; the first leads to version 2."""
 

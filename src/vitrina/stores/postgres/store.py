@@ -162,15 +162,17 @@ class Postgres:
             self._session.execute("ANALYZE sale")
         return found
 
-    def replace_marts(self, batch: Batch, new: Mapping[str, pa.Table]) -> list[ControlTotals]:
+    def replace_marts(
+        self, batch: Batch, new: Mapping[str, pa.Table], attempt: str | None = None
+    ) -> list[ControlTotals]:
         """Let marts take the place of the earlier ones, once they equal SQL over `sale`.
 
         Every row is compared, in every total that it has; a row of zeros equals none. All
         marts and the ledger change in one transaction: a reader sees them before it or after
-        it. Returns the totals of `sale` and of each mart.
+        it. They are of this `attempt` of the feed. Returns the totals of `sale` and of each mart.
 
         Raises:
-            BatchError: `sale` holds another batch.
+            BatchError: `sale` holds another batch, or another attempt.
             ReconciliationError: a total of a row differs; everything stays as it was.
             StoreUnavailable: another writer was not done within ten minutes.
         """
@@ -181,7 +183,7 @@ class Postgres:
             self._session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             for name, value in _AGGREGATION.items():
                 self._session.execute("SELECT set_config(%s, %s, true)", name, value)
-            require_current(self._session, batch)
+            require_current(self._session, batch, attempt)
             for mart in declared:
                 copy_mart(self._session, mart, new[mart.name])
             groups = group_sales(self._session, [mart.key for mart in declared])
