@@ -37,7 +37,7 @@ def prepare(spark: SparkSession, name: str, root: str) -> Lake:
     """A lake in which the batch is generated, validated and clean."""
     batch, recipe = GENERATED.get(name, (BATCHES[name], Recipe()))
     settings = Settings(lake=root, max_rejected_share=Decimal(1))
-    with Run(settings, batch.as_of, recipe, opened=Opened(spark=spark)) as run:
+    with Run(settings, batch.as_of, recipe, opened=Opened(spark=spark, alone=True)) as run:
         if name in BY_HAND:
             rows = BY_HAND[name][1]
             with run.lake.step("generate") as left:

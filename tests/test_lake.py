@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,41 @@ def test_a_missing_file_is_found_and_named(engine: SparkSession, lake: Lake) -> 
     system.delete_file(where)
     with pytest.raises(CorruptFile, match=file.path):
         lake.dataset("generate", "feed")
+
+
+def test_a_file_that_vanishes_before_it_is_measured_ends_the_step(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(ThreadPoolExecutor):
+        """What measures the files that were listed, when one of them has gone."""
+
+        def __init__(self) -> None:
+            next(tmp_path.rglob("part-*")).unlink()
+            super().__init__()
+
+    monkeypatch.setattr("vitrina.stores.lake.ThreadPoolExecutor", Late)
+    lake = Lake(str(tmp_path), AS_OF)
+    with pytest.raises(CorruptFile, match="has vanished since Spark wrote it; see that nothing"):
+        leave(spark, lake, "1")
+    assert lake.read_document("generate", "step.json") is None
+
+
+@pytest.mark.parametrize("counted", [0, 1, 3])
+def test_rows_that_were_not_counted_are_not_handed_over(
+    engine: SparkSession, lake: Lake, counted: int
+) -> None:
+    with lake.step("clean", {"step": "validate", "attempt": "7d0a3f9c41b2"}) as left:
+        lake.write(
+            left, "clean", engine.createDataFrame([("1",), ("2",)], "sale_id string"), "parquet"
+        )
+    result = lake.result("clean")
+    assert len(lake.handed_over(result, "clean", 2).files) > 0
+    with pytest.raises(
+        CorruptFile,
+        match=f"clean/step.json: the files of clean have 2 rows, and clean counted {counted}; "
+        f"run: vitrina clean --as-of {lake.as_of}",
+    ):
+        lake.handed_over(result, "clean", counted)
 
 
 def test_a_file_of_somebody_elses_in_the_folder_is_not_read(

@@ -93,7 +93,7 @@ def take(under_way: Run, *steps: str) -> None:
 
 def all_of(run: Run) -> Opened:
     """What a run has open, for another run."""
-    return Opened(run.spark, run.postgres, run.clickhouse)
+    return Opened(run.spark, run.postgres, run.clickhouse, alone=True)
 
 
 def contents(
@@ -164,14 +164,14 @@ def test_what_spark_raises_in_a_step_is_our_error_with_the_command_to_run(
         raise AssertionError
 
     with (
-        Run(home, AS_OF, opened=Opened(spark=spark)) as under_way,
+        Run(home, AS_OF, opened=Opened(spark=spark, alone=True)) as under_way,
         pytest.raises(EngineError, match="run: vitrina clean --as-of 2026-11-24"),
     ):
         under_way.step(replace(STEPS[2], work=divide))
 
 
 def test_what_a_run_was_handed_open_stays_open(spark: SparkSession, home: Settings) -> None:
-    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark)) as under_way:
+    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark, alone=True)) as under_way:
         assert under_way.spark is spark
         assert under_way.step(STEPS[0]).rows_left > RECIPE.rows
     assert spark.range(1).count() == 1

@@ -154,7 +154,8 @@ def run(
     """Run every step of a batch, from the store's files, or generated sales, to the marts."""
     with _of(store, allow_few) as (settings, found):
         recipe = _recipe(found, rows, seed)
-        with Run(settings, _date(as_of) or today(found), recipe, found) as under_way:
+        day = _date(as_of) or today(found)
+        with Run(settings, day, recipe, found, started_by=_command_line()) as under_way:
             _print_summary(run_steps(under_way, _do), store, as_json)
 
 
@@ -236,6 +237,35 @@ def status(store: File = None, as_json: AsJson = False) -> None:
         out.print(f"No batch has been loaded yet; run: {_program()} run{_option(store)}")
     else:
         out.print(render_ledger(ledger))
+
+
+@app.command(epilog="Example: vitrina runs --as-of 2026-11-24")
+def runs(
+    store: File = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="Only runs of this batch. Of all by default."),
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the ledger of runs: each run of a step, when, how it ended, and what started it."""
+    from vitrina.stores.opening import open_postgres
+    from vitrina.summary import render_runs, runs_json
+
+    day = _date(as_of)
+    with (
+        _of(store) as (settings, found),
+        _busy("asking PostgreSQL"),
+        open_postgres(settings, found) as postgres,
+    ):
+        shown = postgres.runs(last, day)
+    if as_json:
+        _print_json(runs_json(shown))
+    elif not shown:
+        out.print(f"No step has run yet; run: {_program()} run{_option(store)}")
+    else:
+        out.print(render_runs(shown))
 
 
 @app.command(epilog="Example: vitrina rejects --reason region_unknown --csv mend.csv")
@@ -485,10 +515,16 @@ def _one_step(
 ) -> None:
     with _of(file, allow_few) as (settings, store):
         day = _date(as_of) or today(store)
-        with Run(settings, day, _recipe(store, rows, seed), store) as under_way:
+        recipe = _recipe(store, rows, seed)
+        with Run(settings, day, recipe, store, started_by=_command_line()) as under_way:
             counts = _do(under_way, step)
     if as_json:
         _print_json({"as_of": day, "step": step.name, **counts.document()})
+
+
+def _command_line() -> str:
+    """What was typed, for the ledger of runs. No option takes a secret."""
+    return shlex.join(["vitrina", *sys.argv[1:]])
 
 
 def _do(under_way: Run, step: Step) -> Counts:

@@ -103,6 +103,8 @@ CHANGES: tuple[Change, ...] = (
         postgres=(Add(ledger.BATCH, ledger.ATTEMPT),),
         clickhouse=(Add(ledger.BATCH, ledger.ATTEMPT),),
     ),
+    # Its table is new, and so is created as any that is absent.
+    Change("PostgreSQL has a ledger of runs"),
 )
 """In order; the first leads to version 2."""
 
