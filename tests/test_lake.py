@@ -148,7 +148,7 @@ def test_a_file_that_vanishes_before_it_is_measured_ends_the_step(
         """What measures the files that were listed, when one of them has gone."""
 
         def __init__(self) -> None:
-            next(tmp_path.rglob("part-*")).unlink()
+            next(tmp_path.rglob("*.parquet")).unlink()
             super().__init__()
 
     monkeypatch.setattr("vitrina.stores.lake.ThreadPoolExecutor", Late)

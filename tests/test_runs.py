@@ -20,10 +20,11 @@ from tests.rows import AS_OF, BATCH
 from vitrina.counts import Counts
 from vitrina.errors import FeedError, StoreUnavailable
 from vitrina.ledger import RunStart, StepRun
-from vitrina.pipeline import GENERATE, Run
+from vitrina.pipeline import GENERATE, STEPS, Run
 from vitrina.settings import Settings
 from vitrina.store import Batch
 from vitrina.stores.postgres import lock
+from vitrina.stores.postgres.session import open_session
 from vitrina.stores.postgres.store import postgres
 
 MOMENT = datetime.datetime(2026, 11, 24, 9, 45, tzinfo=datetime.UTC)
@@ -101,13 +102,14 @@ def test_a_name_too_long_for_postgresql_begins_with_what_matters(database: str) 
 
 
 def test_the_server_looks_after_a_host_that_may_have_gone(database: str) -> None:
-    with postgres(database) as store, lock.alone(store._session, AS_OF) as holder:  # noqa: SLF001
-        shown = {
-            name: holder.execute("SELECT current_setting(%s)", name)[0][0]
-            for name in ("idle_session_timeout", "application_name")
-        }
-        assert holder.connection.info.parameter_status("in_hot_standby") == "off"
-    assert shown == {"idle_session_timeout": "0", "application_name": "vitrina"}
+    with (
+        open_session(f"{database} options='-c idle_session_timeout=1s'", "vitrina") as session,
+        lock.alone(session, AS_OF) as holder,
+    ):
+        assert session.execute("SHOW idle_session_timeout") == [("1s",)]
+        assert holder.execute("SHOW idle_session_timeout") == [("0",)]
+        used = holder.connection.info.get_parameters()
+    assert (used["keepalives_idle"], used["keepalives_count"]) == ("30", "3")
 
 
 # The ledger of runs
@@ -294,12 +296,5 @@ def test_two_commands_for_one_batch_do_not_meet(home: Path) -> None:
         [str(VITRINA), "runs"], env=environment, capture_output=True, text=True, check=True
     ).stdout
     lines = [line.split() for line in shown.splitlines() if " done " in line]
-    assert [line[3] for line in lines] == [
-        "publish",
-        "analyze",
-        "load",
-        "clean",
-        "validate",
-        "generate",
-    ]
+    assert [line[3] for line in reversed(lines)] == [step.name for step in STEPS]
     assert all("vitrina run --rows 3000 --as-of 2026-11-24" in " ".join(line) for line in lines)
