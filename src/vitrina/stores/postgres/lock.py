@@ -89,8 +89,8 @@ def _take(holder: Session, as_of: date) -> None:
     deadline = time.monotonic() + _PATIENCE
     wanted = key(holder.schema, as_of)
     while holder.execute("SELECT pg_try_advisory_lock(%s)", wanted) == [(False,)]:
-        other = held(holder).get(wanted)
-        if other is not None and time.monotonic() > deadline:
+        if time.monotonic() > deadline:
+            other = held(holder).get(wanted, "one that has just ended")
             raise StoreUnavailable(
                 f"batch {as_of} has another run at work: {other}; nothing was changed; run the "
                 "same command again when that run has ended"
