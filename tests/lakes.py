@@ -30,11 +30,14 @@ def generated(feed_rows: int) -> Generated:
 def clean_lake(
     root: Path, batch: Batch, *tables: pa.Table, counts: Mapping[str, Any] | None = None
 ) -> Lake:
-    """A lake in which the batch is clean: `tables`, a file each. `counts` overrides clean's."""
+    """A lake in which the batch is clean: `tables`, a file each. `counts` overrides clean's.
+
+    Its feed names no attempt, as those of 0.1.0 do not.
+    """
     lake = Lake(str(root), batch.as_of)
     clean = pa.concat_tables([arrow_schema(batch.contract.fields).empty_table(), *tables])
     valid = clean.num_rows + CONFLICTING + COLLAPSED
-    with lake.step(batch.store.feed_step) as left:
+    with lake.step(batch.store.feed_step, {}) as left:
         feed_rows = valid + REJECTED
         if batch.store.source is None:
             fed: Counts = Generated(
@@ -81,6 +84,12 @@ def clean_lake(
         )
         left.counts = {**counted.document(), **(counts or {})}
     return lake
+
+
+def analyze_lake(lake: Lake, new: Mapping[str, pa.Table]) -> None:
+    """What analyze leaves of these marts."""
+    with lake.step("analyze", lake.result("clean")) as left:
+        left.counts = {name: rows.num_rows for name, rows in new.items()}
 
 
 def clean_sales(batch: Batch, rows: int, *, first_id: int = 1) -> pa.Table:

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.at_once import create_tables_at_once
 from tests.databases import new_database
-from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.lakes import analyze_lake, clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
 from vitrina import ledger
@@ -203,7 +203,9 @@ def test_a_batch_is_published_from_older_tables_to_older_tables(
     lake = clean_lake(tmp_path, THIS_WEEK, sold)
     with postgres(old) as source, clickhouse(old_imports) as target:
         load.run(lake, source, THIS_WEEK)
-        source.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, sold))
+        new = right_marts(THIS_WEEK, sold)
+        source.replace_marts(THIS_WEEK, new)
+        analyze_lake(lake, new)
         publish.run(lake, source, target, THIS_WEEK)
         assert [day for day, _ in target.imports()] == [LAST_WEEK.as_of, THIS_WEEK.as_of]
 
