@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -103,14 +104,23 @@ AllowFew = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """The entry point. A mistake of the user's is one line on stderr and exit code 1."""
     # Spares a search through all imported modules for garbage when Python ends.
     atexit.register(gc.freeze)
+    # Both end a command as Ctrl-C does, which stops what it has started.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:
+            signal.signal(ending, signal.default_int_handler)
     try:
         # A command that ends early hands back its exit code instead of raising.
         code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:
+            # Typer has made an exit code of it.
+            raise KeyboardInterrupt
         sys.stdout.flush()
         raise SystemExit(code)
     except BrokenPipeError:
@@ -125,8 +135,12 @@ def main() -> None:
             raise SystemExit(error.exit_code) from None
         message = f"{error.format_message().rstrip('.')}; see: {_program()} --help"
     except (KeyboardInterrupt, typer.Abort):
-        err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
-        raise SystemExit(130) from None
+        err.print(
+            "[yellow]interrupted[/]; readers see what they saw before the step that was under way; "
+            "run the same command again, nothing is doubled",
+            soft_wrap=True,
+        )
+        raise SystemExit(_INTERRUPTED) from None
     err.print("[red]error:[/]", end=" ")
     err.print(message, markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)

@@ -1,10 +1,13 @@
 """A Spark session: of the embedded engine (Sail, in this process) or of a Spark cluster."""
 
+import signal
 import socket
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from vitrina.errors import (
@@ -14,13 +17,21 @@ from vitrina.errors import (
     StoreUnavailable,
     VitrinaError,
 )
-from vitrina.settings import Settings, configure_embedded_engine
+from vitrina.settings import Settings, configure_embedded_engine, configure_grpc
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
 
 _DEFAULT_PORT = 15002
 _REACH_SECONDS = 10
+
+# How often the client asks again where nothing answers, by itself for ten minutes. Its pauses are
+# 0.05, 0.2, 0.8, 3.2 and 12.8 s: a network may come back, an engine in this process does not.
+_REMOTE_RETRIES = 5
+_EMBEDDED_RETRIES = 2
+# At the end, when there is nothing to lose.
+_STOP_RETRIES = 1
 
 # Engines are imported inside the functions: a forked child that inherits a started engine
 # hangs, and a command that needs none should not wait for one.
@@ -40,11 +51,13 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
         SettingsError: the Spark there is older than its client here, or no Spark is named and
             the embedded engine is not installed.
     """
+    configure_grpc()
     if settings.spark_remote is not None:
         import pyspark
+        from pyspark.sql.connect.client import DefaultChannelBuilder
 
         _reach(settings.spark_remote)
-        with _session(settings.spark_remote) as session:
+        with _session(DefaultChannelBuilder(settings.spark_remote), _REMOTE_RETRIES) as session:
             require_version(session.version, pyspark.__version__, _shown(settings.spark_remote))
             yield session
         return
@@ -56,12 +69,17 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
             "the embedded engine", "embedded", "set VITRINA_SPARK_REMOTE to use a Spark cluster"
         ) from error
 
-    # The variable keeps the server alive. If it were collected, the client would retry for ever.
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    # The variable keeps the server alive. If it were collected, the client would wait in vain.
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     try:
         host, port = server.listening_address
-        with _session(f"sc://{host}:{port}") as session:
+        # No proxy leads to this process, whatever the variables for proxies say.
+        direct = DefaultChannelBuilder(f"sc://{host}:{port}", [("grpc.enable_http_proxy", 0)])
+        with _session(direct, _EMBEDDED_RETRIES) as session:
+            _take_back_ctrl_c()
             yield session
     finally:
         server.stop()
@@ -179,22 +197,40 @@ def _shown(remote: str) -> str:
     return f"{address.scheme}://{address.netloc}"
 
 
-@contextmanager
-def _session(remote: str) -> Iterator["SparkSession"]:
-    from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
+def _take_back_ctrl_c() -> None:
+    """Leave SIGINT to Python alone: Sail's server takes it as well, and stops before its session.
 
+    It takes it once in a process, and has done so when it has answered. Only the main thread can
+    take it back; the session of another thread loses its server at Ctrl-C.
+    """
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is not None:  # one of another library's
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _session(channel: "DefaultChannelBuilder", retries: int) -> Iterator["SparkSession"]:
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+    from pyspark.sql.connect.session import SparkSession as Connected
+
+    remote = f"sc://{channel.endpoint}"
+    # That it has given up is in the error as well.
+    warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]")
     try:
-        session = SparkSession.builder.remote(remote).create()
+        session = Connected.builder.channelBuilder(channel).create()
     except PySparkException as error:
-        raise StoreUnavailable(f"Spark does not answer at {_shown(remote)}: {error}") from error
+        raise StoreUnavailable(f"Spark does not answer at {remote}: {error}") from error
     try:
+        session.client.set_retry_policies([DefaultPolicy(max_retries=retries)])
         try:
             session.conf.set("spark.sql.session.timeZone", "UTC")
             session.conf.set("spark.sql.ansi.enabled", "true")
         except PySparkException as error:
-            raise StoreUnavailable(f"Spark at {_shown(remote)} refuses: {error}") from error
-        yield session
+            raise StoreUnavailable(f"Spark at {remote} refuses: {error}") from error
+        yield cast("SparkSession", session)
     finally:
-        # It stops before its server; otherwise the client would retry for ten minutes.
+        # It stops before its server, which waits for what it still does for the session.
+        session.client.set_retry_policies([DefaultPolicy(max_retries=_STOP_RETRIES)])
         session.stop()

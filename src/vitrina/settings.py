@@ -235,6 +235,15 @@ def address_in(variable: str) -> str:
     return address
 
 
+def configure_grpc() -> None:
+    """Keep gRPC, Spark's transport, out of forked children, before it is loaded.
+
+    Its handlers crash about one of a thousand children before they can start a program, as root
+    starts the embedded PostgreSQL.
+    """
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+
 def configure_embedded_engine(settings: Settings) -> None:
     """Give Sail its limits before it is imported. It takes them only from the environment.
 
@@ -256,6 +265,8 @@ def configure_embedded_engine(settings: Settings) -> None:
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(settings.spark_memory * 2**20),
         SAIL_RUNTIME__TEMPORARY_FILES__PATHS=f'["{spill}"]',
     )
+    # It is for a Spark elsewhere. With it, the client would expect TLS of the embedded engine.
+    os.environ.pop("SPARK_CONNECT_AUTHENTICATE_TOKEN", None)
     os.environ.setdefault("RUST_LOG", "error")
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         # Sail needs this as well; Arrow takes the address as it is.
