@@ -6,6 +6,9 @@
 import difflib
 import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
@@ -31,6 +34,7 @@ _URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
 # The user of an address that has no password.
 _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
+_LIBPQ = threading.Lock()
 
 
 class AlertSettings(BaseSettings):
@@ -233,6 +237,21 @@ def address_in(variable: str) -> str:
             f"{variable} is not set; the store's file expects the address of its PostgreSQL there"
         )
     return address
+
+
+@contextmanager
+def without_libpq_variables() -> Iterator[None]:
+    """Hide PGSERVICE, PGSSLMODE and their like from a connection that its address describes whole.
+
+    PostgreSQL's library obeys them, and an address cannot overrule each. They are for servers
+    elsewhere, so they are hidden no longer than it takes to connect.
+    """
+    with _LIBPQ:
+        hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("PG")}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
 
 
 def configure_grpc() -> None:

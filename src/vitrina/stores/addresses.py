@@ -12,6 +12,8 @@ from vitrina.store import Store
 
 SCHEMA = "vitrina"
 """The schema of the generated shop in PostgreSQL."""
+SOCKETS = "/tmp/vitrina-"  # noqa: S108
+"""How the folder of an embedded PostgreSQL's socket begins, which is the host of its address."""
 _DATABASE = "vitrina"
 
 
