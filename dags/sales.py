@@ -20,7 +20,7 @@ from vitrina.exports.store_file import load_store, load_stores
 from vitrina.generator.recipe import ROWS, SEED, Parameter, Recipe
 from vitrina.observability.alerts import batch_date, keep_error, tell_failed, tell_late
 from vitrina.pipeline import EXTRACT, GENERATE, STEPS, Place, Run, Step, steps
-from vitrina.settings import load_settings, named_store
+from vitrina.settings import expanded, load_settings, named_store
 from vitrina.store import GENERATED, Store
 
 
@@ -54,9 +54,10 @@ def all_sales() -> list[Sales]:
     if named is None:
         return [Sales("sales", GENERATED)]
     try:
-        if not named.expanduser().is_dir():
-            return [Sales("sales", load_store(named.expanduser()))]
-        found = load_stores(named.expanduser())
+        named = expanded(named)
+        if not named.is_dir():
+            return [Sales("sales", load_store(named))]
+        found = load_stores(named)
     except SettingsError as error:
         return [Sales("sales", None, str(error))]
     return [Sales(f"sales_{each.name}", each.store, each.error) for each in found]

@@ -187,6 +187,24 @@ def test_a_folder_that_spark_takes_for_a_pattern_is_refused(tmp_path: Path, name
         _ = Settings(home=tmp_path / name).lake_root
 
 
-def test_a_lake_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(SettingsError, match="cannot be opened"):
-        Lake("nowhere://bucket", AS_OF)
+@pytest.mark.parametrize(
+    "lake",
+    [
+        "gs://key:secret@b",
+        "s3a://secret",
+        "S3://secret",
+        "file:///secret",
+        "s3:/secret",
+        "s3:secret",
+    ],
+)
+def test_a_lake_of_an_unknown_kind_is_refused_and_not_shown(lake: str) -> None:
+    with pytest.raises(SettingsError, match=r"VITRINA_LAKE: .*: is not .* s3://bucket/") as refused:
+        _ = Settings(lake=lake).lake_root
+    assert lake.partition(":")[0] in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_folder_may_have_a_colon_in_its_name(tmp_path: Path) -> None:
+    assert Settings(lake=f"{tmp_path}/a:b").lake_root == f"{tmp_path}/a:b"
+    assert Settings(lake="./s3:b").lake_root == f"{Path.cwd()}/s3:b"

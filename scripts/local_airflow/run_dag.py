@@ -39,7 +39,7 @@ def conf() -> dict[str, int | str]:
     """The DAG's parameters that the environment sets."""
     given: dict[str, int | str] = {}
     store = named_store()
-    if store is not None and store.expanduser().is_dir():
+    if store is not None and Path(os.path.expanduser(store)).is_dir():
         sys.exit(f"VITRINA_STORE={store}: it must be one store's file here, not a folder of them")
     for name, parameter in (("ROWS", ROWS), ("SEED", SEED)):
         text = os.environ.get(name, "").strip()

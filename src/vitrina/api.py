@@ -13,7 +13,7 @@ from vitrina.counts import Counts
 from vitrina.errors import SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.pipeline import Run, Step
-from vitrina.settings import Settings, load_settings
+from vitrina.settings import Settings, expanded, load_settings
 from vitrina.store import GENERATED, Store
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def chosen_store(file: Path | str | None, settings: Settings) -> Store:
         return GENERATED
     from vitrina.exports.store_file import load_store
 
-    path = Path(file).expanduser()
+    path = expanded(Path(file))
     if path.is_dir():
         raise SettingsError(f"{path} is a folder; name one store in it: --store {path}/….toml")
     return load_store(path)

@@ -30,7 +30,7 @@ from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
-from vitrina.settings import Settings, load_settings
+from vitrina.settings import Settings, expanded, load_settings
 from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def rejects(
         batch = Batch(day, found)
         lake = Lake(lake_root(settings, found), day)
         if to is not None:
-            mendable = write_mendable(lake, batch, to.expanduser(), reason)
+            mendable = write_mendable(lake, batch, expanded(to), reason)
             shown = [str(file) for file in mendable.files]
             if mendable.left_out:
                 err.print(
@@ -320,7 +320,7 @@ def inspect(
     with _busy("looking into the files"):
         proposal = propose(files)
     if to is not None:
-        write_new(proposal, to.expanduser())
+        write_new(proposal, expanded(to))
     if as_json:
         _print_json({"text": proposal.text, "findings": proposal.findings})
         return
@@ -382,7 +382,7 @@ def dashboard(
         if serve:
             _serve(settings, found, language, port, as_json)
             return
-        file = to.expanduser() if to is not None else settings.folder / _page(found, language)
+        file = expanded(to) if to is not None else settings.folder / _page(found, language)
         _write_dashboard(settings, found, language, file.absolute(), as_json)
 
 

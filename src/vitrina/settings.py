@@ -30,7 +30,9 @@ from vitrina.rules import MAX_REJECTED_SHARE
 
 _PREFIX = "VITRINA_"
 # Leaves out what Spark takes for a pattern, and what Spark and Arrow read differently.
-_URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+_URL = re.compile(r"s3://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+# What begins so is meant as a URL, or was: `s3:/bucket`. One letter may be a drive's.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 # The user of an address that has no password.
 _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
@@ -75,6 +77,8 @@ class Settings(AlertSettings):
     spark_memory: int = Field(
         default=1024,
         ge=256,
+        # Sail counts bytes, in 64 bits.
+        lt=2**43,
         description="Memory of the embedded engine in MiB; what needs more goes to disk",
     )
     # Above the addresses, whose validator puts the passwords in.
@@ -155,32 +159,55 @@ class Settings(AlertSettings):
 
     @property
     def folder(self) -> Path:
-        """`home` as an absolute path."""
-        return self.home.expanduser().absolute()
+        """`home` as an absolute path.
+
+        Raises:
+            SettingsError: it begins with the home of nobody whom the system knows.
+        """
+        return expanded(self.home).absolute()
 
     @property
     def lake_root(self) -> str:
         """The lake as an absolute path or a URL.
 
         Raises:
-            SettingsError: the path has characters that Spark takes for a pattern, or the URL
-                has parts other than a scheme, a bucket and a prefix.
+            SettingsError: the path has characters that Spark takes for a pattern, or the URL is
+                of an unknown kind, or has parts other than a bucket and a prefix.
         """
-        if self.lake is not None and "://" in self.lake:
+        if self.lake is not None and (scheme := _SCHEME.match(self.lake)):
+            if not self.lake.startswith("s3://"):
+                # What follows is not shown: it may hold a key.
+                raise SettingsError(
+                    f"VITRINA_LAKE: {scheme[0]} is not a kind of lake that is known; it is a "
+                    "folder, such as /srv/lake, or s3://bucket/prefix"
+                )
             if not _URL.fullmatch(self.lake):
-                # Not shown: it may hold a key.
                 raise SettingsError(
                     "VITRINA_LAKE: a URL is s3://bucket/prefix, of letters, digits and . _ - =; "
                     "keys and the server's address go into other variables, see docs/lake.md"
                 )
             return self.lake.rstrip("/")
-        path = str(Path(self.lake or self.folder / "lake").expanduser().absolute())
+        path = str(expanded(Path(self.lake)).absolute() if self.lake else self.folder / "lake")
         if any(letter in path for letter in "*?[]{}\\"):
             raise SettingsError(
                 f"lake: {path} has one of * ? [ ] {{ }} \\ in it, which Spark takes for a "
                 "pattern; set VITRINA_HOME or VITRINA_LAKE to another folder"
             )
         return path
+
+
+def expanded(path: Path) -> Path:
+    """The path with a `~` at its beginning replaced by the home folder that it stands for.
+
+    Raises:
+        SettingsError: the system knows no such home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"{path}: this system knows no home folder {path.parts[0]}; write the whole path"
+        ) from error
 
 
 def load_settings() -> Settings:

@@ -103,18 +103,15 @@ def open_folder(root: str) -> tuple[fs.FileSystem, str]:
     """The file system of a folder of the lake, and the path in it.
 
     Raises:
-        SettingsError: it is of an unknown kind, or there is no such bucket.
+        SettingsError: there is no such bucket.
         StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
     """
+    if not on_s3(root):
+        return fs.LocalFileSystem(), root
     try:
-        if on_s3(root):
-            return open_bucket(root)
-        if "://" in root:
-            opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(root)
-            return opened
+        return open_bucket(root)
     except (ValueError, OSError) as error:
         raise SettingsError(f"lake {root} cannot be opened: {error}") from error
-    return fs.LocalFileSystem(), root
 
 
 def lake_failures(root: str) -> AbstractContextManager[None]:
@@ -155,7 +152,7 @@ class Lake:
         """Look where the lake is.
 
         Raises:
-            SettingsError: it is of an unknown kind, or there is no such bucket.
+            SettingsError: there is no such bucket.
             StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
         """
         self.as_of = as_of

@@ -41,7 +41,7 @@ def embedded_clickhouse(folder: Path, *, patience: float = 60) -> Iterator[str]:
             "embedded",
             "set VITRINA_CLICKHOUSE_DSN to the address of a server",
         )
-    folder = folder.expanduser().resolve()
+    folder = folder.resolve()
     if "?" in str(folder):
         raise SettingsError(
             f"{folder} has a ? in it, where chDB would end the name; set VITRINA_HOME to another"
