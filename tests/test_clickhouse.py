@@ -425,7 +425,7 @@ def test_a_folder_that_chdb_would_misread_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(SettingsError, match=r"ClickHouse cannot use .*/file/clickhouse: "),
+        pytest.raises(StoreError, match=r"ClickHouse .*/file/clickhouse: Not a .*VITRINA_HOME"),
         embedded_clickhouse(tmp_path / "file" / "clickhouse"),
     ):
         pass

@@ -6,6 +6,7 @@
 import difflib
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -264,6 +265,20 @@ def address_in(variable: str) -> str:
             f"{variable} is not set; the store's file expects the address of its PostgreSQL there"
         )
     return address
+
+
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let libraries that are used meanwhile keep their temporary files in this folder."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        tempfile.tempdir = None
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 @contextmanager

