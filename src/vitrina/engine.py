@@ -1,5 +1,6 @@
 """A Spark session: of the embedded engine (Sail, in this process) or of a Spark cluster."""
 
+import resource
 import signal
 import socket
 import sys
@@ -33,6 +34,10 @@ _EMBEDDED_RETRIES = 2
 # At the end, when there is nothing to lose.
 _STOP_RETRIES = 1
 
+# Open files: enough for the largest batch, and the fewest that a small one did with, with a margin.
+_FILES = 1024
+_FEWEST_FILES = 128
+
 # Engines are imported inside the functions: a forked child that inherits a started engine
 # hangs, and a command that needs none should not wait for one.
 
@@ -48,9 +53,10 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
 
     Raises:
         StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
-        SettingsError: the Spark there is older than its client here, or no Spark is named and
-            the embedded engine is not installed.
+        SettingsError: the Spark there is older than its client here; or no Spark is named and
+            the embedded engine is not installed; or the process may open too few files.
     """
+    _allow_files()
     configure_grpc()
     if settings.spark_remote is not None:
         import pyspark
@@ -195,6 +201,23 @@ def _shown(remote: str) -> str:
     """The address without its parameters, one of which may be a token."""
     address = urlsplit(remote)
     return f"{address.scheme}://{address.netloc}"
+
+
+def _allow_files() -> None:
+    """Raise the limit on open files as far as may be needed, since gRPC ends a process at it.
+
+    Raises:
+        SettingsError: it is too low, and this user may not raise it.
+    """
+    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY < limit < _FILES:
+        allowed = _FILES if highest == resource.RLIM_INFINITY else min(highest, _FILES)
+        if allowed < _FEWEST_FILES:
+            raise SettingsError(
+                f"this process may open no more than {allowed} files, and needs {_FEWEST_FILES}; "
+                f"run: ulimit -n {_FILES}"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, highest))
 
 
 def _take_back_ctrl_c() -> None:

@@ -34,6 +34,7 @@ from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
+from vitrina.stores.opening import require_owner
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -272,6 +273,7 @@ class Run:
         names = [each.name for each in self.steps]
         if step.name not in names:
             raise SettingsError(_no_such_step(step, self.store))
+        require_owner(self.settings)
         self.lake.forget(names[names.index(step.name) + 1 :])
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._lineage.run(step), spark_failures(self.settings, again):

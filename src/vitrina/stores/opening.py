@@ -39,6 +39,20 @@ def open_postgres(settings: Settings, store: Store) -> Iterator["Postgres"]:
         yield opened
 
 
+def require_owner(settings: Settings) -> None:
+    """Refuse to work in the home folder of another user, before anything is written there.
+
+    A server's data are its own matter.
+
+    Raises:
+        StoreError: the embedded PostgreSQL, or the folder that holds it, is another user's.
+    """
+    if settings.postgres_dsn is None:
+        from vitrina.stores.postgres.embedded import require_owner
+
+        require_owner(settings.folder / "postgres")
+
+
 @contextmanager
 def open_clickhouse(settings: Settings, store: Store) -> Iterator["ClickHouse"]:
     """ClickHouse, in the shop's database; the embedded one belongs to one process at a time.

@@ -243,8 +243,25 @@ def data_home(folder: Path) -> Path:
     return _ROOTS_DATA / hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
 
 
+def require_owner(folder: Path) -> None:
+    """Refuse to work beside the data of another user, before anything is written there.
+
+    Raises:
+        StoreError: the server's data, or the folder that holds them, are another user's.
+    """
+    with _errors_of(folder):
+        _server(folder.resolve())
+
+
 def _server(folder: Path) -> _Server:
     root = os.geteuid() == 0
+    # What root wrote, this user could no longer change.
+    for place in (folder, folder.parent):
+        if root and place.exists() and place.stat().st_uid != 0:
+            raise StoreError(
+                f"{place} belongs to the user with id {place.stat().st_uid}; run as that user, or "
+                "set VITRINA_HOME to another folder"
+            )
     server = _Server(folder, data_home(folder), pwd.getpwnam("nobody") if root else None)
     expected = server.cluster if root else None
     found = server.link.readlink() if server.link.is_symlink() else None
@@ -311,6 +328,14 @@ def _running(server: _Server) -> str:
 
 def _launch(server: _Server, lock: int) -> None:
     """Start the server, which inherits `lock`, and do not wait for it."""
+    # The operating system tells the server who connects, and that user may be any role.
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError as error:
+        raise StoreError(
+            f"the embedded PostgreSQL runs for a user with a name, and this system has none for id "
+            f"{os.geteuid()}; run as another user, or set VITRINA_POSTGRES_DSN"
+        ) from error
     binaries = _binaries(server)
     if not server.cluster.exists():
         _create(server, binaries, lock)
@@ -333,8 +358,6 @@ def _launch(server: _Server, lock: int) -> None:
     server.give(socket)
     server.socket.write_text(str(socket))
 
-    # The operating system tells the server who connects, and that user may be any role.
-    user = pwd.getpwuid(os.geteuid()).pw_name
     files = {
         "hba_file": "local all all peer map=vitrina\n",
         "ident_file": f'vitrina "{user}" all\n',

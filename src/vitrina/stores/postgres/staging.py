@@ -116,6 +116,8 @@ def copy_sales(
             with connecting(session.address):
                 connection = adbc.connect(make_conninfo(**session.address))
             with connection, connection.cursor() as cursor:
+                # What a server says that is ending would be printed.
+                cursor.execute("SET client_min_messages = error")
                 rows = pa.RecordBatchReader.from_batches(schema, stream())
                 cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=session.schema)
                 connection.commit()
