@@ -219,18 +219,8 @@ def test_grpc_keeps_out_of_forked_children(spark: SparkSession) -> None:
 
 
 def test_too_few_open_files_are_refused_before_grpc_aborts(home: Path) -> None:
-    limited = [
-        "sh",
-        "-c",
-        'ulimit -n 100 && exec "$@"',
-        "sh",
-        VITRINA,
-        "generate",
-        "--rows",
-        "1000",
-    ]
     ended = subprocess.run(
-        limited,
+        ["sh", "-c", 'ulimit -n 100 && exec "$0" generate --rows 1000', str(VITRINA)],
         env=os.environ | {"VITRINA_HOME": str(home)},
         capture_output=True,
         text=True,
