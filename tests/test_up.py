@@ -37,6 +37,10 @@ AS_OF = "2026-11-24"
 # The scheduled batch may run first: `make up` still starts it on Wednesday morning.
 SECONDS_FOR_A_RUN = 240
 
+# As in many a company; no proxy leads to what Airflow's parts say to each other.
+PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY"), "http://127.0.0.1:9")
+PROXIES |= dict.fromkeys(("no_proxy", "NO_PROXY"), "")
+
 
 def command(target: str, root: Path = ROOT) -> list[str | Path]:
     """What `make up`, `make down` and `make run` run after the set-up."""
@@ -49,7 +53,7 @@ def make(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(target, root),
-        env=os.environ | {"VITRINA_HOME": str(data)} | environment,
+        env=os.environ | PROXIES | {"VITRINA_HOME": str(data)} | environment,
         capture_output=True,
         text=True,
         check=False,

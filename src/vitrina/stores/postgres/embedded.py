@@ -46,7 +46,7 @@ _ROOTS_DATA = Path("/var/lib/vitrina")
 _START_SECONDS = 600
 # How the server is told to stop, and for how long. Fast, it writes what is dirty; at once, it
 # recovers at the next start. Killed, its other processes notice, and end.
-_STOPS: tuple[tuple[signal.Signals, float], ...] = (
+STOPS: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGINT, 30),
     (signal.SIGQUIT, 10),
     (signal.SIGKILL, 10),
@@ -441,7 +441,7 @@ def _leave(server: _Server, users: int) -> None:
 
 def _stop(server: _Server) -> bool:
     """Stop the server if it runs, ever less gently, and say whether it has stopped."""
-    for how, seconds in _STOPS:
+    for how, seconds in STOPS:
         told, deadline = False, time.monotonic() + seconds
         while time.monotonic() < deadline:
             if _is_free(server.server_lock):
