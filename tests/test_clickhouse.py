@@ -247,8 +247,11 @@ _BY_PRODUCT_WIDE = next(mart for mart in marts(_WIDE) if mart.name == "sales_by_
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-# An import replaces the one before, so the examples may share a store.
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# An import replaces the one before, so the examples may share a store; few have many rows.
+@settings(
+    max_examples=settings().max_examples // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     rows=st.lists(
         st.fixed_dictionaries(
@@ -261,7 +264,7 @@ _INT64 = st.integers(-(2**63), 2**63 - 1)
             }
         ),
         min_size=1,
-        max_size=5,
+        max_size=40,
     )
 )
 def test_figures_near_the_limits_of_their_types_are_exact(

@@ -222,7 +222,11 @@ SHOP = Contract(
 NARROWER: dict[str, ColumnType] = {"quantity": Integer(32), "sale_amount": Numeric(36, 5)}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# An example is a whole load.
+@settings(
+    max_examples=settings().max_examples // 3,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     rows=st.lists(
         st.fixed_dictionaries(

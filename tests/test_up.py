@@ -90,15 +90,24 @@ def processes(airflow: Airflow) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, as far as Airflow needs it."""
+    root = tmp_path_factory.mktemp("checkout")
+    for folder in ("scripts", "dags"):
+        shutil.copytree(ROOT / folder, root / folder)
+    return root
+
+
+@pytest.fixture(scope="module")
 def first_up(
-    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
+    root: Path, tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
 ) -> Iterator[tuple[Airflow, str]]:
     """Airflow, started where a `make run` was killed, and what `make up` printed."""
     with home_folder(tmp_path_factory.mktemp("магазин 1")) as data:
         airflow_database.copy_to(data)
         try:
             kill_a_run_at_work(data)
-            ended = make("up", data, PORT=str(free_port()))
+            ended = make("up", data, root, PORT=str(free_port()))
             assert ended.returncode == 0, ended.stdout + ended.stderr
             yield Airflow(data), ended.stdout
         finally:
@@ -197,23 +206,6 @@ def test_a_killed_make_run_is_not_resumed(api: AirflowApi) -> None:
     assert run["state"] == "failed"
 
 
-def test_a_dag_that_cannot_be_read_is_reported_at_once(
-    airflow_database: AirflowDatabase, tmp_path: Path
-) -> None:
-    root, data = tmp_path / "root", tmp_path / "data"
-    shutil.copytree(ROOT / "scripts", root / "scripts")
-    (root / "dags").mkdir()
-    (root / "dags" / "sales.py").write_text("from airflow.sdk import dag, nothing_of_the_kind\n")
-    airflow_database.copy_to(data)
-    try:
-        ended = make("up", data, root, PORT=str(free_port()))
-    finally:
-        make("down", data, root)
-    assert ended.returncode == 1
-    assert "cannot import name 'nothing_of_the_kind'" in ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("The DAG `sales` cannot be read")
-
-
 def test_the_dag_is_unpaused(api: AirflowApi) -> None:
     assert api.ask("GET", f"dags/{DAG}")["is_paused"] is False
 
@@ -262,6 +254,23 @@ def test_a_run_triggered_in_a_browser_turns_green_and_reaches_both_stores(
         page.screenshot(path=picture)
     assert picture.stat().st_size < 200_000
     assert_both_stores_hold(airflow, 2000)
+
+
+def test_a_dag_that_cannot_be_read_is_reported_at_once_until_it_can(
+    airflow: Airflow, api: AirflowApi, root: Path
+) -> None:
+    file = root / "dags" / "sales.py"
+    good = file.read_text()
+    file.write_text("from airflow.sdk import dag, nothing_of_the_kind\n")
+    wait_for(api.import_errors, SECONDS_FOR_A_RUN, pause=0.2)
+    ended = make("up", airflow.data, root)
+    assert ended.returncode == 1
+    assert "cannot import name 'nothing_of_the_kind'" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("The DAG `sales` cannot be read")
+    file.write_text(good)
+    wait_for(lambda: not api.import_errors(), SECONDS_FOR_A_RUN, pause=0.2)
+    ended = make("up", airflow.data, root)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_down_stops_a_crashed_scheduler_and_the_store_that_its_task_left(

@@ -45,23 +45,34 @@ def test_every_module_can_be_imported(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("what", ["spark", "postgres", "clickhouse"])
-def test_a_server_that_is_named_is_asked_and_nothing_embedded(what: str, tmp_path: Path) -> None:
-    """Where nothing listens, the error is the server's address and not a missing module."""
-    result = run(
-        "from datetime import date\n"
-        "from vitrina.errors import StoreUnavailable\n"
-        "from vitrina.pipeline import Run\n"
-        "from vitrina.generator.recipe import Recipe\n"
-        "from vitrina.settings import load_settings\n"
-        "try:\n"
-        f"    Run(load_settings(), date(2026, 11, 24), Recipe(rows=1)).{what}\n"
-        "except StoreUnavailable as error:\n"
-        "    print(error)\n",
-        tmp_path,
-    )
+ASKED = """
+from datetime import date
+from vitrina.errors import StoreUnavailable
+from vitrina.generator.recipe import Recipe
+from vitrina.pipeline import Run
+from vitrina.settings import load_settings
+for what in ("spark", "postgres", "clickhouse"):
+    try:
+        getattr(Run(load_settings(), date(2026, 11, 24), Recipe(rows=1)), what)
+    except StoreUnavailable as error:
+        print(what, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The error of each server: nothing listens where they are said to be."""
+    result = run(ASKED, tmp_path_factory.mktemp("home"))
     assert result.returncode == 0, result.stderr
-    assert "127.0.0.1:1" in result.stdout
+    return dict(line.split(" ", 1) for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("what", ["spark", "postgres", "clickhouse"])
+def test_a_server_that_is_named_is_asked_and_nothing_embedded(
+    answers: dict[str, str], what: str
+) -> None:
+    """Where nothing listens, the error is the server's address and not a missing module."""
+    assert "127.0.0.1:1" in answers[what]
 
 
 MISSING = {
