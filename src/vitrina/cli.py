@@ -30,12 +30,12 @@ from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
-from vitrina.settings import Settings, expanded, load_settings
 from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
     from vitrina.exports.rejects import Reject
+    from vitrina.settings import Settings
     from vitrina.stores.postgres.store import Postgres
     from vitrina.summary import Summary
 
@@ -302,6 +302,7 @@ def rejects(
 ) -> None:
     """Show the rejected rows of a batch: file and line, reasons, the store's own columns."""
     from vitrina.exports.rejects import rejects, write_mendable
+    from vitrina.settings import expanded
     from vitrina.stores.lake import Lake
 
     with _of(store) as (settings, found):
@@ -346,6 +347,7 @@ def inspect(
 ) -> None:
     """Look into a store's exports and propose a store's file, with the evidence for each guess."""
     from vitrina.exports.inspect import propose, write_new
+    from vitrina.settings import expanded
 
     with _busy("looking into the files"):
         proposal = propose(files)
@@ -404,6 +406,7 @@ def dashboard(
 ) -> None:
     """Write the dashboard of the newest import, one HTML file that needs no network."""
     from vitrina.dashboard.texts import Language
+    from vitrina.settings import expanded
 
     language = Language(lang)
     if serve and to is not None:
@@ -440,8 +443,10 @@ def sql(
 
 
 @contextmanager
-def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple[Settings, Store]]:
+def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple["Settings", Store]]:
     """The settings and the store of a command; a command that an error names is for it, too."""
+    from vitrina.settings import load_settings
+
     settings = load_settings()
     if allow_few:
         settings = settings.model_copy(update={"allow_few": True})
@@ -478,7 +483,7 @@ def _page(store: Store, language: "Language") -> str:
 
 
 def _write_dashboard(
-    settings: Settings, store: Store, language: "Language", file: Path, as_json: bool
+    settings: "Settings", store: Store, language: "Language", file: Path, as_json: bool
 ) -> None:
     from vitrina.dashboard.page.files import write
     from vitrina.dashboard.page.html import render
@@ -497,7 +502,7 @@ def _write_dashboard(
 
 
 def _serve(
-    settings: Settings, store: Store, language: "Language", port: int, as_json: bool
+    settings: "Settings", store: Store, language: "Language", port: int, as_json: bool
 ) -> None:
     """Serve the dashboard until Ctrl-C."""
     from threading import Event

@@ -18,11 +18,12 @@ from vitrina.errors import (
     StoreUnavailable,
     VitrinaError,
 )
-from vitrina.settings import Settings, configure_embedded_engine, configure_grpc
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    from vitrina.settings import Settings
 
 _DEFAULT_PORT = 15002
 _REACH_SECONDS = 10
@@ -48,7 +49,7 @@ _UNKNOWN_SESSION = "INVALID_HANDLE"
 
 
 @contextmanager
-def spark_session(settings: Settings) -> Iterator["SparkSession"]:
+def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
     """A session whose results depend neither on the machine's time zone nor on its settings.
 
     Raises:
@@ -56,6 +57,8 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
         SettingsError: the Spark there is older than its client here; or no Spark is named and
             the embedded engine is not installed; or the process may open too few files.
     """
+    from vitrina.settings import configure_embedded_engine, configure_grpc
+
     _allow_files()
     configure_grpc()
     if settings.spark_remote is not None:
@@ -92,7 +95,7 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
 
 
 @contextmanager
-def spark_failures(settings: Settings, again: str) -> Iterator[None]:
+def spark_failures(settings: "Settings", again: str) -> Iterator[None]:
     """Turn what Spark raises into our errors, in one line that ends with `again`, what to do.
 
     An error that the client raises by itself, without asking Spark (`PySparkTypeError` and its
@@ -162,7 +165,7 @@ def _gone(error: Exception) -> str | None:
     return status.name if status.name in _GONE else None
 
 
-def _name(settings: Settings) -> str:
+def _name(settings: "Settings") -> str:
     if settings.spark_remote is None:
         return "the embedded engine"
     return f"Spark at {_shown(settings.spark_remote)}"

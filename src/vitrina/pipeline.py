@@ -36,13 +36,13 @@ from vitrina.marts import marts
 from vitrina.observability.delivery import line_of
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
-from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
 from vitrina.stores.opening import require_owner
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from vitrina.settings import Settings
     from vitrina.stores.clickhouse.store import ClickHouse
     from vitrina.stores.lake import Lake
     from vitrina.stores.postgres.runs import RunsOfBatch
@@ -247,7 +247,7 @@ class Run:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: "Settings",
         as_of: date,
         recipe: Recipe | None = None,
         store: Store = GENERATED,
@@ -369,7 +369,7 @@ class Run:
         )
 
 
-def lake_root(settings: Settings, store: Store) -> str:
+def lake_root(settings: "Settings", store: Store) -> str:
     """Where the batches of a store are in the lake; those of the generated shop are at its top."""
     if store.is_generated:
         return settings.lake_root
