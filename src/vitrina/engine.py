@@ -63,9 +63,10 @@ def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
     configure_grpc()
     if settings.spark_remote is not None:
         import pyspark
-        from pyspark.sql.connect.client import DefaultChannelBuilder
 
         _reach(settings.spark_remote)
+        from pyspark.sql.connect.client import DefaultChannelBuilder
+
         with _session(DefaultChannelBuilder(settings.spark_remote), _REMOTE_RETRIES) as session:
             require_version(session.version, pyspark.__version__, _shown(settings.spark_remote))
             yield session
