@@ -16,7 +16,9 @@ def case(*, of_stores: bool = False, **environment: str) -> Case:
     return {"of stores": of_stores, "environment": environment}
 
 
-def find_facts(home: Path, cases: Mapping[str, Case], **environment: str) -> dict[str, Any]:
+def find_facts(
+    home: Path, cases: Mapping[str, Case], **environment: str
+) -> dict[str, dict[str, Any]]:
     """What `dag_facts.py` finds, by the name of the case; Airflow has this home."""
     found = home / "facts.json"
     subprocess.run(

@@ -39,7 +39,7 @@ def absent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(absent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(absent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What `dag_facts.py` finds, by the name of the case."""
     folder = tmp_path_factory.mktemp("stores")
     (folder / "a.toml").write_text(BERLIN)
@@ -58,12 +58,12 @@ def found(absent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 
 
 @pytest.fixture(scope="module")
-def facts(found: dict[str, Any]) -> dict[str, Any]:
+def facts(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return found["plain"]
 
 
 @pytest.fixture(scope="module")
-def stores(found: dict[str, Any]) -> dict[str, Any]:
+def stores(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return found["stores"]
 
 
