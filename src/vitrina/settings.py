@@ -6,6 +6,8 @@
 import difflib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import quote
@@ -261,3 +263,20 @@ def configure_embedded_engine(settings: Settings) -> None:
         # Sail needs this as well; Arrow takes the address as it is.
         if os.environ.get(name, "").startswith("http://"):
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+
+
+@contextmanager
+def in_universal_time() -> Iterator[None]:
+    """Load the embedded ClickHouse in here: it knows few of the zones that TZ may name.
+
+    Like the other stores, it then shows moments in UTC, whatever the machine's zone is.
+    """
+    zone = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    try:
+        yield
+    finally:
+        if zone is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = zone

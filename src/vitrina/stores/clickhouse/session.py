@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
+from vitrina.settings import in_universal_time
+from vitrina.stores.answer import Row
 from vitrina.stores.clickhouse.cluster import SETTINGS
 
 if TYPE_CHECKING:
@@ -23,11 +25,8 @@ if TYPE_CHECKING:
 # The driver and chDB are imported inside the functions: a forked child that inherits a
 # started engine hangs.
 
-Row = tuple[Any, ...]
-
 _DATABASE = "vitrina"
 _SCHEMES = ("chdb", "clickhouse", "clickhouses", "http", "https")
-_QUERY_SECONDS = 60
 # Errors of a server that may well go away by themselves.
 _BUSY = ("TOO_MANY_SIMULTANEOUS_QUERIES", "TOO_MANY_PARTS")
 # A block that equals an earlier one would be dropped silently, a NULL become a 0.
@@ -112,15 +111,11 @@ class Session:
         with self.translated():
             self.client.insert_arrow(table, rows, settings=_INSERT)
 
-    def query(self, sql: str) -> tuple[tuple[str, ...], list[Row]]:
-        """The column names and the rows of a query that may read and not write."""
-        with self.translated(), closing(_connect(self.dsn)) as reader:
-            reader.database = self.client.database
-            reader.set_client_setting("max_execution_time", _QUERY_SECONDS)
-            # Last, since it forbids to change any setting.
-            reader.set_client_setting("readonly", 1)
-            result = reader.query(sql)
-            return tuple(result.column_names), [tuple(row) for row in result.result_rows]
+    def again(self) -> "Client":
+        """Another client of the same server and database, with settings of its own."""
+        client = _connect(self.dsn)
+        client.database = self.client.database
+        return client
 
     def translated(self) -> AbstractContextManager[None]:
         return translated(self.dsn)
@@ -177,9 +172,10 @@ def _connect(dsn: str) -> "Client":
     if parts.scheme != "chdb":
         # The database may not be there yet.
         dsn = parts._replace(path="").geturl()
-    return clickhouse_connect.get_client(
-        dsn=dsn, interface=interface, tz_mode="aware", show_clickhouse_errors="scrub"
-    )
+    with in_universal_time():
+        return clickhouse_connect.get_client(
+            dsn=dsn, interface=interface, tz_mode="aware", show_clickhouse_errors="scrub"
+        )
 
 
 def _of_the_system(error: BaseException | None) -> OSError | None:

@@ -13,8 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.stores.addresses import SCHEMA
-
-Row = tuple[Any, ...]
+from vitrina.stores.answer import Row
 
 # Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
 # its name; that of the generated shop has always been this.
