@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.redacted import redacted
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Row
 
@@ -167,9 +168,7 @@ def refuse(
     """Raise our error for a driver's."""
     kind = _kind(error, sqlstate)
     text = " ".join(text.split()) or type(error).__name__
-    for secret in ("password", "sslpassword"):
-        if address.get(secret):
-            text = text.replace(address[secret], "***")
+    text = redacted(text, address.get("password"), address.get("sslpassword"))
     raise kind(f"PostgreSQL at {_place(address)}: {text}") from error
 
 
