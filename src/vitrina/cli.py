@@ -134,7 +134,8 @@ def main() -> None:
         err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
         raise SystemExit(130) from None
     err.print("[red]error:[/]", end=" ")
-    err.print(message, markup=False, highlight=False, soft_wrap=True)
+    # Names of files may have line breaks.
+    err.print(in_one_line(message), markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
 
 

@@ -107,7 +107,12 @@ def in_one_line(text: str) -> str:
     """The text, with each character that cannot be printed as its number."""
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def _has_all() -> bool:

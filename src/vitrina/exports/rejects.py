@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from vitrina.documents import read
 from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.exports.archive import Archive
 from vitrina.exports.feed import FILE, FILE_NUMBER, LINE, RAW
@@ -338,6 +339,20 @@ def _batches(
             yield from parquet.ParquetFile(stream).iter_batches(_ROWS, columns=columns)
 
 
+@dataclass(frozen=True)
+class _File:
+    number: int
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What is needed of extract's report."""
+
+    read: list[_File]
+
+
 def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
     """The files that the batch was read from, by their numbers."""
     report = lake.read_document("extract", "report.json")
@@ -349,14 +364,16 @@ def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
     archive = Archive(lake.batches)
     known = archive.all()
     found = {}
-    for read in report["read"]:
-        if "sha256" not in read:
+    with lake.reading("extract", "report.json"):
+        files = read(_Report, report).read
+    for each in files:
+        if each.sha256 is None:
             continue
-        kept = known.get(read["sha256"])
+        kept = known.get(each.sha256)
         if kept is None:
-            raise CorruptFile(f"{archive.root} has no {read['name']} any more; put the export back")
+            raise CorruptFile(f"{archive.root} has no {each.name} any more; put the export back")
         held = members(kept.name, partial(archive.open, kept.sha256), source.format).files
-        found[read["number"]] = next((each for each in held if each.name == read["name"]), held[0])
+        found[each.number] = next((one for one in held if one.name == each.name), held[0])
     return found
 
 
