@@ -3,6 +3,7 @@
 Rows are printed a block at a time, however many there are.
 """
 
+import errno
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from rich.console import Console
 
 _GAP = "   "
 _INDENT = 2
+_OF_STREAMS = (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 # Where a stream was closed before the program began, Python has none.
 _IS_TERMINAL = sys.stdout is not None and sys.stdout.isatty()
@@ -49,11 +51,10 @@ def drop_output() -> None:
 
 def lost(error: OSError) -> str:
     """What the system refused, in a line; stdout, or a file."""
-    try:
-        sys.stdout.flush()
-    except OSError as refused:
+    # The errors of files that are opened have a name; streams of the lake map their own.
+    if error.filename is None and error.errno in _OF_STREAMS:
         drop_output()
-        return f"the output cannot be written: {refused.strerror}"
+        return f"the output cannot be written: {error.strerror}"
     place = "" if error.filename is None else f"{error.filename}: "
     return f"{place}{error.strerror or error}"
 

@@ -30,6 +30,7 @@ from vitrina.rules import MAX_REJECTED_SHARE
 _PREFIX = "VITRINA_"
 # Leaves out what Spark takes for a pattern, and what Spark and Arrow read differently.
 _URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+_ILLEGIBLE = re.compile(r'["\x00-\x1f\x7f\ud800-\udfff]')
 # The user of an address that has no password.
 _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
@@ -154,7 +155,7 @@ class Settings(AlertSettings):
     @property
     def folder(self) -> Path:
         """`home` as an absolute path."""
-        return self.home.expanduser().absolute()
+        return _legible(self.home.expanduser().absolute(), "VITRINA_HOME")
 
     @property
     def lake_root(self) -> str:
@@ -172,13 +173,32 @@ class Settings(AlertSettings):
                     "keys and the server's address go into other variables, see docs/lake.md"
                 )
             return self.lake.rstrip("/")
-        path = str(Path(self.lake or self.folder / "lake").expanduser().absolute())
+        path = str(
+            _legible(
+                Path(self.lake or self.folder / "lake").expanduser().absolute(), "VITRINA_LAKE"
+            )
+        )
         if any(letter in path for letter in "*?[]{}\\"):
             raise SettingsError(
                 f"lake: {path} has one of * ? [ ] {{ }} \\ in it, which Spark takes for a "
                 "pattern; set VITRINA_HOME or VITRINA_LAKE to another folder"
             )
         return path
+
+
+def _legible(path: Path, variable: str) -> Path:
+    """The path, which every engine can be told.
+
+    Raises:
+        SettingsError: it has a quote, a control character, or a byte that is no UTF-8.
+    """
+    text = str(path)
+    if _ILLEGIBLE.search(text):
+        raise SettingsError(
+            f'{text}: the engines cannot be told a folder whose name has ", a line break or a '
+            f"letter that is not UTF-8; set {variable} to another"
+        )
+    return path
 
 
 def load_settings() -> Settings:

@@ -159,6 +159,8 @@ def translated(address: Mapping[str, Any]) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         parts = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            parts[0] += ": another session holds the table, pg_stat_activity shows which"
         refuse(error, error.sqlstate, " ".join(parts), address)
 
 
