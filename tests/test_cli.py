@@ -347,7 +347,7 @@ def assert_one_line(refused: Ended) -> None:
         (("status",), {"VITRINA_HOME": 'a"b'}, "set VITRINA_HOME to another"),
         (("rejects",), {"VITRINA_LAKE": "a\nb"}, "a\\x0ab: the engines cannot be told a folder"),
         (("rejects",), {"VITRINA_LAKE": "\udcff"}, "\\udcff: the engines cannot be told a folder"),
-        (("status", "--store", "no\nfile"), {}, "no\\x0afile cannot be read"),
+        (("status", "--store", "no\nfile"), {}, "file cannot be read: No such file"),
         (("validate", "--as-of", "2026-11-24"), {}, "run: vitrina generate --as-of 2026-11-24"),
         (("load", "--as-of", "2026-11-24"), {}, "run: vitrina "),
         (("publish", "--as-of", "2026-11-24"), {}, "run: vitrina "),

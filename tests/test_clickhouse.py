@@ -348,6 +348,7 @@ def test_a_query_gives_names_and_rows(store: ClickHouse) -> None:
         ("CREATE TABLE mine (a Int8) ENGINE = Memory", "CREATE is not a query"),
         ("SET readonly = 0", "SET is not a query"),
         ("SYSTEM FLUSH LOGS", "SYSTEM is not a query"),
+        ("COPY (SELECT 1) TO PROGRAM 'x'", "COPY is not a query"),
         ("SELECT 1 SETTINGS readonly = 0", "in readonly mode"),
         ("SELECT 1; DROP TABLE batch", "Multi-statements are not allowed"),
         ("SELECT 1; SELECT 2", "Multi-statements are not allowed"),

@@ -56,7 +56,8 @@ def _written(session: Session, statement: str) -> str:
         # What is wrong with the statement, without the one that it was asked in.
         error.args = (str(error).partition(": In scope SELECT formatQuery")[0],)
         raise
-    kind = written.split()[0]
+    # It understands COPY and does not write it again.
+    kind = (written or statement).split()[0]
     if not _STREAMED.match(written) and kind not in _SHORT:
         raise StoreError(f"ClickHouse: {kind} is not a query; read with SELECT")
     if found := _FILE.search(_TEXT.sub("''", written)):
