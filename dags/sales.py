@@ -20,7 +20,7 @@ from vitrina.exports.store_file import load_store, load_stores
 from vitrina.generator.recipe import ROWS, SEED, Parameter, Recipe
 from vitrina.observability.alerts import batch_date, keep_error, tell_failed, tell_late
 from vitrina.pipeline import EXTRACT, GENERATE, STEPS, Place, Run, Step, steps
-from vitrina.settings import load_settings, named_store
+from vitrina.settings import expanded, load_settings, named_store
 from vitrina.store import GENERATED, Store
 
 
@@ -54,9 +54,10 @@ def all_sales() -> list[Sales]:
     if named is None:
         return [Sales("sales", GENERATED)]
     try:
-        if not named.expanduser().is_dir():
-            return [Sales("sales", load_store(named.expanduser()))]
-        found = load_stores(named.expanduser())
+        named = expanded(named)
+        if not named.is_dir():
+            return [Sales("sales", load_store(named))]
+        found = load_stores(named)
     except SettingsError as error:
         return [Sales("sales", None, str(error))]
     return [Sales(f"sales_{each.name}", each.store, each.error) for each in found]
@@ -68,7 +69,8 @@ def run_step(step: Step, as_of: str, sales: Sales) -> None:
         if sales.store is None:
             raise SettingsError(sales.error)
         recipe = recipe_of_this_run() if step.takes_recipe else None
-        with Run(load_settings(), date.fromisoformat(as_of), recipe, sales.store) as run:
+        day, started_by = date.fromisoformat(as_of), this_try()
+        with Run(load_settings(), day, recipe, sales.store, started_by=started_by) as run:
             counts = run.step(step)
     except Exception as error:
         keep_error(error)
@@ -77,6 +79,16 @@ def run_step(step: Step, as_of: str, sales: Sales) -> None:
         # Trying again would give the same answer.
         raise AirflowFailException(str(error)) from error
     print(f"{step.name} {as_of}: {counts.rows_left:,} rows; {counts.note}")
+
+
+def this_try() -> str:
+    """What Airflow calls the task's run, for the ledger of runs."""
+    context: dict[str, Any] = dict(get_current_context())
+    task_run = context["ti"]
+    return (
+        f"Airflow {task_run.dag_id}.{task_run.task_id}, {task_run.run_id}, "
+        f"try {task_run.try_number}"
+    )
 
 
 def recipe_of_this_run() -> Recipe:

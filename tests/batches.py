@@ -5,11 +5,12 @@ from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession
 
+from tests.lakes import generated
 from tests.odd_feed import odd_feed
 from tests.recomputation import Table
 from tests.rows import BATCH, feed
 from vitrina.contract import SALES
-from vitrina.counts import Cleaned, Extracted, Generated, Validated
+from vitrina.counts import Cleaned, Extracted, Validated
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings
@@ -36,14 +37,13 @@ def prepare(spark: SparkSession, name: str, root: str) -> Lake:
     """A lake in which the batch is generated, validated and clean."""
     batch, recipe = GENERATED.get(name, (BATCHES[name], Recipe()))
     settings = Settings(lake=root, max_rejected_share=Decimal(1))
-    with Run(settings, batch.as_of, recipe, opened=Opened(spark=spark)) as run:
+    with Run(settings, batch.as_of, recipe, opened=Opened(spark=spark, alone=True)) as run:
         if name in BY_HAND:
             rows = BY_HAND[name][1]
             with run.lake.step("generate") as left:
                 # CSV would not tell an empty text from a missing one.
                 run.lake.write(left, "feed", feed(spark, *rows), "parquet")
-                counts = Generated("by hand", None, len(rows), len(rows), 0, 0, 0, 0)
-                left.counts = counts.document()
+                left.counts = generated(len(rows)).document()
         for step in STEPS[name in BY_HAND : 3]:
             run.step(step)
         return run.lake

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
@@ -23,11 +24,13 @@ from tests.databases import new_database
 from tests.homes import home_folder, postgres_folder
 from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
+from vitrina.pipeline import Opened
 from vitrina.settings import Settings, load_settings
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.session import open_session
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.postgres.embedded import embedded_postgres
+from vitrina.stores.postgres.store import postgres
 
 
 def _taken(name: str) -> str | None:
@@ -43,6 +46,9 @@ _CLICKHOUSE_DSN = _taken("TEST_CLICKHOUSE_DSN")
 # The main module of a worker of `make test` has no file. PySpark takes that for a run of its own
 # doctests, and looks for a whole Spark.
 sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
+
+# Every worker loads every module; seldom searched for garbage, it takes a quarter less.
+gc.set_threshold(50_000)
 
 # An example takes a query or two, so 25 are many, and its time says nothing about a law.
 # `pytest --hypothesis-profile thorough` tries more.
@@ -130,6 +136,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         postgres_folder(tmp_path_factory.mktemp("postgres") / "server") as folder,
         embedded_postgres(folder) as dsn,
     ):
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            # What is committed has to survive a killed process, not a power failure.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield dsn
 
 
@@ -163,6 +173,13 @@ def clickhouse_store(clickhouse_dsn: str) -> Iterator[ClickHouse]:
     """A ClickHouse without tables."""
     with clickhouse(clickhouse_dsn) as store:
         yield store
+
+
+@pytest.fixture
+def engines(spark: SparkSession, database: str, clickhouse_store: ClickHouse) -> Iterator[Opened]:
+    """The engine and empty stores, for a run that opens none itself."""
+    with postgres(database) as store:
+        yield Opened(spark, store, clickhouse_store)
 
 
 @pytest.fixture(scope="session")

@@ -244,7 +244,11 @@ class Figures:
 
     def day_region(self, choice: Choice) -> list[Row]:
         largest = self.largest_regions(choice, 12)
-        return [row[:3] for row in self.days_and_regions(choice) if row[1] in largest]
+        cells = [row[:3] for row in self.days_and_regions(choice) if row[1] in largest]
+        best = {
+            region: max(amount for _, name, amount in cells if name == region) for region in largest
+        }
+        return [(*cell, divided(cell[2], best[cell[1]], 6)) for cell in cells]
 
     def last_days_of(self, choice: Choice, length: int) -> dict[str, list[Decimal | None]]:
         """By region, the amounts of the last days, of those before and of those a year before."""

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.servers.receivers import http_receiver, silence
-from vitrina.observability.alerts import tell_failed, tell_late
 
 AS_OF = "2026-11-24"
 RUN = "manual__2026-11-24T09:45:00+00:00"
@@ -26,11 +25,19 @@ LATE: dict[str, Any] = {
 }
 
 
-def test_a_late_run_is_told_with_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def alerts() -> Any:
+    """The module. Every worker loads every file of tests, and this one loads Airflow: 3 seconds."""
+    from vitrina.observability import alerts
+
+    return alerts
+
+
+def test_a_late_run_is_told_with_its_batch(alerts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with http_receiver() as hook:
         monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", hook.url)
         for conf in ({}, None, {"as_of": "2025-01-31"}):
-            asyncio.run(tell_late({**LATE, "dag_run": {**LATE["dag_run"], "conf": conf}}))
+            asyncio.run(alerts.tell_late({**LATE, "dag_run": {**LATE["dag_run"], "conf": conf}}))
     assert [alert["event"] for alert in hook.bodies] == ["late"] * 3
     # By its logical date, which is the next day in Moscow, unless a parameter names it.
     assert [alert["batch"] for alert in hook.bodies] == ["2026-11-24", "2026-11-24", "2025-01-31"]
@@ -38,13 +45,13 @@ def test_a_late_run_is_told_with_its_batch(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_run_that_airflow_stopped_is_told_however_little_is_known_of_it(
-    monkeypatch: pytest.MonkeyPatch,
+    alerts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with http_receiver() as hook:
         monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", hook.url)
         dag = SimpleNamespace(dag_id="sales")
-        tell_failed({"dag": dag, "run_id": RUN, "reason": "timed_out"})
-        tell_failed({"dag": dag, "run_id": RUN, "reason": "task_failure"})
+        alerts.tell_failed({"dag": dag, "run_id": RUN, "reason": "timed_out"})
+        alerts.tell_failed({"dag": dag, "run_id": RUN, "reason": "task_failure"})
     stopped, unknown = hook.bodies
     assert stopped["error"] == "Airflow stopped the run: timed out"
     assert (unknown["task"], unknown["batch"], unknown["log"]) == (None, None, None)
@@ -52,13 +59,13 @@ def test_a_run_that_airflow_stopped_is_told_however_little_is_known_of_it(
 
 
 def test_receivers_that_are_gone_refuse_or_say_nothing_are_warnings(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    alerts: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with http_receiver(status=404) as refuses, silence() as mute:
         for url in (refuses.url, f"http://127.0.0.1:{mute}", "http://127.0.0.1:1"):
             monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", f"{url}/hooks/hunter2")
             started = time.monotonic()
-            asyncio.run(tell_late(LATE))
+            asyncio.run(alerts.tell_late(LATE))
             assert time.monotonic() - started < 6
     said = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
     assert len(said) == 3
@@ -68,14 +75,14 @@ def test_receivers_that_are_gone_refuse_or_say_nothing_are_warnings(
 
 @pytest.mark.parametrize("misspelt", ["VITRINA_HOUSE", "VITRINA_MAX_REJECTED_SHARE"])
 def test_a_failure_is_told_whatever_is_wrong_in_the_settings(
-    monkeypatch: pytest.MonkeyPatch, misspelt: str
+    alerts: Any, monkeypatch: pytest.MonkeyPatch, misspelt: str
 ) -> None:
     monkeypatch.setenv(misspelt, "nothing of use")
     # An address that cannot be used keeps no other from being told.
     monkeypatch.setenv("VITRINA_ALERT_EMAIL", "nobody")
     with http_receiver() as hook:
         monkeypatch.setenv("VITRINA_ALERT_WEBHOOK", hook.url)
-        tell_failed(
+        alerts.tell_failed(
             {
                 "reason": "task_failure",
                 "ti": SimpleNamespace(

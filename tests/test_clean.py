@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from tests.lakes import generated
 from tests.rows import AS_OF, BATCH, GOOD, collected, feed, sales
 from vitrina.contract import SALES
 from vitrina.counts import Cleaned
@@ -16,6 +17,9 @@ from vitrina.errors import BatchError, ReconciliationError
 from vitrina.steps import clean, validate
 from vitrina.steps.clean import conflicts, number_repeated, one_row_per_sale
 from vitrina.stores.lake import Lake
+
+# An example is a few jobs of Spark: few of them, each with many rows.
+FEW = settings(max_examples=settings().max_examples // 5)
 
 
 def sale(sale_id: int, amount: str = "9.00", **other: Any) -> dict[str, Any]:
@@ -69,16 +73,17 @@ def test_the_order_of_survival_is_by_every_field_in_the_contracts_order(
     assert collected(survivors, "customer_id", "region") == [(7, "East")]
 
 
+@FEW
 @given(
     rows=st.lists(
         st.builds(
             sale,
-            st.integers(1, 4),
+            st.integers(1, 20),
             st.sampled_from(["1.00", "2.00", "10.00"]),
             region=st.sampled_from(SALES.regions),
         ),
-        min_size=1,
-        max_size=20,
+        min_size=20,
+        max_size=100,
     )
 )
 def test_rows_in_are_clean_plus_conflicting_plus_collapsed(
@@ -91,17 +96,28 @@ def test_rows_in_are_clean_plus_conflicting_plus_collapsed(
     assert len(clean_rows) + len(lost) + collapsed == len(rows)
 
 
-@given(order=st.permutations(range(6)), partitions=st.integers(1, 5))
+@FEW
+@given(order=st.permutations(range(24)), partitions=st.integers(1, 5))
 def test_the_result_depends_neither_on_order_nor_on_partitions(
     spark: SparkSession, order: list[int], partitions: int
 ) -> None:
-    rows = [sale(1, "3.00"), sale(1, "2.00"), sale(2), sale(2), sale(3, region="West"), sale(3)]
+    # Four times the same three sales, so that one example has many orders.
+    firsts = (1, 4, 7, 10)
+    rows = [
+        row
+        for first in firsts
+        for row in (
+            *(sale(first, "3.00"), sale(first, "2.00")),
+            *(sale(first + 1), sale(first + 1)),
+            *(sale(first + 2, region="West"), sale(first + 2)),
+        )
+    ]
     valid = sales(spark, [rows[place] for place in order]).repartition(partitions)
     survivors = one_row_per_sale(valid, number_repeated(valid, SALES), SALES)
     assert collected(survivors, "sale_id", "sale_amount", "region") == [
-        (1, Decimal("2.00"), "North"),
-        (2, Decimal("9.00"), "North"),
-        (3, Decimal("9.00"), "North"),
+        (first + place, Decimal(amount), "North")
+        for first in firsts
+        for place, amount in enumerate(("2.00", "9.00", "9.00"))
     ]
 
 
@@ -111,6 +127,7 @@ def test_the_step_counts_rows_and_control_totals(spark: SparkSession, tmp_path: 
     with lake.step("generate") as left:
         rows = feed(spark, {}, {}, other, {**other, "quantity": "1"}, {"region": "?"})
         lake.write(left, "feed", rows, "csv")
+        left.counts = generated(5).document()
     validate.run(spark, lake, BATCH, Decimal(1))
     assert clean.run(spark, lake, BATCH) == Cleaned(
         rows_in=4,
@@ -132,6 +149,7 @@ def test_a_batch_without_a_valid_row_sums_up_to_nothing(
     lake = Lake(str(tmp_path), AS_OF)
     with lake.step("generate") as left:
         lake.write(left, "feed", feed(spark, {"quantity": "0"}), "csv")
+        left.counts = generated(1).document()
     validate.run(spark, lake, BATCH, Decimal(1))
     assert clean.run(spark, lake, BATCH) == Cleaned(0, 0, 0, 0, 0, Decimal(0))
 
@@ -140,6 +158,7 @@ def test_rows_that_go_astray_stop_the_batch(spark: SparkSession, tmp_path: Path)
     lake = Lake(str(tmp_path), AS_OF)
     with lake.step("generate") as left:
         lake.write(left, "feed", feed(spark, {}, {}), "csv")
+        left.counts = generated(2).document()
     validate.run(spark, lake, BATCH, Decimal(1))
     counted = lake.result("validate")
     counted["counts"]["valid"] += 1
@@ -163,6 +182,7 @@ def test_running_the_step_again_leaves_the_same_rows(
     with lake.step("generate") as left:
         second = {"sale_id": "1" if repeated else "2", "quantity": "3"}
         lake.write(left, "feed", feed(spark, {}, second), "csv")
+        left.counts = generated(2).document()
     validate.run(spark, lake, BATCH, Decimal(1))
     runs = []
     for _ in range(2):

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -246,8 +247,11 @@ _BY_PRODUCT_WIDE = next(mart for mart in marts(_WIDE) if mart.name == "sales_by_
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-# An import replaces the one before, so the examples may share a store.
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# An import replaces the one before, so the examples may share a store; few have many rows.
+@settings(
+    max_examples=settings().max_examples // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     rows=st.lists(
         st.fixed_dictionaries(
@@ -260,7 +264,7 @@ _INT64 = st.integers(-(2**63), 2**63 - 1)
             }
         ),
         min_size=1,
-        max_size=5,
+        max_size=40,
     )
 )
 def test_figures_near_the_limits_of_their_types_are_exact(
@@ -479,10 +483,40 @@ def test_a_folder_that_chdb_would_misread_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_what_a_killed_process_left_in_the_temporary_folder_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    holder = python(_HOLD, str(tmp_path / "clickhouse"))
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "open\n"
+    holder.kill()
+    holder.communicate()
+    [left] = temporary.iterdir()
+    (left / "clickhouse-embedded-0").mkdir()
+    with embedded_clickhouse(tmp_path / "clickhouse"):
+        assert not left.exists()
+        # Here go the files of the engine and of its driver.
+        assert [Path(tempfile.gettempdir())] == [*temporary.iterdir()]
+    assert [*temporary.iterdir()] == []
+    assert tempfile.gettempdir() == str(temporary)
+
+
+def test_nothing_but_a_temporary_folder_of_its_own_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "clickhouse.tmp").write_text(str(tmp_path / "precious"))
+    with embedded_clickhouse(tmp_path / "clickhouse"):
+        pass
+    assert (tmp_path / "precious").exists()
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(SettingsError, match=r"ClickHouse cannot use .*/file/clickhouse: "),
+        pytest.raises(StoreError, match=r"ClickHouse .*/file/clickhouse: Not a .*VITRINA_HOME"),
         embedded_clickhouse(tmp_path / "file" / "clickhouse"),
     ):
         pass
@@ -501,7 +535,11 @@ def test_data_that_another_program_has_open_are_unavailable(tmp_path: Path) -> N
     assert holder.stdout.readline() == "open\n"
     with (
         embedded_clickhouse(folder) as dsn,
-        pytest.raises(StoreUnavailable, match="does not answer at its folder"),
+        pytest.raises(
+            StoreUnavailable,
+            match=r"does not answer at its folder: .*; end the program that has it open\. If none "
+            "has, the data are damaged: remove the folder, and run the batches again",
+        ),
         clickhouse(dsn),
     ):
         pass

@@ -1,8 +1,5 @@
 """ClickHouse over HTTP with a password and the loader's grants: the same as embedded."""
 
-import os
-import subprocess
-import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,18 +12,21 @@ import clickhouse_connect
 import pytest
 import trustme
 from clickhouse_connect.driver.exceptions import DatabaseError
+from pyspark.sql import SparkSession
 from spark_server import free_port
 
+from tests.rows import AS_OF
 from tests.servers.clickhouse import clickhouse_server
 from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable, VitrinaError
+from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
+from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings
-from vitrina.store import GENERATED
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.opening import open_clickhouse
+from vitrina.stores.postgres.store import postgres
 
-VITRINA = Path(sys.executable).with_name("vitrina")
 TABLES = {mart.name: ", ".join(mart.names) for mart in marts(SALES)} | {
     "control_totals": "engine, table_name, total_sales, total_quantity, total_sales_amount",
     "rejects_by_reason": "reason, rejected_rows",
@@ -41,15 +41,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield dsn
 
 
-def vitrina(home: Path, *arguments: str, **settings: str) -> None:
-    subprocess.run(
-        [VITRINA, *arguments],
-        env=os.environ | {"VITRINA_HOME": str(home)} | settings,
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-
-
 def contents(store: ClickHouse) -> dict[str, list[tuple[Any, ...]]]:
     """Every cell of every table but the times of day."""
     return {
@@ -58,17 +49,27 @@ def contents(store: ClickHouse) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def test_a_batch_over_http_is_the_batch_embedded_cell_by_cell(address: str, home: Path) -> None:
-    run = ("run", "--rows", "3000", "--as-of", "2026-11-24")
-    server = {"VITRINA_CLICKHOUSE_DSN": address}
-    vitrina(home / "embedded", *run)
-    vitrina(home / "served", *run, **server)
-    # A second time takes the first one's place.
-    vitrina(home / "served", "publish", "--as-of", "2026-11-24", **server)
-    with open_clickhouse(Settings(home=home / "embedded"), GENERATED) as store:
-        embedded = contents(store)
-    with clickhouse(address) as store:
-        assert contents(store) == embedded
+def test_a_batch_over_http_is_the_batch_embedded_cell_by_cell(
+    spark: SparkSession, database: str, address: str, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path)
+    with postgres(database) as source:
+        with (
+            embedded_clickhouse(tmp_path / "clickhouse") as dsn,
+            clickhouse(dsn) as store,
+            Run(settings, AS_OF, Recipe(3_000), opened=Opened(spark, source, store)) as run,
+        ):
+            for step in STEPS:
+                run.step(step)
+            embedded = contents(store)
+        with (
+            clickhouse(address) as store,
+            Run(settings, AS_OF, opened=Opened(spark, source, store)) as run,
+        ):
+            run.step(STEPS[-1])
+            # A second time takes the first one's place.
+            run.step(STEPS[-1])
+            assert contents(store) == embedded
     assert all(embedded.values())
 
 

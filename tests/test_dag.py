@@ -1,42 +1,70 @@
 """The DAG as Airflow reads it."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.dag_cases import case, find_facts
 from vitrina.contract import SALES
 from vitrina.generator.recipe import ROWS, SEED
 from vitrina.marts import marts
 from vitrina.pipeline import STEPS
 
-ROOT = Path(__file__).parents[1]
 TASKS = [step.task for step in STEPS]
 MARTS = [mart.name for mart in marts(SALES)]
 
 
+BERLIN = """
+name = "berlin"
+title = "Berlin shop"
+time_zone = "Europe/Berlin"
+days = 90
+[source]
+files = ["*.csv"]
+[source.fields]
+sale_id = { column = "id" }
+product_id = { column = "product" }
+quantity = { column = "pieces" }
+sale_date = { column = "day" }
+sale_amount = { column = "amount" }
+region = { constant = "Berlin" }
+"""
+
+
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `dag_facts.py` finds."""
-    return find_facts(tmp_path_factory.mktemp("airflow"))
+def absent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store's file that is not there."""
+    return tmp_path_factory.mktemp("absent") / "absent.toml"
 
 
-def find_facts(home: Path, *which: str, **environment: str) -> dict[str, Any]:
-    found = home / "facts.json"
-    subprocess.run(
-        [sys.executable, ROOT / "tests" / "dag_facts.py", found, *which],
-        env=os.environ
-        | {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-        | environment,
-        check=True,
-        capture_output=True,
-    )
-    facts: dict[str, Any] = json.loads(found.read_text())
-    return facts
+@pytest.fixture(scope="module")
+def found(absent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `dag_facts.py` finds, by the name of the case."""
+    folder = tmp_path_factory.mktemp("stores")
+    (folder / "a.toml").write_text(BERLIN)
+    (folder / "b.toml").write_text(BERLIN.replace("berlin", "aachen"))
+    (folder / "c.toml").write_text(BERLIN.replace("berlin", "cologne").replace("days", "dayz"))
+    home = tmp_path_factory.mktemp("airflow")
+    cases = {
+        "plain": case(),
+        "late": case(VITRINA_ALERT_LATE_AFTER="5"),
+        "misspelt": case(VITRINA_HOUSE="x"),
+        # A folder of two stores and a broken one, while a variable is misspelt.
+        "stores": case(of_stores=True, VITRINA_STORE=str(folder), VITRINA_HOUSE="x"),
+        "absent": case(of_stores=True, VITRINA_STORE=str(absent)),
+    }
+    return find_facts(home, cases)
+
+
+@pytest.fixture(scope="module")
+def facts(found: dict[str, Any]) -> dict[str, Any]:
+    return found["plain"]
+
+
+@pytest.fixture(scope="module")
+def stores(found: dict[str, Any]) -> dict[str, Any]:
+    return found["stores"]
 
 
 def test_it_runs_on_tuesdays_at_1245_in_moscow_one_at_a_time(facts: dict[str, Any]) -> None:
@@ -141,10 +169,10 @@ def test_a_final_error_stays_final_where_airflow_cannot_keep_it_for_the_alert(
 
 
 def test_a_run_has_a_deadline_only_where_it_is_asked_for(
-    facts: dict[str, Any], tmp_path: Path
+    found: dict[str, Any],
 ) -> None:
-    assert facts["dag"]["deadline"] is None
-    late = find_facts(tmp_path, VITRINA_ALERT_LATE_AFTER="5")
+    assert found["plain"]["dag"]["deadline"] is None
+    late = found["late"]
     assert late["same when parsed again"]
     [alert] = late["dag"]["deadline"]
     assert "DagRunQueuedAtDeadline" in str(alert)
@@ -153,41 +181,13 @@ def test_a_run_has_a_deadline_only_where_it_is_asked_for(
 
 
 def test_a_misspelt_variable_leaves_the_dag_and_fails_its_run_with_its_name(
-    tmp_path: Path,
+    found: dict[str, Any],
 ) -> None:
-    found = find_facts(tmp_path, VITRINA_HOUSE="x")
-    assert list(found["after"]) == TASKS
-    kind, text = found["errors"]["nothing generated"]
+    misspelt = found["misspelt"]
+    assert list(misspelt["after"]) == TASKS
+    kind, text = misspelt["errors"]["nothing generated"]
     assert kind == "AirflowFailException"
     assert text == "VITRINA_HOUSE is not a setting; did you mean VITRINA_HOME?"
-
-
-BERLIN = """
-name = "berlin"
-title = "Berlin shop"
-time_zone = "Europe/Berlin"
-days = 90
-[source]
-files = ["*.csv"]
-[source.fields]
-sale_id = { column = "id" }
-product_id = { column = "product" }
-quantity = { column = "pieces" }
-sale_date = { column = "day" }
-sale_amount = { column = "amount" }
-region = { constant = "Berlin" }
-"""
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The facts of a folder of two stores and a broken one, while a variable is misspelt."""
-    folder = tmp_path_factory.mktemp("stores")
-    (folder / "a.toml").write_text(BERLIN)
-    (folder / "b.toml").write_text(BERLIN.replace("berlin", "aachen"))
-    (folder / "c.toml").write_text(BERLIN.replace("berlin", "cologne").replace("days", "dayz"))
-    home = tmp_path_factory.mktemp("airflow of stores")
-    return find_facts(home, "of each store", VITRINA_STORE=str(folder), VITRINA_HOUSE="x")
 
 
 def test_each_store_of_a_folder_has_a_dag_of_its_own(stores: dict[str, Any]) -> None:
@@ -225,9 +225,9 @@ def test_a_broken_store_takes_no_other_away_and_its_first_task_says_why(
     assert stores["dags"]["sales_berlin"]["failure"] is None
 
 
-def test_a_store_that_is_not_there_is_told_by_the_first_task(tmp_path: Path) -> None:
-    absent = tmp_path / "absent.toml"
-    found = find_facts(tmp_path, "of each store", VITRINA_STORE=str(absent))
-    (dag,) = found["dags"].items()
+def test_a_store_that_is_not_there_is_told_by_the_first_task(
+    found: dict[str, Any], absent: Path
+) -> None:
+    (dag,) = found["absent"]["dags"].items()
     assert dag[0] == "sales"
     assert dag[1]["failure"][1] == f"{absent} cannot be read: No such file or directory"

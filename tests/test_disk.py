@@ -65,7 +65,8 @@ def test_a_code_becomes_what_was_decided(code: int) -> None:
     found = failed(error)
     if code in REFUSALS:
         assert type(found) is StoreError
-        assert str(found) == f"lake /lake: {said}; {REFUSALS[code]}"
+        remedy = REFUSALS[code].format("VITRINA_LAKE")
+        assert str(found) == f"lake /lake: {said}; {remedy}"
     elif code in PASSING:
         assert type(found) is StoreUnavailable
         assert str(found) == f"lake /lake: {said}; {PASSING[code]}"

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -19,8 +21,16 @@ from adbc_driver_postgresql import dbapi
 import vitrina
 from tests.homes import postgres_folder
 from tests.waiting import wait_for
+from vitrina.contract import SALES
 from vitrina.errors import StoreError, StoreUnavailable
-from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+from vitrina.pipeline import GENERATE, Run
+from vitrina.settings import Settings
+from vitrina.stores.addresses import SCHEMA
+from vitrina.stores.postgres import embedded
+from vitrina.stores.postgres.embedded import data_home, embedded_postgres, require_owner
+from vitrina.stores.postgres.session import open_session
+from vitrina.stores.postgres.staging import copy_sales
+from vitrina.stores.postgres.store import postgres
 
 IS_ROOT = os.geteuid() == 0
 only_as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can run as another user")
@@ -214,6 +224,65 @@ def test_killed_server_comes_back_with_all_that_was_committed(folder: Path) -> N
     assert server_pid(folder) is None
 
 
+def test_a_killed_backend_ends_the_server_and_the_next_use_recovers_it(folder: Path) -> None:
+    with embedded_postgres(folder) as address, psycopg.connect(address) as connection:
+        began, server = time.monotonic(), server_pid(folder)
+        os.kill(connection.info.backend_pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        with embedded_postgres(folder) as again:
+            assert query(again, "SELECT 1") == [(1,)]
+            # One that restarts itself would be the same, and might hang while it does.
+            assert server_pid(folder) != server
+        assert time.monotonic() - began < 10
+    assert server_pid(folder) is None
+
+
+def test_a_server_that_does_not_stop_is_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [(how, 0.2 if how != signal.SIGKILL else 10) for how, _ in embedded.STOPS]
+    monkeypatch.setattr(embedded, "STOPS", seconds)
+    with embedded_postgres(folder) as address:
+        query(address, "CREATE TABLE before_the_kill ()")
+        server = server_pid(folder)
+        assert server is not None
+        os.kill(server, signal.SIGSTOP)
+    assert not socket_folder(address).exists()
+    with embedded_postgres(folder) as address:
+        assert query(address, "SELECT to_regclass('before_the_kill')::text") == [
+            ("before_the_kill",)
+        ]
+
+
+def test_the_server_is_reached_whatever_the_variables_of_libpq_say(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {
+        "PGCHANNELBINDING": "require",
+        "PGDATESTYLE": "nonsense",
+        "PGGSSENCMODE": "require",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGOPTIONS": "-c nonsense=1",
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGSERVICE": "nowhere",
+        "PGSERVICEFILE": "/nowhere",
+        "PGSSLMODE": "verify-full",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGTZ": "nowhere",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with embedded_postgres(folder) as address:
+        with postgres(address) as store:
+            store.create_tables(SALES)
+        with open_session(address, SCHEMA) as session:
+            session.execute("CREATE TABLE copied (LIKE sale)")
+            # By the other driver, which connects for two shares, of no rows.
+            copy_sales(session, "copied", SALES, [[], []])
+    assert variables.items() <= os.environ.items()
+
+
 def test_interrupted_first_use_heals(new_folder: Path) -> None:
     with python(CLIENT, new_folder) as process:
         wait_for((data_home(new_folder) / "cluster.new/PG_VERSION").exists, pause=0.005)
@@ -249,8 +318,12 @@ def test_data_of_another_major_version_is_refused(folder: Path) -> None:
 def test_folder_that_cannot_be_made_is_an_error_of_the_store(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(StoreUnavailable, match=str(file)), embedded_postgres(file / "postgres"):
+    with (
+        pytest.raises(StoreError, match=f"{file}.*; .* set VITRINA_HOME") as raised,
+        embedded_postgres(file / "postgres"),
+    ):
         pass
+    assert not raised.value.transient
 
 
 # --- As root --------------------------------------------------------------------------------
@@ -299,6 +372,35 @@ def test_ordinary_user_keeps_the_data_in_the_folder() -> None:
         assert not (folder / "cluster/postmaster.pid").exists()
         with pytest.raises(StoreError, match="run as that user"), embedded_postgres(folder):
             pass
+
+
+@only_as_root
+def test_root_does_not_work_beside_another_user_s_data(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    require_owner(home / "postgres")
+    os.chown(home, pwd.getpwnam("daemon").pw_uid, -1)
+    with pytest.raises(StoreError, match=f"{home} belongs to the user .*; run as that user"):
+        require_owner(home / "postgres")
+    # Before a step has written anything.
+    settings = Settings(home=home, lake=None, postgres_dsn=None)
+    with Run(settings, date(2026, 11, 24)) as run, pytest.raises(StoreError, match="belongs to"):
+        run.step(GENERATE)
+    assert list(home.iterdir()) == []
+
+
+@only_as_root
+def test_a_user_without_a_name_is_told_so(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    for path in (*tmp_path.parents, tmp_path):
+        if path.is_relative_to(tempfile.gettempdir()) and path != Path(tempfile.gettempdir()):
+            path.chmod(0o755)
+    folder.mkdir()
+    os.chown(folder, 54321, -1)
+    code = f"{AS_DAEMON.partition('account')[0]}os.setuid(54321)\n{CLIENT}"
+    with python(code, folder / "postgres") as process:
+        said = process.communicate()[0]
+    assert "this system has none for id 54321; run as another user" in said
 
 
 @only_as_root

@@ -1,9 +1,10 @@
 """Which Spark a client accepts, and what becomes of whatever Spark raises."""
 
 import inspect
-from collections.abc import Iterator
+import os
+import subprocess
+import time
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -11,6 +12,8 @@ from pyspark import errors
 from pyspark.errors.exceptions import connect
 from pyspark.sql import SparkSession
 
+from tests.commands import VITRINA
+from vitrina import engine
 from vitrina.engine import require_version, spark_failures, spark_session
 from vitrina.errors import EngineError, FeedError, SettingsError, StoreUnavailable
 from vitrina.settings import Settings
@@ -162,32 +165,6 @@ def test_a_job_that_fails_is_our_error(spark: SparkSession, query: str, complain
         spark.sql(query).collect()
 
 
-@pytest.fixture
-def gone() -> Iterator[Any]:
-    """A session whose server has stopped, of a client that soon gives up."""
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql.connect.client.retries import DefaultPolicy
-
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    host, port = server.listening_address
-    session = SparkSession.builder.remote(f"sc://{host}:{port}").create()
-    session.client.set_retry_policies([DefaultPolicy(max_retries=1, initial_backoff=10)])
-    assert session.range(1).count() == 1
-    server.stop()
-    yield session
-    session.client.close()
-
-
-def test_a_server_that_stops_during_a_job_is_unavailable(gone: Any) -> None:
-    with (
-        pytest.raises(StoreUnavailable, match=r"no longer answers \(UNAVAILABLE\)"),
-        pytest.warns(UserWarning, match="RETRIES_EXCEEDED"),
-        spark_failures(EMBEDDED, AGAIN),
-    ):
-        gone.range(1).count()
-
-
 def test_a_folder_that_cannot_be_made_for_spilling_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = Settings(home=tmp_path / "file", spark_remote=None)
@@ -196,3 +173,60 @@ def test_a_folder_that_cannot_be_made_for_spilling_is_named(tmp_path: Path) -> N
         spark_session(settings),
     ):
         pass
+
+
+# Reached, and left
+
+
+def test_the_embedded_engine_is_reached_past_proxies_and_without_a_token(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    for name in ("no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("SPARK_CONNECT_AUTHENTICATE_TOKEN", "of another Spark")
+    with spark_session(Settings(home=tmp_path, spark_remote=None)) as session:
+        assert session.range(3).count() == 3
+
+
+def test_a_spark_that_dies_fails_the_step_and_is_left_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pysail.spark import SparkConnectServer
+
+    monkeypatch.setattr(engine, "_REMOTE_RETRIES", 1)
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    settings = Settings(spark_remote=f"sc://{host}:{port}")
+    monkeypatch.setattr(engine, "require_version", lambda *_: None)
+    with spark_session(settings) as session:
+        server.stop()
+        began = time.monotonic()
+        with (
+            pytest.raises(StoreUnavailable, match=r"no longer answers \(UNAVAILABLE\); run:"),
+            spark_failures(settings, AGAIN),
+        ):
+            session.range(3).count()
+    assert time.monotonic() - began < 10
+
+
+def test_grpc_keeps_out_of_forked_children(spark: SparkSession) -> None:
+    assert os.environ["GRPC_ENABLE_FORK_SUPPORT"] == "false"
+
+
+def test_too_few_open_files_are_refused_before_grpc_aborts(home: Path) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -n 100 && exec "$0" generate --rows 1000', str(VITRINA)],
+        env=os.environ | {"VITRINA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "error: this process may open no more than 100 files, and needs 128; run: ulimit -n 1024\n"
+    )

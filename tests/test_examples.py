@@ -59,7 +59,7 @@ def under_way(spark: SparkSession, example: str, home: Path) -> Run:
     # A tenth of so few rows is one row.
     settings = Settings(home=home, max_rejected_share=Decimal("0.3"))
     store = load_store(EXAMPLES / example / "store.toml")
-    return Run(settings, AS_OF, store=store, opened=Opened(spark=spark))
+    return Run(settings, AS_OF, store=store, opened=Opened(spark=spark, alone=True))
 
 
 @pytest.mark.parametrize("example", READ)

@@ -46,7 +46,7 @@ def outcome(spark: SparkSession, case: str, folder: Path) -> Outcome:
     """Take a case through reading, validation and cleaning."""
     store = load_store(CASES / case / "store.toml")
     settings = Settings(home=folder, max_rejected_share=Decimal(1))
-    with Run(settings, AS_OF, store=store, opened=Opened(spark=spark)) as run:
+    with Run(settings, AS_OF, store=store, opened=Opened(spark=spark, alone=True)) as run:
         extracted, validated, cleaned = until_clean(run)
 
         def rows(step: str, name: str) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ to the whole package.
 import datetime
 import runpy
 import sys
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from types import FunctionType
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 
 import vitrina.marts
-from tests.homes import home_folder
 from tests.pages import ROOT, blocks
 from tests.rows import shop
 from vitrina import pipeline
@@ -24,8 +22,8 @@ from vitrina.contract import SALES, Contract
 from vitrina.dashboard.placeholders import Selection, literal
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import Mart
-from vitrina.pipeline import STEPS, Run
-from vitrina.settings import Settings, load_settings
+from vitrina.pipeline import STEPS, Opened, Run
+from vitrina.settings import Settings
 from vitrina.steps import analyze
 
 PAGE = ROOT / "docs" / "extending.md"
@@ -36,13 +34,8 @@ RECIPE = Recipe(ROWS, dirt=Dirt(Decimal("0.08"), Decimal("0.02"), Decimal("0.02"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Settings]:
-    with home_folder(tmp_path) as folder:
-        yield Settings(
-            home=folder,
-            spark_remote=load_settings().spark_remote,
-            max_rejected_share=Decimal("0.2"),
-        )
+def home(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, max_rejected_share=Decimal("0.2"))
 
 
 def shown(section: str) -> dict[str, Any]:
@@ -53,10 +46,10 @@ def shown(section: str) -> dict[str, Any]:
     return found
 
 
-def test_a_field_is_generated_checked_and_loaded(home: Settings) -> None:
+def test_a_field_is_generated_checked_and_loaded(home: Settings, engines: Opened) -> None:
     (contract,) = [each for each in shown("A field").values() if type(each) is Contract][-1:]
     (field,) = [each for each in contract.fields if each not in SALES.fields]
-    with Run(home, AS_OF, RECIPE, shop(contract)) as run:
+    with Run(home, AS_OF, RECIPE, shop(contract), opened=engines) as run:
         for step in STEPS:
             run.step(step)
         query = f"SELECT {field.name}, count(*) FROM sale GROUP BY 1"
@@ -69,7 +62,7 @@ def test_a_field_is_generated_checked_and_loaded(home: Settings) -> None:
 
 
 def test_a_mart_is_computed_reconciled_and_published(
-    home: Settings, monkeypatch: pytest.MonkeyPatch
+    home: Settings, engines: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, declared = shown("A mart"), vitrina.marts.marts
     known = {mart.name for mart in declared(SALES)}
@@ -90,7 +83,7 @@ def test_a_mart_is_computed_reconciled_and_published(
     monkeypatch.setitem(vars(analyze)["_COMPUTED_BY"], mart.name, compute)
 
     query = f"SELECT {', '.join(mart.names)} FROM {mart.name} ORDER BY 1"
-    with Run(home, AS_OF, RECIPE) as run:
+    with Run(home, AS_OF, RECIPE, opened=engines) as run:
         for step in STEPS:
             run.step(step)
         in_postgres, in_clickhouse = run.postgres.query(query), run.clickhouse.query(query)
@@ -109,9 +102,9 @@ def test_a_mart_is_computed_reconciled_and_published(
     assert {("postgresql", mart.name), ("clickhouse", mart.name)} <= written
 
 
-def test_a_panel_shows_what_its_query_says(home: Settings) -> None:
+def test_a_panel_shows_what_its_query_says(home: Settings, engines: Opened) -> None:
     panel = shown("A panel")["panel"]
-    with Run(home, AS_OF, RECIPE) as run:
+    with Run(home, AS_OF, RECIPE, opened=engines) as run:
         for step in STEPS:
             run.step(step)
         names, rows = run.clickhouse.query(literal(panel.sql, Selection(AS_OF)))
@@ -123,9 +116,9 @@ def test_a_panel_shows_what_its_query_says(home: Settings) -> None:
     assert [tuple(map(str, row)) for row in rows] == [tuple(map(str, row)) for row in expected]
 
 
-def test_a_step_runs_after_the_others_and_is_told_of(home: Settings) -> None:
+def test_a_step_runs_after_the_others_and_is_told_of(home: Settings, engines: Opened) -> None:
     step = shown("A step")["step"]
-    with Run(home, AS_OF, RECIPE) as run:
+    with Run(home, AS_OF, RECIPE, opened=engines) as run:
         for each in STEPS[:4]:
             run.step(each)
         run.steps = (*run.steps, step)

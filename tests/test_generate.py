@@ -22,7 +22,6 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from scipy import stats
 
 from tests.rows import shop
 from vitrina import columns
@@ -37,6 +36,8 @@ from vitrina.steps import generate
 from vitrina.steps.validate import type_rows
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
+
+# Every worker loads every module, and scipy takes two seconds: it is loaded where it is used.
 
 AS_OF = datetime.date(2026, 11, 24)
 BATCH = Batch(AS_OF)
@@ -227,6 +228,8 @@ def regulars(sales: pd.DataFrame) -> "pd.Series[str]":
 
 def fits(counts: npt.ArrayLike, weights: npt.ArrayLike) -> bool:
     """Whether these counts may come from a distribution with these weights (chi-square)."""
+    from scipy import stats
+
     found, odds = np.asarray(counts, dtype=float), np.asarray(weights, dtype=float)
     expected = odds / odds.sum() * found.sum()
     # The approximation asks for 5 a cell: the rarest are taken together.
@@ -240,6 +243,8 @@ def fits(counts: npt.ArrayLike, weights: npt.ArrayLike) -> bool:
 
 
 def is_share(part: int, whole: int, share: float) -> bool:
+    from scipy import stats
+
     return bool(stats.binomtest(part, whole, share).pvalue > ALPHA)
 
 
@@ -304,6 +309,8 @@ def test_a_fifth_of_the_customers_hold_most_sales(sample: pd.DataFrame) -> None:
 
 def test_customers_are_active_log_normally(sample: pd.DataFrame) -> None:
     """Customers come in 1,000 classes of equal size, each a quantile of activity."""
+    from scipy import stats
+
     number = sample["customer_id"] - 1
     of_class = shuffled(1_000, "42", "customers")
     found = counts(number % 1_000, 1_000)[of_class]
@@ -333,6 +340,8 @@ def test_customers_shop_at_home_almost_always(
 
 
 def test_popularity_is_heavy_tailed(sample: pd.DataFrame) -> None:
+    from scipy import stats
+
     product_at = np.array(shuffled(2_000, "42", "products"))
     found = counts(sample["product_id"] - 1, 2_000)[product_at]
     rank = np.arange(1, 2_001)
@@ -343,6 +352,8 @@ def test_popularity_is_heavy_tailed(sample: pd.DataFrame) -> None:
 
 
 def test_prices_are_log_normal_whatever_the_popularity(sample: pd.DataFrame) -> None:
+    from scipy import stats
+
     listed = sample.groupby("product_id")["price"].agg(["max", "size"])
     # What was bought less often may have been so at a discount only.
     known = listed[listed["size"] >= 5]
@@ -381,6 +392,8 @@ def test_a_product_has_one_price_a_week_and_seldom_a_discount(sample: pd.DataFra
     list(combinations(["quantity", "weekday", "best_seller", "active", "seat", "region"], 2)),
 )
 def test_what_is_drawn_apart_is_independent(sample: pd.DataFrame, one: str, other: str) -> None:
+    from scipy import stats
+
     # One customer's sales are no independent draws of a region: one sale of each.
     drawn = sample.drop_duplicates("customer_id") if "region" in (one, other) else sample
     number = drawn["customer_id"] - 1

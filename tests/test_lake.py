@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,41 @@ def test_a_missing_file_is_found_and_named(engine: SparkSession, lake: Lake) -> 
         lake.dataset("generate", "feed")
 
 
+def test_a_file_that_vanishes_before_it_is_measured_ends_the_step(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(ThreadPoolExecutor):
+        """What measures the files that were listed, when one of them has gone."""
+
+        def __init__(self) -> None:
+            next(tmp_path.rglob("*.parquet")).unlink()
+            super().__init__()
+
+    monkeypatch.setattr("vitrina.stores.lake.ThreadPoolExecutor", Late)
+    lake = Lake(str(tmp_path), AS_OF)
+    with pytest.raises(CorruptFile, match="has vanished since Spark wrote it; see that nothing"):
+        leave(spark, lake, "1")
+    assert lake.read_document("generate", "step.json") is None
+
+
+@pytest.mark.parametrize("counted", [0, 1, 3])
+def test_rows_that_were_not_counted_are_not_handed_over(
+    engine: SparkSession, lake: Lake, counted: int
+) -> None:
+    with lake.step("clean", {"step": "validate", "attempt": "7d0a3f9c41b2"}) as left:
+        lake.write(
+            left, "clean", engine.createDataFrame([("1",), ("2",)], "sale_id string"), "parquet"
+        )
+    result = lake.result("clean")
+    assert len(lake.handed_over(result, "clean", 2).files) > 0
+    with pytest.raises(
+        CorruptFile,
+        match=f"clean/step.json: the files of clean have 2 rows, and clean counted {counted}; "
+        f"run: vitrina clean --as-of {lake.as_of}",
+    ):
+        lake.handed_over(result, "clean", counted)
+
+
 def test_a_file_of_somebody_elses_in_the_folder_is_not_read(
     engine: SparkSession, lake: Lake
 ) -> None:
@@ -187,6 +223,24 @@ def test_a_folder_that_spark_takes_for_a_pattern_is_refused(tmp_path: Path, name
         _ = Settings(home=tmp_path / name).lake_root
 
 
-def test_a_lake_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(SettingsError, match="cannot be opened"):
-        Lake("nowhere://bucket", AS_OF)
+@pytest.mark.parametrize(
+    "lake",
+    [
+        "gs://key:secret@b",
+        "s3a://secret",
+        "S3://secret",
+        "file:///secret",
+        "s3:/secret",
+        "s3:secret",
+    ],
+)
+def test_a_lake_of_an_unknown_kind_is_refused_and_not_shown(lake: str) -> None:
+    with pytest.raises(SettingsError, match=r"VITRINA_LAKE: .*: is not .* s3://bucket/") as refused:
+        _ = Settings(lake=lake).lake_root
+    assert lake.partition(":")[0] in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_folder_may_have_a_colon_in_its_name(tmp_path: Path) -> None:
+    assert Settings(lake=f"{tmp_path}/a:b").lake_root == f"{tmp_path}/a:b"
+    assert Settings(lake="./s3:b").lake_root == f"{Path.cwd()}/s3:b"

@@ -181,7 +181,8 @@ def test_those_who_read_meanwhile_see_one_batch_whole(database: str, tmp_path: P
 def test_marts_are_compared_with_sales_by_month_as_with_any(database: str, tmp_path: Path) -> None:
     load_sales(database, tmp_path, THIS_WEEK, B)
     with postgres(database) as store:
-        totals = store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, B))
+        [attempt] = [entry.attempt for entry in store.ledger()]
+        totals = store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, B), attempt)
     assert {each.total_sales_amount for each in totals} == {pc.sum(B["sale_amount"]).as_py()}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from pydantic import HttpUrl, SecretStr
+from pyspark.sql import SparkSession
 
 from tests.homes import home_folder
 from tests.servers.receivers import Received, http_receiver, silence, udp_receiver
@@ -21,8 +22,8 @@ from vitrina.generator.recipe import Recipe
 from vitrina.observability.delivery import deliver, line_of
 from vitrina.observability.lineage import Lineage, dataset_names
 from vitrina.observability.metrics import send_metrics
-from vitrina.pipeline import STEPS, Place, Run
-from vitrina.settings import Settings, load_settings
+from vitrina.pipeline import STEPS, Opened, Place, Run
+from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch
 from vitrina.stores import versions
 from vitrina.stores.lake import Lake
@@ -33,7 +34,7 @@ AS_OF = datetime.date(2026, 11, 24)
 
 @pytest.fixture(scope="module")
 def told(
-    tmp_path_factory: pytest.TempPathFactory,
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Settings, dict[str, Counts], Received, dict[str, float]]]:
     """A whole batch: its settings, counts by step, lineage events and gauges."""
     counts: dict[str, Counts] = {}
@@ -44,12 +45,11 @@ def told(
     ):
         settings = Settings(
             home=home,
-            spark_remote=load_settings().spark_remote,
             statsd=f"localhost:{statsd.getsockname()[1]}",
             openlineage_url=HttpUrl(collector.url),
             openlineage_key=SecretStr("a key"),
         )
-        with Run(settings, AS_OF, Recipe(rows=2_000)) as run:
+        with Run(settings, AS_OF, Recipe(rows=2_000), opened=Opened(spark=spark)) as run:
             for step in STEPS:
                 counts[step.name] = run.step(step)
         yield settings, counts, collector, gauges(statsd, len(STEPS))

@@ -1,6 +1,5 @@
 """A further step costs one entry in `pipeline.py` and one file in `steps/`; the rest follows."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.dag_cases import case, find_facts
 from tests.homes import home_folder
 from tests.servers.receivers import http_receiver, udp_receiver
 from vitrina.pipeline import STEPS
@@ -126,14 +126,7 @@ def test_it_is_a_command_with_help_and_an_example(source: Path) -> None:
 
 
 def test_it_is_a_task_after_the_others_with_its_assets(source: Path, tmp_path: Path) -> None:
-    found = tmp_path / "facts.json"
-    run(
-        *(ROOT / "tests" / "dag_facts.py", found),
-        source=source,
-        AIRFLOW_HOME=str(tmp_path),
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-    )
-    facts = json.loads(found.read_text())
+    facts = find_facts(tmp_path, {"more": case()}, PYTHONPATH=str(source))["more"]
     assert facts["after"][STEPS[-1].task] == ["count_customers"]
     assert facts["after"]["count_customers"] == []
     assert facts["docs"]["count_customers"] == "Count the customers who bought something."

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from pyspark.sql import SparkSession
 
 from tests.batches import collect
-from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.lakes import analyze_lake, clean_lake, clean_sales, right_marts
 from tests.own_shops import KIOSK, PRODUCTS, REGIONS, ROWS, WEEK, numbered, sold
 from tests.recomputation import MARTS, Table, differences, recompute_marts
 from tests.rows import AS_OF, BATCH, sales
@@ -164,7 +164,9 @@ def test_two_shops_live_side_by_side(
     with postgres(database) as first, clickhouse(clickhouse_dsn) as first_shown:
         first_lake = clean_lake(tmp_path / "vitrina", BATCH, of_vitrina)
         load.run(first_lake, first, BATCH)
-        first.replace_marts(BATCH, right_marts(BATCH, of_vitrina))
+        first_marts = right_marts(BATCH, of_vitrina)
+        first.replace_marts(BATCH, first_marts)
+        analyze_lake(first_lake, first_marts)
         publish.run(first_lake, first, first_shown, BATCH)
         before = [query_all(each, name) for each in (first, first_shown) for name in MARTS]
 

@@ -197,7 +197,8 @@ def test_a_figure_that_differs_from_sql_keeps_the_old_marts(
     where = ", ".join(f"{key} {row[key]}" for key in MARTS[name].key)
     assert str(error) == (
         f"{name}.{measure} for {where} does not reconcile: SQL over sale has {error.expected}, "
-        f"the mart has {error.actual}; PostgreSQL shows the marts that it showed before"
+        f"the mart has {error.actual}; PostgreSQL shows the marts that it showed before; "
+        f"run: vitrina load --as-of {BATCH.as_of}"
     )
 
 

@@ -27,6 +27,8 @@ from vitrina.pipeline import Opened, Run
 from vitrina.settings import Settings
 from vitrina.steps import load
 from vitrina.store import GENERATED
+from vitrina.stores.postgres import lock
+from vitrina.stores.postgres.session import open_session
 from vitrina.stores.postgres.store import postgres
 
 # Each with what an address has to write otherwise, and SQL has to quote.
@@ -123,6 +125,38 @@ def test_the_loader_may_not(warehouse: PostgresServer, statement: str) -> None:
         pytest.raises(errors.InsufficientPrivilege),
     ):
         connection.execute(statement)
+
+
+@pytest.mark.parametrize("right", ["UPDATE", "DELETE", "TRUNCATE", "MAINTAIN"])
+def test_the_loader_only_adds_to_the_ledger_of_runs(warehouse: PostgresServer, right: str) -> None:
+    with psycopg.connect(address(warehouse, "vitrina_loader")) as connection:
+        [found] = connection.execute(
+            "SELECT has_table_privilege('run_event', %s), has_table_privilege('batch', 'UPDATE'), "
+            "(SELECT count(*) > 0 FROM run_event WHERE event = 'ended')",
+            [right],
+        )
+    assert found == (False, True, True)
+
+
+def test_the_loader_does_not_make_the_ledger_of_runs(warehouse: PostgresServer) -> None:
+    with psycopg.connect(warehouse.superuser, autocommit=True) as superuser:
+        superuser.execute("CREATE SCHEMA elsewhere")
+        superuser.execute("GRANT USAGE, CREATE ON SCHEMA elsewhere TO vitrina_loader")
+    with (
+        postgres(address(warehouse, "vitrina_loader"), "elsewhere") as store,
+        pytest.raises(StoreError, match=r"elsewhere\.run_event yet; run: vitrina migrate"),
+        store.alone_with(WEEK),
+    ):
+        pytest.fail("the loader owns it")
+
+
+def test_the_server_looks_after_the_host_that_has_a_batch(warehouse: PostgresServer) -> None:
+    with (
+        open_session(address(warehouse, "vitrina_loader"), "vitrina") as session,
+        lock.alone(session, WEEK.as_of) as holder,
+    ):
+        shown = [holder.execute(f"SHOW tcp_keepalives_{name}") for name in ("idle", "count")]
+    assert shown == [[("30",)], [("3",)]]
 
 
 def test_the_reader_reads_sales_marts_and_ledger(warehouse: PostgresServer) -> None:

@@ -5,7 +5,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.mart_rows import BY_DAY, BY_PRODUCT, BY_REGION, BY_REGION_PRODUCT, ma
 from tests.rows import AS_OF, BATCH
 from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
+from vitrina.counts import Analyzed
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart, marts
@@ -32,6 +32,7 @@ from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres, postgres
 
+ATTEMPT = "7d0a3f9c41b2"
 WEEK_BEFORE = AS_OF - timedelta(days=7)
 REJECTS = {"region_unknown": 2, "sale_id_missing": 1}
 FIRST = [
@@ -95,6 +96,7 @@ def load(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
         total_sales_amount=amount,
         started_at=at,
         loaded_at=at,
+        attempt=ATTEMPT,
     )
     table = pa.Table.from_pylist(rows, arrow_schema(SALES.fields))
     expected = ControlTotals(
@@ -140,12 +142,20 @@ def analyze(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
             group["total_sales_amount"] += Decimal(amount)
         rows = [dict(zip(mart.key, key, strict=True)) | of for key, of in groups.items()]
         tables[mart.name] = mart_table(mart, *rows)
-    store.replace_marts(Batch(as_of), tables)
+    store.replace_marts(Batch(as_of), tables, ATTEMPT)
 
 
-def prepare(store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
+def leave(lake: Lake, rows: dict[str, int], attempt: str = ATTEMPT) -> None:
+    """What analyze leaves in the lake: how many rows each mart has."""
+    with lake.step("analyze", {"step": "clean", "attempt": attempt}) as left:
+        left.counts = Analyzed(rows).document()
+
+
+def prepare(lake: Lake, store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
     load(store, sales, as_of)
     analyze(store, sales, as_of)
+    rows = {mart.name: store.read_mart(mart).num_rows for mart in marts(SALES)}
+    leave(Lake(lake.batches, as_of), rows)
 
 
 def shown(store: ClickHouse, mart: Mart, day: date = AS_OF) -> list[tuple[Any, ...]]:
@@ -165,7 +175,7 @@ def held(store: Postgres, mart: Mart) -> list[tuple[Any, ...]]:
 def test_every_cell_arrives_under_the_batchs_date(
     lake: Lake, source: Postgres, target: ClickHouse
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     counts = publish.run(lake, source, target, BATCH)
     assert counts.marts == {
         "sales_by_region_product": 4,
@@ -179,7 +189,7 @@ def test_every_cell_arrives_under_the_batchs_date(
 
 
 def test_the_ledger_goes_along(lake: Lake, source: Postgres, target: ClickHouse) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     publish.run(lake, source, target, BATCH)
     totals = source.control_totals(AS_OF)
     assert (
@@ -203,7 +213,7 @@ def test_the_ledger_goes_along(lake: Lake, source: Postgres, target: ClickHouse)
 def test_one_moment_marks_all_tables_of_an_import(
     lake: Lake, source: Postgres, target: ClickHouse
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     publish.run(lake, source, target, BATCH)
     ((as_of, moment),) = target.imports()
     assert as_of == AS_OF
@@ -212,7 +222,7 @@ def test_one_moment_marks_all_tables_of_an_import(
 
 
 def test_publishing_twice_doubles_nothing(lake: Lake, source: Postgres, target: ClickHouse) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     publish.run(lake, source, target, BATCH)
     tables = [mart.name for mart in marts(SALES)]
     tables += ["control_totals", "rejects_by_reason", "batch"]
@@ -226,12 +236,12 @@ def test_publishing_twice_doubles_nothing(lake: Lake, source: Postgres, target: 
 def test_a_rerun_shows_the_new_figures_and_past_imports_stay(
     lake: Lake, source: Postgres, target: ClickHouse, tmp_path: Path
 ) -> None:
-    prepare(source, SECOND, WEEK_BEFORE)
+    prepare(lake, source, SECOND, WEEK_BEFORE)
     publish.run(Lake(str(tmp_path / "lake"), WEEK_BEFORE), source, target, Batch(WEEK_BEFORE))
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     publish.run(lake, source, target, BATCH)
     past = [shown(target, mart, WEEK_BEFORE) for mart in marts(SALES)]
-    prepare(source, SECOND)
+    prepare(lake, source, SECOND)
     publish.run(lake, source, target, BATCH)
     assert [shown(target, mart, WEEK_BEFORE) for mart in marts(SALES)] == past
     assert [row[:2] for row in shown(target, BY_REGION_PRODUCT)] == [("East", 9), ("West", 1)]
@@ -263,7 +273,7 @@ with (
 def test_after_a_kill_an_import_that_is_listed_is_whole_and_a_rerun_is_right(
     *, lake: Lake, source: Postgres, database: str, tmp_path: Path, moment: float
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     folder = tmp_path / "clickhouse"
     program = [sys.executable, "-c", _PUBLISH_FOR_EVER, database, str(folder)]
     with subprocess.Popen(
@@ -277,7 +287,7 @@ def test_after_a_kill_an_import_that_is_listed_is_whole_and_a_rerun_is_right(
         if target.imports():
             for mart in marts(SALES):
                 assert shown(target, mart) == held(source, mart)
-        prepare(source, SECOND)
+        prepare(lake, source, SECOND)
         publish.run(lake, source, target, BATCH)
         for mart in marts(SALES):
             assert shown(target, mart) == held(source, mart)
@@ -299,7 +309,7 @@ _AMOUNT = st.integers(1, 10**12 - 1).map(lambda cents: str(Decimal(f"{cents}e-2"
 def test_any_amounts_survive_the_journey(
     lake: Lake, source: Postgres, target: ClickHouse, sales: Sales
 ) -> None:
-    prepare(source, sales)
+    prepare(lake, source, sales)
     publish.run(lake, source, target, BATCH)
     amount = sum((Decimal(amount) for *_, amount in sales), start=Decimal(0))
     for mart in marts(SALES):
@@ -309,9 +319,9 @@ def test_any_amounts_survive_the_journey(
 
 @pytest.mark.parametrize("figure", ["0.00", "-0.01", "-99999999999999999999.99"])
 def test_figures_at_the_limits_of_their_type_are_read_exactly(
-    source: Postgres, database: str, figure: str
+    lake: Lake, source: Postgres, database: str, figure: str
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     sql(database, f"UPDATE vitrina.sales_by_day SET moving_average_7_days = {figure}")
     rows = source.read_mart(BY_DAY)
     assert publish.sums(BY_DAY, rows)["moving_average_7_days"] == 3 * Decimal(figure)
@@ -325,7 +335,8 @@ def test_another_batch_is_not_published(
     lake: Lake, source: Postgres, target: ClickHouse, loaded: date | None
 ) -> None:
     if loaded is not None:
-        prepare(source, FIRST, loaded)
+        prepare(lake, source, FIRST, loaded)
+    leave(lake, {})
     holds = "no batch" if loaded is None else "batch 2026-11-17"
     with pytest.raises(BatchError, match=f"PostgreSQL holds {holds}; .*vitrina load"):
         publish.run(lake, source, target, BATCH)
@@ -336,7 +347,7 @@ def test_another_batch_is_not_published(
 def test_marts_of_an_earlier_load_are_not_published(
     lake: Lake, source: Postgres, target: ClickHouse
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     load(source, SECOND)
     with pytest.raises(BatchError, match="has not been analyzed since it was loaded"):
         publish.run(lake, source, target, BATCH)
@@ -377,7 +388,7 @@ def test_a_mart_that_was_changed_since_its_totals_were_taken_is_not_shown(
     change: str,
     difference: tuple[str, str, Decimal, Decimal],
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     publish.run(lake, source, target, BATCH)
     before = [shown(target, each) for each in marts(SALES)], target.imports()
     sql(database, change)
@@ -385,9 +396,39 @@ def test_a_mart_that_was_changed_since_its_totals_were_taken_is_not_shown(
         publish.run(lake, source, target, BATCH)
     error = caught.value
     assert (error.mart, error.measure, error.expected, error.actual) == difference
-    assert "PostgreSQL has {2}, ClickHouse has {3}".format(*difference) in str(error)
-    assert str(error).endswith("; ClickHouse still shows what it showed before")
+    assert "analyze has {2}, PostgreSQL has {3}".format(*difference) in str(error)
+    assert "ClickHouse still shows what it showed before; run: vitrina analyze" in str(error)
     assert ([shown(target, each) for each in marts(SALES)], target.imports()) == before
+
+
+@pytest.mark.parametrize("rows", [{"sales_by_region": 2}, {"sales_by_region": 4}, {}])
+def test_marts_that_have_not_the_rows_that_analyze_counted_are_not_shown(
+    lake: Lake, source: Postgres, target: ClickHouse, rows: dict[str, int]
+) -> None:
+    prepare(lake, source, FIRST)
+    counted = lake.result("analyze")["counts"]
+    del counted["sales_by_region"]
+    leave(lake, counted | rows)
+    again = r"run: vitrina analyze --as-of 2026-11-24$"
+    with pytest.raises(ReconciliationError, match=again) as refused:
+        publish.run(lake, source, target, BATCH)
+    assert (refused.value.mart, refused.value.measure) == ("sales_by_region", "rows")
+    assert (refused.value.expected, refused.value.actual) == (rows.get("sales_by_region"), 3)
+    assert target.imports() == []
+
+
+def test_marts_of_another_attempt_than_the_lakes_are_not_shown(
+    lake: Lake, source: Postgres, target: ClickHouse
+) -> None:
+    prepare(lake, source, FIRST)
+    leave(lake, lake.result("analyze")["counts"], "0c41d27b90ee")
+    with pytest.raises(
+        BatchError,
+        match=f"PostgreSQL holds attempt {ATTEMPT} of the feed, and analyze was made from "
+        "0c41d27b90ee; .*run: vitrina load --as-of 2026-11-24$",
+    ):
+        publish.run(lake, source, target, BATCH)
+    assert target.imports() == []
 
 
 @pytest.mark.parametrize(
@@ -403,7 +444,9 @@ def test_a_column_without_control_totals_is_compared_too(
     right = publish.sums(BY_REGION, mart_table(BY_REGION, {}, {}))
     wrong = publish.sums(BY_REGION, mart_table(BY_REGION, {}, {column: value}))
     with pytest.raises(ReconciliationError) as caught:
-        publish.reconcile(BY_REGION, right, wrong, "nothing changed")
+        publish.reconcile(
+            BY_REGION, ("PostgreSQL", right), ("ClickHouse", wrong), "nothing changed"
+        )
     assert caught.value.measure == column
     assert (caught.value.expected, caught.value.actual) == (expected, actual)
 
@@ -411,7 +454,7 @@ def test_a_column_without_control_totals_is_compared_too(
 def test_rows_lost_in_the_swap_are_noticed(
     lake: Lake, source: Postgres, target: ClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(source, FIRST)
+    prepare(lake, source, FIRST)
     publish.run(lake, source, target, BATCH)
     stage = target.stage
 
@@ -443,13 +486,3 @@ def test_sums_of_no_rows_are_zero() -> None:
         "share": 0,
         "sales_rank": 0,
     }
-
-
-def test_postgresqls_own_totals_take_precedence_over_what_was_read() -> None:
-    read = publish.sums(BY_REGION, mart_table(BY_REGION, {}))
-    own = ControlTotals("postgresql", "sales_by_region", 3, 6, Decimal("30.51"))
-    together = publish.with_control_totals(read, own)
-    assert together["total_sales_amount"] == Decimal("30.51")
-    assert together["share"] == read["share"]
-    without_quantity = publish.with_control_totals(read, replace(own, total_quantity=None))
-    assert without_quantity["total_quantity"] == read["total_quantity"]

@@ -67,7 +67,7 @@ def exported(folder: Path, **files: str | bytes) -> Store:
 def validated(spark: SparkSession, folder: Path, store: Store, share: str = "1") -> Lake:
     """The lake after the store's files were read and judged."""
     settings = Settings(home=folder / "home", max_rejected_share=Decimal(share))
-    with Run(settings, AS_OF, store=store, opened=Opened(spark=spark)) as run:
+    with Run(settings, AS_OF, store=store, opened=Opened(spark=spark, alone=True)) as run:
         run.step(EXTRACT)
         run.step(STEPS[1])
         return run.lake

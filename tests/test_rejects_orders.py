@@ -52,7 +52,8 @@ class Shop:
 
     def sales(self) -> dict[str, tuple[str, Decimal]]:
         """The product and the amount of each sale that a run comes to, by its id."""
-        with Run(self.settings, AS_OF, store=self.store, opened=Opened(spark=self.spark)) as run:
+        opened = Opened(spark=self.spark, alone=True)
+        with Run(self.settings, AS_OF, store=self.store, opened=opened) as run:
             for step in run.steps[:3]:
                 run.step(step)
             rows = run.lake.read(self.spark, run.lake.dataset("clean", "clean")).collect()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from vitrina.generator import draw, retail
+
+# Every worker loads every module, and scipy takes two seconds: it is loaded where it is used.
 
 FULL = 2**draw.FRACTION_BITS
 
@@ -113,12 +114,16 @@ def test_black_friday_follows_the_fourth_thursday(year: int, day: int) -> None:
 
 
 def test_activity_is_log_normal_to_nine_digits() -> None:
+    from scipy import stats
+
     quantiles = stats.norm.ppf((np.arange(1_000) + 0.5) / 1_000)
     weights = np.array(retail.activity_weights(1_000)) / 10**12
     assert weights == pytest.approx(np.exp(1.28 * quantiles), rel=1e-9)
 
 
 def test_prices_are_log_normal() -> None:
+    from scipy import stats
+
     prices = np.array(retail.prices(2_000, 2, 1, 10**9)) / 100
 
     def distance(median: float, sigma: float) -> float:

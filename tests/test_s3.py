@@ -22,7 +22,9 @@ from tests.rows import AS_OF, feed
 from tests.servers.s3 import BUCKET, KEYS, send
 from vitrina.contract import SALES
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
+from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
+from vitrina.pipeline import STEPS, Opened, Run
 from vitrina.settings import Settings
 from vitrina.steps.load import shares
 from vitrina.store import GENERATED, Batch
@@ -105,14 +107,16 @@ def cells(home: Path) -> dict[str, Counter[tuple[Any, ...]]]:
 
 
 def test_a_batch_over_s3_is_the_batch_on_disk_cell_by_cell(
-    s3_variables: dict[str, str], home: Path
+    sail: SparkSession, s3_variables: dict[str, str], home: Path
 ) -> None:
-    command = ("run", "--rows", "3000", "--as-of", "2026-11-24")
     at_url = {"VITRINA_LAKE": f"{LAKE}/whole/"} | s3_variables
-    on_s3 = run(home / "s3", *command, **at_url)
+    on_s3 = run(home / "s3", "run", "--rows", "3000", "--as-of", "2026-11-24", **at_url)
     assert on_s3.returncode == 0, on_s3.stderr
-    on_disk = run(home / "disk", *command)
-    assert on_disk.returncode == 0, on_disk.stderr
+    with Run(
+        Settings(home=home / "disk"), AS_OF, Recipe(3_000), opened=Opened(spark=sail)
+    ) as on_disk:
+        for step in STEPS:
+            on_disk.step(step)
     found = cells(home / "s3")
     assert found == cells(home / "disk")
     assert all(found.values())

@@ -1,12 +1,13 @@
 """Settings come from the environment, once, and a mistake in them is named."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from vitrina.errors import SettingsError
-from vitrina.settings import Settings, load_settings
+from vitrina.settings import Settings, load_settings, without_libpq_variables
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -49,6 +50,7 @@ def test_a_misspelt_variable_is_named_with_the_nearest_valid_one(
         ("VITRINA_MAX_REJECTED_SHARE", "a tenth"),
         ("VITRINA_SPARK_REMOTE", "spark://host:7077"),
         ("VITRINA_SPARK_MEMORY", "12"),
+        ("VITRINA_SPARK_MEMORY", str(2**43)),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_by_name(
@@ -57,6 +59,20 @@ def test_a_value_that_is_not_allowed_is_refused_by_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["home", "lake"])
+def test_the_home_of_a_user_whom_the_system_does_not_know_is_refused(name: str) -> None:
+    settings = Settings.model_validate({"home": "/srv", name: "~no-such-user/x"})
+    with pytest.raises(SettingsError, match="knows no home folder ~no-such-user; write the whole"):
+        _ = settings.lake_root
+
+
+def test_what_is_hidden_from_libpq_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSERVICE", "elsewhere")
+    with without_libpq_variables():
+        assert not [name for name in os.environ if name.startswith("PG")]
+    assert os.environ["PGSERVICE"] == "elsewhere"
 
 
 def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

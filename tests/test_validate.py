@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from tests.lakes import generated
 from tests.rows import AS_OF, BATCH, GOOD, feed, shop
 from vitrina import rules
 from vitrina.columns import Integer, Numeric
@@ -288,6 +289,7 @@ def test_the_reasons_that_can_be_given_are_those_that_are_declared(spark: SparkS
 def leave_feed(spark: SparkSession, lake: Lake, *changes: Mapping[str, str | None]) -> None:
     with lake.step("generate") as left:
         lake.write(left, "feed", feed(spark, *changes), "csv")
+        left.counts = generated(len(changes)).document()
 
 
 @pytest.fixture

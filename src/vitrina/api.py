@@ -13,17 +13,17 @@ from vitrina.counts import Counts
 from vitrina.errors import SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.pipeline import Run, Step
-from vitrina.settings import Settings, load_settings
 from vitrina.store import GENERATED, Store
 
 if TYPE_CHECKING:
+    from vitrina.settings import Settings
     from vitrina.summary import Summary
 
 
 def run(
     store: Store | Path | str | None = None,
     as_of: date | None = None,
-    settings: Settings | None = None,
+    settings: "Settings | None" = None,
     *,
     recipe: Recipe | None = None,
 ) -> "Summary":
@@ -37,6 +37,8 @@ def run(
         SettingsError: a setting, the store's file or the recipe cannot be used.
         VitrinaError: a step cannot be done; what readers see is as it was before.
     """
+    from vitrina.settings import load_settings
+
     settings = settings or load_settings()
     found = store if isinstance(store, Store) else chosen_store(store, settings)
     if recipe is not None and not found.is_generated:
@@ -55,7 +57,7 @@ def run_steps(under_way: Run, do: Callable[[Run, Step], Counts]) -> "Summary":
     return summarize(under_way.lake, under_way.store, totals)
 
 
-def chosen_store(file: Path | str | None, settings: Settings) -> Store:
+def chosen_store(file: Path | str | None, settings: "Settings") -> Store:
     """The store of this file, or else of the settings, or else the generated shop.
 
     Raises:
@@ -65,8 +67,9 @@ def chosen_store(file: Path | str | None, settings: Settings) -> Store:
     if file is None:
         return GENERATED
     from vitrina.exports.store_file import load_store
+    from vitrina.settings import expanded
 
-    path = Path(file).expanduser()
+    path = expanded(Path(file))
     if path.is_dir():
         raise SettingsError(f"{path} is a folder; name one store in it: --store {path}/….toml")
     return load_store(path)

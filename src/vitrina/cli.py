@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,12 +36,12 @@ from vitrina.printed import (
     print_table,
     ready_streams,
 )
-from vitrina.settings import Settings, load_settings
 from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
     from vitrina.exports.rejects import Reject
+    from vitrina.settings import Settings
     from vitrina.stores.postgres.store import Postgres
     from vitrina.summary import Summary
 
@@ -106,15 +107,24 @@ AllowFew = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """The entry point. A mistake of the user's is one line on stderr and exit code 1."""
     # Spares a search through all imported modules for garbage when Python ends.
     atexit.register(gc.freeze)
     ready_streams()
+    # Both end a command as Ctrl-C does, which stops what it has started.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:
+            signal.signal(ending, signal.default_int_handler)
     try:
         # A command that ends early hands back its exit code instead of raising.
         code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:
+            # Typer has made an exit code of it.
+            raise KeyboardInterrupt
         sys.stdout.flush()
         raise SystemExit(code)
     except BrokenPipeError:
@@ -131,8 +141,12 @@ def main() -> None:
             raise SystemExit(error.exit_code) from None
         message = f"{error.format_message().rstrip('.')}; see: {_program()} --help"
     except (KeyboardInterrupt, typer.Abort):
-        err.print("[yellow]interrupted[/]; run the same command again, nothing is doubled")
-        raise SystemExit(130) from None
+        err.print(
+            "[yellow]interrupted[/]; readers see what they saw before the step that was under way; "
+            "run the same command again, nothing is doubled",
+            soft_wrap=True,
+        )
+        raise SystemExit(_INTERRUPTED) from None
     err.print("[red]error:[/]", end=" ")
     # Names of files may have line breaks.
     err.print(in_one_line(message), markup=False, highlight=False, soft_wrap=True)
@@ -161,7 +175,8 @@ def run(
     """Run every step of a batch, from the store's files, or generated sales, to the marts."""
     with _of(store, allow_few) as (settings, found):
         recipe = _recipe(found, rows, seed)
-        with Run(settings, _date(as_of) or today(found), recipe, found) as under_way:
+        day = _date(as_of) or today(found)
+        with Run(settings, day, recipe, found, started_by=_command_line()) as under_way:
             _print_summary(run_steps(under_way, _do), store, as_json)
 
 
@@ -245,6 +260,35 @@ def status(store: File = None, as_json: AsJson = False) -> None:
         out.print(render_ledger(ledger))
 
 
+@app.command(epilog="Example: vitrina runs --as-of 2026-11-24")
+def runs(
+    store: File = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="Only runs of this batch. Of all by default."),
+    ] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the ledger of runs: each run of a step, when, how it ended, and what started it."""
+    from vitrina.stores.opening import open_postgres
+    from vitrina.summary import render_runs, runs_json
+
+    day = _date(as_of)
+    with (
+        _of(store) as (settings, found),
+        _busy("asking PostgreSQL"),
+        open_postgres(settings, found) as postgres,
+    ):
+        shown = postgres.runs(last, day)
+    if as_json:
+        print_json(runs_json(shown))
+    elif not shown:
+        out.print(f"No step has run yet; run: {_program()} run{_option(store)}")
+    else:
+        out.print(render_runs(shown))
+
+
 @app.command(epilog="Example: vitrina rejects --reason region_unknown --csv mend.csv")
 def rejects(
     store: File = None,
@@ -265,6 +309,7 @@ def rejects(
 ) -> None:
     """Show the rejected rows of a batch: file and line, reasons, the store's own columns."""
     from vitrina.exports.rejects import rejects, write_mendable
+    from vitrina.settings import expanded
     from vitrina.stores.lake import Lake
 
     with _of(store) as (settings, found):
@@ -272,7 +317,7 @@ def rejects(
         batch = Batch(day, found)
         lake = Lake(lake_root(settings, found), day)
         if to is not None:
-            mendable = write_mendable(lake, batch, to.expanduser(), reason)
+            mendable = write_mendable(lake, batch, expanded(to), reason)
             shown = [str(file) for file in mendable.files]
             if mendable.left_out:
                 err.print(
@@ -309,11 +354,12 @@ def inspect(
 ) -> None:
     """Look into a store's exports and propose a store's file, with the evidence for each guess."""
     from vitrina.exports.inspect import propose, write_new
+    from vitrina.settings import expanded
 
     with _busy("looking into the files"):
         proposal = propose(files)
     if to is not None:
-        write_new(proposal, to.expanduser())
+        write_new(proposal, expanded(to))
     if as_json:
         print_json({"text": proposal.text, "findings": proposal.findings})
         return
@@ -367,6 +413,7 @@ def dashboard(
 ) -> None:
     """Write the dashboard of the newest import, one HTML file that needs no network."""
     from vitrina.dashboard.texts import Language
+    from vitrina.settings import expanded
 
     language = Language(lang)
     if serve and to is not None:
@@ -375,7 +422,7 @@ def dashboard(
         if serve:
             _serve(settings, found, language, port, as_json)
             return
-        file = to.expanduser() if to is not None else settings.folder / _page(found, language)
+        file = expanded(to) if to is not None else settings.folder / _page(found, language)
         _write_dashboard(settings, found, language, file.absolute(), as_json)
 
 
@@ -408,8 +455,10 @@ def sql(
 
 
 @contextmanager
-def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple[Settings, Store]]:
+def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple["Settings", Store]]:
     """The settings and the store of a command; a command that an error names is for it, too."""
+    from vitrina.settings import load_settings
+
     settings = load_settings()
     if allow_few:
         settings = settings.model_copy(update={"allow_few": True})
@@ -446,7 +495,7 @@ def _page(store: Store, language: "Language") -> str:
 
 
 def _write_dashboard(
-    settings: Settings, store: Store, language: "Language", file: Path, as_json: bool
+    settings: "Settings", store: Store, language: "Language", file: Path, as_json: bool
 ) -> None:
     from vitrina.dashboard.page.files import write
     from vitrina.dashboard.page.html import render
@@ -465,7 +514,7 @@ def _write_dashboard(
 
 
 def _serve(
-    settings: Settings, store: Store, language: "Language", port: int, as_json: bool
+    settings: "Settings", store: Store, language: "Language", port: int, as_json: bool
 ) -> None:
     """Serve the dashboard until Ctrl-C."""
     from threading import Event
@@ -497,10 +546,16 @@ def _one_step(
 ) -> None:
     with _of(file, allow_few) as (settings, store):
         day = _date(as_of) or today(store)
-        with Run(settings, day, _recipe(store, rows, seed), store) as under_way:
+        recipe = _recipe(store, rows, seed)
+        with Run(settings, day, recipe, store, started_by=_command_line()) as under_way:
             counts = _do(under_way, step)
     if as_json:
         print_json({"as_of": day, "step": step.name, **counts.document()})
+
+
+def _command_line() -> str:
+    """What was typed, for the ledger of runs. No option takes a secret."""
+    return shlex.join(["vitrina", *sys.argv[1:]])
 
 
 def _do(under_way: Run, step: Step) -> Counts:

@@ -10,13 +10,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Generic, Self, TypeVar
 
-from pydantic import Field
+from annotated_types import Interval
 
 from vitrina.documents import Document, Unreadable, Whole, read
 from vitrina.errors import CorruptFile
 from vitrina.rules import CONFLICTING_DUPLICATE
+from vitrina.store import Store
 
-Money = Annotated[Decimal, Field(max_digits=38)]
+Money = Annotated[Decimal, Interval(gt=-Decimal(10**38), lt=Decimal(10**38))]
 """What PostgreSQL and ClickHouse have room for, in quantities too."""
 
 
@@ -297,6 +298,17 @@ def read_result(document: Document, counts: type[AnyCounts]) -> Result[AnyCounts
         raise CorruptFile(
             f"{document['file']} cannot be read: counts.{error}; {document['again']}"
         ) from error
+
+
+def read_feed_result(document: Document, store: Store) -> Result[Generated] | Result[Extracted]:
+    """Read the `step.json` of the step that leaves a store's feed.
+
+    Raises:
+        CorruptFile: a key is missing or has a value of another kind.
+    """
+    if store.is_generated:
+        return read_result(document, Generated)
+    return read_result(document, Extracted)
 
 
 def rejects_by_reason(*counted: Counts) -> dict[str, int]:

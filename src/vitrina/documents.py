@@ -3,17 +3,22 @@
 import json
 from collections.abc import Hashable
 from functools import cache
-from typing import Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
-from pydantic import Field, TypeAdapter, ValidationError
+from annotated_types import Interval
 
 from vitrina.errors import VitrinaError
 from vitrina.visible import revealed
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+# Pydantic is imported when a document is read: `vitrina --help` reads none.
+
 Document = dict[str, Any]
 Kind = TypeVar("Kind")
 
-Whole = Annotated[int, Field(ge=0, lt=2**63)]
+Whole = Annotated[int, Interval(ge=0, lt=2**63)]
 """Rows, bytes and the like: what both stores have room for."""
 
 
@@ -42,6 +47,8 @@ def read(kind: type[Kind], document: object) -> Kind:
     Raises:
         Unreadable: a key is missing or has a value of another kind.
     """
+    from pydantic import ValidationError
+
     try:
         found: Kind = _adapter(cast("Hashable", kind)).validate_json(
             json.dumps(document), strict=True
@@ -54,5 +61,7 @@ def read(kind: type[Kind], document: object) -> Kind:
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
     return TypeAdapter(kind)

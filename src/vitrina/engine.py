@@ -1,10 +1,14 @@
 """A Spark session: of the embedded engine (Sail, in this process) or of a Spark cluster."""
 
+import resource
+import signal
 import socket
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from vitrina.errors import (
@@ -14,13 +18,26 @@ from vitrina.errors import (
     StoreUnavailable,
     VitrinaError,
 )
-from vitrina.settings import Settings, configure_embedded_engine
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    from vitrina.settings import Settings
 
 _DEFAULT_PORT = 15002
 _REACH_SECONDS = 10
+
+# How often the client asks again where nothing answers, by itself for ten minutes. Its pauses are
+# 0.05, 0.2, 0.8, 3.2 and 12.8 s: a network may come back, an engine in this process does not.
+_REMOTE_RETRIES = 5
+_EMBEDDED_RETRIES = 2
+# At the end, when there is nothing to lose.
+_STOP_RETRIES = 1
+
+# Open files: enough for the largest batch, and the fewest that a small one did with, with a margin.
+_FILES = 1024
+_FEWEST_FILES = 128
 
 # Engines are imported inside the functions: a forked child that inherits a started engine
 # hangs, and a command that needs none should not wait for one.
@@ -32,19 +49,25 @@ _UNKNOWN_SESSION = "INVALID_HANDLE"
 
 
 @contextmanager
-def spark_session(settings: Settings) -> Iterator["SparkSession"]:
+def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
     """A session whose results depend neither on the machine's time zone nor on its settings.
 
     Raises:
         StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
-        SettingsError: the Spark there is older than its client here, or no Spark is named and
-            the embedded engine is not installed.
+        SettingsError: the Spark there is older than its client here; or no Spark is named and
+            the embedded engine is not installed; or the process may open too few files.
     """
+    from vitrina.settings import configure_embedded_engine, configure_grpc
+
+    _allow_files()
+    configure_grpc()
     if settings.spark_remote is not None:
         import pyspark
 
         _reach(settings.spark_remote)
-        with _session(settings.spark_remote) as session:
+        from pyspark.sql.connect.client import DefaultChannelBuilder
+
+        with _session(DefaultChannelBuilder(settings.spark_remote), _REMOTE_RETRIES) as session:
             require_version(session.version, pyspark.__version__, _shown(settings.spark_remote))
             yield session
         return
@@ -56,19 +79,24 @@ def spark_session(settings: Settings) -> Iterator["SparkSession"]:
             "the embedded engine", "embedded", "set VITRINA_SPARK_REMOTE to use a Spark cluster"
         ) from error
 
-    # The variable keeps the server alive. If it were collected, the client would retry for ever.
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    # The variable keeps the server alive. If it were collected, the client would wait in vain.
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
     try:
         host, port = server.listening_address
-        with _session(f"sc://{host}:{port}") as session:
+        # No proxy leads to this process, whatever the variables for proxies say.
+        direct = DefaultChannelBuilder(f"sc://{host}:{port}", [("grpc.enable_http_proxy", 0)])
+        with _session(direct, _EMBEDDED_RETRIES) as session:
+            _take_back_ctrl_c()
             yield session
     finally:
         server.stop()
 
 
 @contextmanager
-def spark_failures(settings: Settings, again: str) -> Iterator[None]:
+def spark_failures(settings: "Settings", again: str) -> Iterator[None]:
     """Turn what Spark raises into our errors, in one line that ends with `again`, what to do.
 
     An error that the client raises by itself, without asking Spark (`PySparkTypeError` and its
@@ -138,7 +166,7 @@ def _gone(error: Exception) -> str | None:
     return status.name if status.name in _GONE else None
 
 
-def _name(settings: Settings) -> str:
+def _name(settings: "Settings") -> str:
     if settings.spark_remote is None:
         return "the embedded engine"
     return f"Spark at {_shown(settings.spark_remote)}"
@@ -179,22 +207,57 @@ def _shown(remote: str) -> str:
     return f"{address.scheme}://{address.netloc}"
 
 
-@contextmanager
-def _session(remote: str) -> Iterator["SparkSession"]:
-    from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
+def _allow_files() -> None:
+    """Raise the limit on open files as far as may be needed, since gRPC ends a process at it.
 
+    Raises:
+        SettingsError: it is too low, and this user may not raise it.
+    """
+    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY < limit < _FILES:
+        allowed = _FILES if highest == resource.RLIM_INFINITY else min(highest, _FILES)
+        if allowed < _FEWEST_FILES:
+            raise SettingsError(
+                f"this process may open no more than {allowed} files, and needs {_FEWEST_FILES}; "
+                f"run: ulimit -n {_FILES}"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, highest))
+
+
+def _take_back_ctrl_c() -> None:
+    """Leave SIGINT to Python alone: Sail's server takes it as well, and stops before its session.
+
+    It takes it once in a process, and has done so when it has answered. Only the main thread can
+    take it back; the session of another thread loses its server at Ctrl-C.
+    """
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is not None:  # one of another library's
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _session(channel: "DefaultChannelBuilder", retries: int) -> Iterator["SparkSession"]:
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+    from pyspark.sql.connect.session import SparkSession as Connected
+
+    remote = f"sc://{channel.endpoint}"
+    # That it has given up is in the error as well.
+    warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]")
     try:
-        session = SparkSession.builder.remote(remote).create()
+        session = Connected.builder.channelBuilder(channel).create()
     except PySparkException as error:
-        raise StoreUnavailable(f"Spark does not answer at {_shown(remote)}: {error}") from error
+        raise StoreUnavailable(f"Spark does not answer at {remote}: {error}") from error
     try:
+        session.client.set_retry_policies([DefaultPolicy(max_retries=retries)])
         try:
             session.conf.set("spark.sql.session.timeZone", "UTC")
             session.conf.set("spark.sql.ansi.enabled", "true")
         except PySparkException as error:
-            raise StoreUnavailable(f"Spark at {_shown(remote)} refuses: {error}") from error
-        yield session
+            raise StoreUnavailable(f"Spark at {remote} refuses: {error}") from error
+        yield cast("SparkSession", session)
     finally:
-        # It stops before its server; otherwise the client would retry for ten minutes.
+        # It stops before its server, which waits for what it still does for the session.
+        session.client.set_retry_policies([DefaultPolicy(max_retries=_STOP_RETRIES)])
         session.stop()

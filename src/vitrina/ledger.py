@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from vitrina.columns import (
     Amount,
@@ -69,8 +69,55 @@ class LedgerEntry:
     analyzed_at: datetime | None = None
     """When its marts took the place of the earlier ones; None until then."""
     published_at: datetime | None = None
+    attempt: str | None = None
+    """Which attempt of its feed it was made from."""
     is_current: bool = False
     """Whether `sale` holds it now; with `analyzed_at`, so do the marts."""
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run of one step that has begun. In the order of the columns of `RUN_EVENT`."""
+
+    run_id: str
+    as_of: date
+    step: str
+    started_at: datetime
+    host: str
+    pid: int
+    started_by: str
+    """The command line, or the task of Airflow."""
+    version: str
+    """Vitrina's."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where it keeps others waiting."""
+        return f"vitrina {self.step} {self.as_of}, process {self.pid} on {self.host}"
+
+
+Outcome = Literal["done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run of a step has ended."""
+
+    ended_at: datetime
+    outcome: Outcome
+    error: str | None = None
+    """In one line, without secrets; None unless it has failed."""
+    attempt: str | None = None
+    """Which attempt of the feed it worked on."""
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """A run of one step. One without an end that is not running was killed."""
+
+    start: RunStart
+    end: RunEnd | None
+    is_running: bool
 
 
 @dataclass(frozen=True)
@@ -96,11 +143,32 @@ AS_OF = Column("as_of", Date(), "Names the batch: the day after its last")
 
 SET_ASIDE = Column("set_aside", Integer(64), "Rows that are no sales by the store's rules")
 SUPERSEDED = Column("superseded", Integer(64), "Older versions of a sale, or of one set aside")
+ATTEMPT = Column("attempt", FreeText(), "Of its feed, as in the lake's step.json", nullable=True)
 
 BATCH, REJECTS_BY_REASON, CONTROL_TOTALS = "batch", "rejects_by_reason", "control_totals"
 
 NAMES = (BATCH, REJECTS_BY_REASON, CONTROL_TOTALS)
 """The ledger's tables, each after those that it refers to."""
+
+
+RUN_EVENT = "run_event"
+
+RUN_EVENT_KEY = ("run_id", "event")
+RUN_EVENT_COLUMNS = (
+    Column("run_id", FreeText(), "Of one run of one step"),
+    AS_OF,
+    Column("step", Label(), "Its name"),
+    Column("event", Label(), "started or ended; a run that was killed has only started"),
+    Column("at", Timestamp(), "When that was"),
+    Column("outcome", Label(), "Of one that has ended: done, failed, interrupted", nullable=True),
+    Column("error", FreeText(), "Of one that has failed, in one line", nullable=True),
+    Column("attempt", FreeText(), "Of the feed that it worked on, once ended", nullable=True),
+    Column("host", FreeText(), "Where it ran"),
+    Column("pid", Integer(64), "Its process there"),
+    Column("started_by", FreeText(), "The command line, or the task of Airflow"),
+    Column("version", FreeText(), "Of Vitrina"),
+)
+"""The ledger of runs, in PostgreSQL alone. Rows are added, and never changed or deleted."""
 
 
 def tables(contract: Contract) -> tuple[LedgerTable, ...]:
@@ -126,6 +194,7 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
                 amount,
                 Column("started_at", moment, "When its feed was begun"),
                 Column("loaded_at", moment, "When readers of sale first saw it"),
+                ATTEMPT,
             ),
             (
                 Column("analyzed_at", moment, "When the marts came to be of it", nullable=True),

@@ -1,5 +1,6 @@
 """The marts: what each table holds, what one row stands for, in which order it is read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from vitrina.columns import Column, Date, FieldType, Integer, Label, Numeric
@@ -147,6 +148,16 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
             ),
         ),
     )
+
+
+def finest_of(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """For each key the one of `keys` to sum it up from: itself, or a finer one that is finest.
+
+    >>> finest_of([("region",), ("region", "product_id")])[("region",)]
+    ('region', 'product_id')
+    """
+    finest = [key for key in keys if not any(set(key) < set(other) for other in keys)]
+    return {key: next(finer for finer in finest if set(key) <= set(finer)) for key in keys}
 
 
 def _takes_returns(contract: Contract) -> bool:

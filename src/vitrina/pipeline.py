@@ -4,16 +4,19 @@ The command and the Airflow task of a step, its lineage, its metrics and its row
 all follow from its entry in `STEPS`. A further step is one more entry and one file in `steps/`.
 """
 
+import os
+import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
-from vitrina import ledger
+from vitrina import __version__, ledger
 from vitrina.counts import (
     Analyzed,
     Cleaned,
@@ -30,16 +33,19 @@ from vitrina.engine import spark_failures, spark_session
 from vitrina.errors import SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
+from vitrina.observability.delivery import line_of
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
-from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
+from vitrina.stores.opening import require_owner
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from vitrina.settings import Settings
     from vitrina.stores.clickhouse.store import ClickHouse
     from vitrina.stores.lake import Lake
+    from vitrina.stores.postgres.runs import RunsOfBatch
     from vitrina.stores.postgres.store import Postgres
 
 # Steps and stores are imported when they run: a DAG parser that reads this list, or a command
@@ -224,11 +230,16 @@ STEPS = steps(GENERATED)
 
 @dataclass(frozen=True)
 class Opened:
-    """What is open already. A run opens the others itself, and closes only those."""
+    """What is open already. A run opens the others itself, and closes only those.
+
+    With `alone`, the caller has seen to it that no other run has the batch, as a run within another
+    has; it is not entered in the ledger of runs.
+    """
 
     spark: "SparkSession | None" = None
     postgres: "Postgres | None" = None
     clickhouse: "ClickHouse | None" = None
+    alone: bool = False
 
 
 class Run:
@@ -236,17 +247,19 @@ class Run:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: "Settings",
         as_of: date,
         recipe: Recipe | None = None,
         store: Store = GENERATED,
         opened: Opened = Opened(),
+        started_by: str = "Python",
     ) -> None:
         self.settings = settings
         self.store = store
         self.steps = steps(store)
         self.batch = Batch(as_of, store)
         self.recipe = recipe or Recipe()
+        self.started_by = started_by
         self._opened = opened
         self._to_close = ExitStack()
         self._lineage = Lineage(settings, self.batch)
@@ -265,21 +278,69 @@ class Run:
     def step(self, step: Step) -> Counts:
         """Run one step. What later steps left of this batch in the lake is forgotten first.
 
+        From the first step on, until the run is closed, no other run has the batch.
+
         Raises:
             SettingsError: the store's batches have no such step.
+            StoreUnavailable: another run has the batch.
             VitrinaError: the step cannot be done; what readers see is as it was before.
         """
         names = [each.name for each in self.steps]
         if step.name not in names:
             raise SettingsError(_no_such_step(step, self.store))
-        self.lake.forget(names[names.index(step.name) + 1 :])
+        require_owner(self.settings)
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
-        with self._lineage.run(step), spark_failures(self.settings, again):
-            started = time.perf_counter()
-            counts = step.work(self)
-            seconds = time.perf_counter() - started
+        with self._recorded(step):
+            self.lake.forget(names[names.index(step.name) + 1 :])
+            with self._lineage.run(step), spark_failures(self.settings, again):
+                started = time.perf_counter()
+                counts = step.work(self)
+                seconds = time.perf_counter() - started
         send_metrics(self.settings.statsd, self.store, step.name, counts, seconds)
         return counts
+
+    @contextmanager
+    def _recorded(self, step: Step) -> Iterator[None]:
+        """Enter the run of a step in the ledger of runs, when it begins and when it has ended."""
+        if self._opened.alone:
+            yield
+            return
+        runs = self._runs
+        start = ledger.RunStart(
+            run_id=uuid.uuid4().hex[:12],
+            as_of=self.batch.as_of,
+            step=step.name,
+            started_at=datetime.now(UTC),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_by=self.started_by,
+            version=__version__,
+        )
+        runs.begin(start)
+        try:
+            yield
+        except BaseException as error:
+            # Where this fails too, it is the step's own error that tells.
+            with suppress(Exception):
+                runs.end(start, self._end_of(step, error))
+            raise
+        runs.end(start, self._end_of(step))
+
+    def _end_of(self, step: Step, error: BaseException | None = None) -> ledger.RunEnd:
+        ended_at, attempt = datetime.now(UTC), None
+        # A feed that was not made is of no attempt.
+        if error is None or step.name != self.store.feed_step:
+            with suppress(Exception):  # What is wrong with the lake, the step tells.
+                attempt = self.lake.result(self.store.feed_step).get("attempt")
+        if error is None:
+            return ledger.RunEnd(ended_at, "done", None, attempt)
+        if isinstance(error, KeyboardInterrupt):
+            return ledger.RunEnd(ended_at, "interrupted", None, attempt)
+        return ledger.RunEnd(ended_at, "failed", line_of(error), attempt)
+
+    @cached_property
+    def _runs(self) -> "RunsOfBatch":
+        return self._to_close.enter_context(self.postgres.alone_with(self.batch))
 
     @cached_property
     def lake(self) -> "Lake":
@@ -308,7 +369,7 @@ class Run:
         )
 
 
-def lake_root(settings: Settings, store: Store) -> str:
+def lake_root(settings: "Settings", store: Store) -> str:
     """Where the batches of a store are in the lake; those of the generated shop are at its top."""
     if store.is_generated:
         return settings.lake_root

@@ -6,6 +6,8 @@
 import difflib
 import os
 import re
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -29,11 +31,14 @@ from vitrina.rules import MAX_REJECTED_SHARE
 
 _PREFIX = "VITRINA_"
 # Leaves out what Spark takes for a pattern, and what Spark and Arrow read differently.
-_URL = re.compile(r"[a-z][a-z0-9]*://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+_URL = re.compile(r"s3://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
+# What begins so is meant as a URL, or was: `s3:/bucket`. One letter may be a drive's.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _ILLEGIBLE = re.compile(r'["\x00-\x1f\x7f\ud800-\udfff]')
 # The user of an address that has no password.
 _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
+_LIBPQ = threading.Lock()
 
 
 class AlertSettings(BaseSettings):
@@ -74,6 +79,8 @@ class Settings(AlertSettings):
     spark_memory: int = Field(
         default=1024,
         ge=256,
+        # Sail counts bytes, in 64 bits.
+        lt=2**43,
         description="Memory of the embedded engine in MiB; what needs more goes to disk",
     )
     # Above the addresses, whose validator puts the passwords in.
@@ -154,36 +161,56 @@ class Settings(AlertSettings):
 
     @property
     def folder(self) -> Path:
-        """`home` as an absolute path."""
-        return _legible(self.home.expanduser().absolute(), "VITRINA_HOME")
+        """`home` as an absolute path.
+
+        Raises:
+            SettingsError: it begins with the home of nobody whom the system knows.
+        """
+        return _legible(expanded(self.home).absolute(), "VITRINA_HOME")
 
     @property
     def lake_root(self) -> str:
         """The lake as an absolute path or a URL.
 
         Raises:
-            SettingsError: the path has characters that Spark takes for a pattern, or the URL
-                has parts other than a scheme, a bucket and a prefix.
+            SettingsError: the path has characters that Spark takes for a pattern, or the URL is
+                of an unknown kind, or has parts other than a bucket and a prefix.
         """
-        if self.lake is not None and "://" in self.lake:
+        if self.lake is not None and (scheme := _SCHEME.match(self.lake)):
+            if not self.lake.startswith("s3://"):
+                # What follows is not shown: it may hold a key.
+                raise SettingsError(
+                    f"VITRINA_LAKE: {scheme[0]} is not a kind of lake that is known; it is a "
+                    "folder, such as /srv/lake, or s3://bucket/prefix"
+                )
             if not _URL.fullmatch(self.lake):
-                # Not shown: it may hold a key.
                 raise SettingsError(
                     "VITRINA_LAKE: a URL is s3://bucket/prefix, of letters, digits and . _ - =; "
                     "keys and the server's address go into other variables, see docs/lake.md"
                 )
             return self.lake.rstrip("/")
-        path = str(
-            _legible(
-                Path(self.lake or self.folder / "lake").expanduser().absolute(), "VITRINA_LAKE"
-            )
-        )
+        folder = expanded(Path(self.lake)).absolute() if self.lake else self.folder / "lake"
+        path = str(_legible(folder, "VITRINA_LAKE"))
         if any(letter in path for letter in "*?[]{}\\"):
             raise SettingsError(
                 f"lake: {path} has one of * ? [ ] {{ }} \\ in it, which Spark takes for a "
                 "pattern; set VITRINA_HOME or VITRINA_LAKE to another folder"
             )
         return path
+
+
+def expanded(path: Path) -> Path:
+    """The path with a `~` at its beginning replaced by the home folder that it stands for.
+
+    Raises:
+        SettingsError: the system knows no such home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"{path}: this system knows no home folder {path.parts[0]}; write the whole path"
+        ) from error
 
 
 def _legible(path: Path, variable: str) -> Path:
@@ -257,6 +284,44 @@ def address_in(variable: str) -> str:
     return address
 
 
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let libraries that are used meanwhile keep their temporary files in this folder."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        tempfile.tempdir = None
+        if before is not None:
+            os.environ["TMPDIR"] = before
+
+
+@contextmanager
+def without_libpq_variables() -> Iterator[None]:
+    """Hide PGSERVICE, PGSSLMODE and their like from a connection that its address describes whole.
+
+    PostgreSQL's library obeys them, and an address cannot overrule each. They are for servers
+    elsewhere, so they are hidden no longer than it takes to connect.
+    """
+    with _LIBPQ:
+        hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("PG")}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+
+
+def configure_grpc() -> None:
+    """Keep gRPC, Spark's transport, out of forked children, before it is loaded.
+
+    Its handlers crash about one of a thousand children before they can start a program, as root
+    starts the embedded PostgreSQL.
+    """
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+
 def configure_embedded_engine(settings: Settings) -> None:
     """Give Sail its limits before it is imported. It takes them only from the environment.
 
@@ -278,6 +343,8 @@ def configure_embedded_engine(settings: Settings) -> None:
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(settings.spark_memory * 2**20),
         SAIL_RUNTIME__TEMPORARY_FILES__PATHS=f'["{spill}"]',
     )
+    # It is for a Spark elsewhere. With it, the client would expect TLS of the embedded engine.
+    os.environ.pop("SPARK_CONNECT_AUTHENTICATE_TOKEN", None)
     os.environ.setdefault("RUST_LOG", "error")
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         # Sail needs this as well; Arrow takes the address as it is.

@@ -22,7 +22,7 @@ from vitrina.counts import (
     fates,
     rejects_by_reason,
 )
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals, LedgerEntry, StepRun
 from vitrina.marts import TOTALS
 from vitrina.pipeline import results
 from vitrina.store import Store
@@ -253,6 +253,52 @@ def render_ledger(ledger: Ledger) -> RenderableType:
             source = entry.source if entry.seed is None else f"{entry.source}, seed {entry.seed}"
             details.append(reconciliation(f"{entry.as_of} ({source})", totals))
     return Group(table, *details)
+
+
+def runs_json(runs: Sequence[StepRun]) -> list[dict[str, Any]]:
+    """Runs of steps, newest first, as JSON has them."""
+    return [
+        {
+            **asdict(run.start),
+            "ended_at": run.end and run.end.ended_at,
+            "outcome": _outcome(run),
+            "error": run.end and run.end.error,
+            "attempt": run.end and run.end.attempt,
+        }
+        for run in runs
+    ]
+
+
+def render_runs(runs: Sequence[StepRun]) -> RenderableType:
+    """Runs of steps, newest first; what went wrong follows each one that has failed."""
+    table = _table("Runs", "started (UTC)", "batch", "step", "outcome")
+    table.add_column("seconds", justify="right")
+    table.add_column("where", overflow="fold")
+    table.add_column("started by", overflow="fold")
+    for run in runs:
+        start, end = run.start, run.end
+        seconds = "" if end is None else f"{(end.ended_at - start.started_at).total_seconds():.1f}"
+        table.add_row(
+            f"{start.started_at:%Y-%m-%d %H:%M:%S}",
+            str(start.as_of),
+            start.step,
+            _outcome(run),
+            seconds,
+            Text(f"{start.host}, process {start.pid}"),
+            Text(start.started_by),
+        )
+    errors = [
+        Text(f"\n{run.start.step} {run.start.as_of}, {run.start.started_at:%H:%M:%S}: {error}")
+        for run in runs
+        if run.end is not None and (error := run.end.error)
+    ]
+    return Group(table, *errors)
+
+
+def _outcome(run: StepRun) -> str:
+    if run.end is not None:
+        return run.end.outcome
+    return "running" if run.is_running else "killed"
 
 
 def _mark(agree: bool) -> str:

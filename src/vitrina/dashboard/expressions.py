@@ -174,6 +174,7 @@ WINDOWS = {
     "place": "dense_rank() OVER ({1})",
     "running": "sum({0}) OVER ({1} ROWS UNBOUNDED PRECEDING)",
     "whole": "sum({0}) OVER ({1})",
+    "highest": "max({0}) OVER ({1})",
     "next": "lead(toNullable({0})) OVER ({1})",
 }
 
@@ -220,6 +221,11 @@ def running(of: Expression) -> Over:
 def whole(of: Expression) -> Over:
     """The sum of the window."""
     return Over("whole", of)
+
+
+def highest(of: Expression) -> Over:
+    """The largest value of the window."""
+    return Over("highest", of)
 
 
 def following(of: Expression) -> Over:

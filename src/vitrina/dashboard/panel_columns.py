@@ -110,6 +110,9 @@ PANEL_COLUMNS: dict[str, PanelColumn] = {
     "sales_rank": _column("rank", "Rank", "Место"),
     "set_aside": _column("count", "Set aside", "Отложено"),
     "share": _column("share", "Share", "Доля"),
+    "share_of_best_day": _column(
+        "share", "Share of the region's best day", "Доля от лучшего дня региона"
+    ),
     "superseded": _column("count", "Superseded", "Заменено"),
     "table_name": _column("text", "Table", "Таблица"),
     "total_orders": _column("count", "Number of orders", "Число заказов"),

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 from vitrina import __version__
 from vitrina.observability.delivery import PATIENCE, deliver, line_of
-from vitrina.settings import Settings
 from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
 
     from vitrina.pipeline import Place, Step
+    from vitrina.settings import Settings
 
 _NAMESPACE = "vitrina"
 _PRODUCER = f"urn:vitrina:{__version__}"
@@ -36,7 +36,9 @@ class DatasetName(NamedTuple):
     name: str
 
 
-def dataset_names(settings: Settings, store: Store, places: "Iterable[Place]") -> list[DatasetName]:
+def dataset_names(
+    settings: "Settings", store: Store, places: "Iterable[Place]"
+) -> list[DatasetName]:
     """The names of what a step reads or leaves, in the same order."""
     return [_dataset_name(settings, store, place) for place in places]
 
@@ -44,7 +46,7 @@ def dataset_names(settings: Settings, store: Store, places: "Iterable[Place]") -
 class Lineage:
     """Tells a collector about one batch. One that does not answer is not asked again."""
 
-    def __init__(self, settings: Settings, batch: Batch) -> None:
+    def __init__(self, settings: "Settings", batch: Batch) -> None:
         self._settings = settings
         self._batch = batch
         self._is_on = settings.openlineage_url is not None
@@ -140,7 +142,7 @@ def _job(store: Store) -> str:
     return "sales" if store.is_generated else f"sales_{store.name}"
 
 
-def _dataset_name(settings: Settings, store: Store, place: "Place") -> DatasetName:
+def _dataset_name(settings: "Settings", store: Store, place: "Place") -> DatasetName:
     # Late: they know the stores' drivers.
     from vitrina.pipeline import lake_root
     from vitrina.stores.addresses import clickhouse_address, postgres_address

@@ -3,12 +3,14 @@
 A sale with an amount below 0 is a return: it counts in `total_returns`, `total_returns_amount` and
 `net_amount`, and in no other figure.
 
+The sales are summed by each of the finest keys, and the totals of a coarser key are sums of those.
+
 Money stays decimal. Averages and shares are divided as whole numbers and rounded half up,
 since engines differ in how they round a quotient of decimals. The marts' columns are
 declared in `vitrina.marts`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -16,8 +18,8 @@ from pyspark.sql import functions as F
 
 from vitrina.columns import FieldType, Numeric, spark_type
 from vitrina.contract import ORDER_ID, Contract
-from vitrina.counts import Analyzed
-from vitrina.marts import ABC_PERCENT, NET_AMOUNT, SHARE_SCALE, TOTAL_ORDERS, Mart, marts
+from vitrina.counts import Analyzed, Cleaned, read_result
+from vitrina.marts import ABC_PERCENT, NET_AMOUNT, SHARE_SCALE, TOTAL_ORDERS, Mart, finest_of, marts
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
@@ -42,8 +44,14 @@ def rounded_quotient(numerator: Column, denominator: Column, scale: int) -> Colu
     return signed * F.lit(Decimal(1).scaleb(-scale))
 
 
-def totals(sales: DataFrame, mart: Mart, contract: Contract) -> DataFrame:
-    """The mart's totals of the sales, the returns and, where it has them, orders: a row per key."""
+Keep = Callable[[str, DataFrame], DataFrame]
+"""Stores rows under a name, and gives them back without what they were made from."""
+
+
+def totals(
+    sales: DataFrame, key: tuple[str, ...], names: Collection[str], contract: Contract
+) -> DataFrame:
+    """Those of `names` that are totals of the sales, the returns or the orders: a row per key."""
     quantity, amount = F.col("quantity"), F.col("sale_amount")
     is_sale = amount >= 0
     measures = {
@@ -55,12 +63,44 @@ def totals(sales: DataFrame, mart: Mart, contract: Contract) -> DataFrame:
     }
     if contract.has_orders:
         measures[TOTAL_ORDERS] = F.count_distinct(F.when(is_sale, F.col(ORDER_ID)))
-    return sales.groupBy(*mart.key).agg(
-        *[measures[name].alias(name) for name in mart.names if name in measures]
+    return sales.groupBy(*key).agg(
+        *[measure.alias(name) for name, measure in measures.items() if name in names]
     )
 
 
-def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
+def totals_of_each(
+    sales: DataFrame, declared: Collection[Mart], contract: Contract, keep: Keep
+) -> dict[Mart, DataFrame]:
+    """The totals of each mart, a row per its key.
+
+    Only the finest keys are grouped from the sales, and kept; others' totals are sums of those.
+    """
+    finest = finest_of([mart.key for mart in declared])
+    kept = {}
+    for key in dict.fromkeys(finest.values()):
+        names = {name for mart in declared if finest[mart.key] == key for name in mart.names}
+        kept[key] = keep(f"by_{'_'.join(key)}", totals(sales, key, names, contract))
+    return {
+        mart: kept[mart.key]
+        if mart.key in kept
+        else _summed_up(kept[finest[mart.key]], sales, mart, contract)
+        for mart in declared
+    }
+
+
+def _summed_up(finer: DataFrame, sales: DataFrame, mart: Mart, contract: Contract) -> DataFrame:
+    """The mart's totals, from those of a finer key."""
+    types = {column.name: spark_type(column.type) for column in mart.columns}
+    summed = finer.groupBy(*mart.key).agg(
+        *[F.sum(name).cast(types[name]).alias(name) for name in mart.totals]
+    )
+    if not contract.has_orders:
+        return summed
+    # An order may be in several rows of the finer key, so its orders cannot be added up.
+    return summed.join(totals(sales, mart.key, {TOTAL_ORDERS}, contract), [*mart.key])
+
+
+def region_product_mart(summed: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per region and product: its place among the region's products.
 
     Products are ranked by amount, the largest first; of equal ones those without sales are last,
@@ -69,7 +109,6 @@ def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame
     A's `ABC_PERCENT`. In a region that sold nothing, shares are 0.
     """
     scale = _scale(batch)
-    summed = totals(sales, mart, batch.contract)
     region = Window.partitionBy("region")
     ranked = region.orderBy(*_best_first("product_id"))
     so_far = ranked.rowsBetween(Window.unboundedPreceding, Window.currentRow)
@@ -93,7 +132,7 @@ def region_product_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame
     )
 
 
-def ranked_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
+def ranked_mart(summed: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per `mart.key`: its totals, its share of the whole amount, its rank.
 
     Ranked by amount, the largest first; of equal ones those without sales are last, and then the
@@ -103,7 +142,7 @@ def ranked_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     everything = Window.partitionBy(F.lit(1))
     ranked = everything.orderBy(*_best_first(*mart.key))
     cents = _whole(F.col("total_sales_amount"), scale)
-    placed = totals(sales, mart, batch.contract).select(
+    placed = summed.select(
         "*",
         F.row_number().over(ranked).alias("sales_rank"),
         F.sum(cents).over(everything).alias("whole"),
@@ -112,7 +151,7 @@ def ranked_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     return _select(placed.select("*", *_derived(mart, scale), share), mart)
 
 
-def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
+def day_mart(summed: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     """One row per day of the batch's window and region, days without sales included.
 
     Regions are those of the contract, or those that occur where it lists none.
@@ -120,16 +159,15 @@ def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     The moving average is over seven calendar days, this one and the six before, and is
     there from the seventh day on; the change is against the same weekday a week before.
     """
-    spark, scale = sales.sparkSession, _scale(batch)
+    spark, scale = summed.sparkSession, _scale(batch)
     days = spark.range(batch.contract.days).select(
         F.date_add(F.lit(batch.first_day), F.col("id").cast("int")).alias("sale_date")
     )
-    summed = totals(sales, mart, batch.contract)
     if batch.contract.regions:
         named = [(name,) for name in batch.contract.regions]
         regions = spark.createDataFrame(named, "region string")
     else:
-        regions = sales.select("region").distinct()
+        regions = summed.select("region").distinct()
     dense = days.crossJoin(regions).join(summed, ["sale_date", "region"], "left")
     by_day = Window.partitionBy("region").orderBy("sale_date")
     last_week = by_day.rowsBetween(1 - _WEEK, Window.currentRow)
@@ -166,13 +204,17 @@ def day_mart(sales: DataFrame, mart: Mart, batch: Batch) -> DataFrame:
     )
 
 
-def mart_rows(sales: DataFrame, batch: Batch) -> dict[Mart, DataFrame]:
+def mart_rows(
+    sales: DataFrame, batch: Batch, keep: Keep = lambda _, rows: rows
+) -> dict[Mart, DataFrame]:
     """Every mart of the batch, from its clean sales.
 
     Raises:
         NotImplementedError: a mart is declared that nothing here computes.
     """
-    return {mart: _function(mart)(sales, mart, batch) for mart in marts(batch.contract)}
+    functions = {mart: _function(mart) for mart in marts(batch.contract)}
+    summed = totals_of_each(sales, functions, batch.contract, keep)
+    return {mart: compute(summed[mart], mart, batch) for mart, compute in functions.items()}
 
 
 def _function(mart: Mart) -> Callable[[DataFrame, Mart, Batch], DataFrame]:
@@ -187,20 +229,30 @@ _COMPUTED_BY = {
     "sales_by_product": ranked_mart,
     "sales_by_day": day_mart,
 }
-"""The function of each mart, by its name."""
+"""The function of each mart, by its name. It takes the totals of the mart."""
 
 
 def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> Analyzed:
     """Compute the marts and swap them in, once PostgreSQL has found the same totals.
 
     Raises:
-        BatchError: clean has not ended for this batch, or `sale` holds another.
+        BatchError: clean has not ended for this batch, or `sale` holds another, or another attempt.
+        CorruptFile: a clean file is not the one that was written, or rows are missing.
         ReconciliationError: a total differs from SQL over `sale`; the old marts stay.
     """
-    with lake.step("analyze") as left:
-        sales = lake.read(spark, lake.dataset("clean", "clean"))
-        tables = {mart.name: rows.toArrow() for mart, rows in mart_rows(sales, batch).items()}
-        postgres.replace_marts(batch, tables)
+    cleaning = lake.result("clean")
+    cleaned = read_result(cleaning, Cleaned).counts
+    with lake.step("analyze", cleaning) as left:
+        sales = lake.read(spark, lake.handed_over(cleaning, "clean", cleaned.clean))
+
+        def keep(name: str, rows: DataFrame) -> DataFrame:
+            return lake.read(spark, lake.write(left, name, rows, "parquet"))
+
+        found = mart_rows(sales, batch, keep)
+        tables = {mart.name: rows.toArrow() for mart, rows in found.items()}
+        for name in [*left.datasets]:
+            lake.discard(left, name)
+        postgres.replace_marts(batch, tables, left.attempt)
         counts = Analyzed({name: table.num_rows for name, table in tables.items()})
         left.counts = counts.document()
     return counts

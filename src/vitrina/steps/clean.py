@@ -122,14 +122,17 @@ def run(
 
     Raises:
         BatchError: validate has not ended for this batch.
+        CorruptFile: a file of typed rows is not the one that was written, or rows are missing.
         FeedError: more than `max_repeated_share` of the rows of a store's files repeat a
             `sale_id` of the same file.
         ReconciliationError: the rows in are not clean + collapsed + superseded + conflicting.
     """
     contract = batch.contract
-    rows_in = read_result(lake.result("validate"), Validated).counts.valid
-    with lake.step("clean") as left:
-        typed = lake.read(spark, lake.dataset("validate", "typed"))
+    result = lake.result("validate")
+    validated = read_result(result, Validated).counts
+    rows_in = validated.valid
+    with lake.step("clean", result) as left:
+        typed = lake.read(spark, lake.handed_over(result, "typed", validated.rows_in))
         if batch.store.is_generated:
             clean, repeated = _clean_generated(typed, left, spark, lake, contract)
         else:

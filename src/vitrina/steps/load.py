@@ -17,6 +17,7 @@ from vitrina.counts import (
     Result,
     Validated,
     fates,
+    read_feed_result,
     read_result,
     rejects_by_reason,
 )
@@ -37,6 +38,7 @@ def ledger_entry(
     fed: Result[Generated] | Result[Extracted],
     validated: Validated,
     cleaned: Cleaned,
+    attempt: str | None,
 ) -> LedgerEntry:
     """What the ledger says of a batch, from what its steps counted. It began with its feed.
 
@@ -60,6 +62,7 @@ def ledger_entry(
         total_sales_amount=cleaned.total_sales_amount,
         started_at=fed.started,
         loaded_at=datetime.now(UTC),
+        attempt=attempt,
     )
 
 
@@ -80,14 +83,6 @@ def require_enough(entry: LedgerEntry, ledger: Iterable[LedgerEntry]) -> None:
         f"collapsed and {entry.superseded:,} superseded. Nothing was loaded; if that is right, "
         "set VITRINA_ALLOW_FEW=true"
     )
-
-
-def read_feed_result(lake: Lake, batch: Batch) -> Result[Generated] | Result[Extracted]:
-    """What the step that left the feed counted."""
-    document = lake.result(batch.store.feed_step)
-    if batch.store.is_generated:
-        return read_result(document, Generated)
-    return read_result(document, Extracted)
 
 
 def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.RecordBatch]]:
@@ -139,19 +134,21 @@ def run(
     `allow_few`.
 
     Raises:
-        BatchError: clean has not ended for this batch.
-        CorruptFile: a clean file is not the one that was written.
+        BatchError: clean has not ended for this batch, or was made from another attempt.
+        CorruptFile: a clean file is not the one that was written, or rows are missing.
         FeedError: there are no sales, or less than half of those of the batch before.
         ReconciliationError: rows or money went astray; `sale` holds what it held before.
         StoreError: two sales have one `sale_id`; the same.
         StoreUnavailable: other writers or readers were not done in time.
     """
-    with lake.step("load") as left:
-        fed = read_feed_result(lake, batch)
-        validated = read_result(lake.result("validate"), Validated).counts
-        cleaned = read_result(lake.result("clean"), Cleaned).counts
-        entry = ledger_entry(batch, fed, validated, cleaned)
-        dataset = lake.dataset("clean", "clean")
+    before = [lake.result(step) for step in (batch.store.feed_step, "validate", "clean")]
+    with lake.step("load", *before) as left:
+        feed, validation, cleaning = before
+        validated = read_result(validation, Validated).counts
+        cleaned = read_result(cleaning, Cleaned).counts
+        fed = read_feed_result(feed, batch.store)
+        entry = ledger_entry(batch, fed, validated, cleaned, left.attempt)
+        dataset = lake.handed_over(cleaning, "clean", cleaned.clean)
         expected = ControlTotals(
             "spark",
             "sale",

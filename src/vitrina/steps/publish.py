@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vitrina.columns import Date, FreeText, Label, Numeric
-from vitrina.counts import Published
+from vitrina.counts import Analyzed, Published, read_result
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
-from vitrina.marts import Mart, marts
+from vitrina.marts import TOTALS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.clickhouse.store import ROWS, ClickHouse
 from vitrina.stores.lake import Lake
@@ -41,34 +41,32 @@ def sums(mart: Mart, rows: pa.Table) -> dict[str, Decimal]:
     return found
 
 
-def with_control_totals(sums: Mapping[str, Decimal], totals: ControlTotals) -> dict[str, Decimal]:
-    """The sums, overridden by the control totals that PostgreSQL computed itself."""
-    computed = {
-        "total_sales": Decimal(totals.total_sales),
-        "total_sales_amount": totals.total_sales_amount,
-        "total_returns": Decimal(totals.total_returns),
-        "total_returns_amount": totals.total_returns_amount,
-    }
-    if totals.total_quantity is not None:
-        computed["total_quantity"] = Decimal(totals.total_quantity)
-    return {**sums, **computed}
+def of_analyze(rows: int | None, totals: ControlTotals) -> dict[str, Decimal | int | None]:
+    """What analyze left of a mart: what it summed up to in PostgreSQL then, and its rows."""
+    found = {name: getattr(totals, name) for name in TOTALS}
+    if totals.total_quantity is None:
+        del found["total_quantity"]
+    return {**found, ROWS: rows}
 
 
 def reconcile(
-    mart: Mart, postgresql: Mapping[str, Decimal], clickhouse: Mapping[str, Decimal], left: str
+    mart: Mart,
+    expected: tuple[str, Mapping[str, Decimal | int | None]],
+    actual: tuple[str, Mapping[str, Decimal]],
+    left: str,
 ) -> None:
-    """Compare every sum of a mart.
+    """Compare a mart's sums in two places, each with its name; all that are `expected`.
 
     Raises:
         ReconciliationError: one differs; `left` says what readers see now.
     """
-    for measure, expected in postgresql.items():
-        if clickhouse[measure] != expected:
+    for measure, figure in expected[1].items():
+        if actual[1][measure] != figure:
             raise ReconciliationError(
                 mart.name,
                 measure,
-                expected=("PostgreSQL", expected),
-                actual=("ClickHouse", clickhouse[measure]),
+                expected=(expected[0], figure),
+                actual=(actual[0], actual[1][measure]),
                 left=left,
             )
 
@@ -81,12 +79,16 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
     import meanwhile.
 
     Raises:
-        BatchError: PostgreSQL holds another batch, or no marts of its present sales.
-        ReconciliationError: a figure in ClickHouse is not PostgreSQL's.
+        BatchError: analyze has not ended for this batch, or PostgreSQL holds another, or another
+            attempt, or no marts of its present sales.
+        ReconciliationError: a figure in PostgreSQL is not what analyze left, or one in ClickHouse
+            is not PostgreSQL's.
     """
     as_of = batch.as_of
-    with lake.step("publish") as left:
-        entry = _analyzed_batch(postgres, batch)
+    analysis = lake.result("analyze")
+    analyzed = read_result(analysis, Analyzed).counts.marts
+    with lake.step("publish", analysis) as left:
+        entry = _analyzed_batch(postgres, batch, left.attempt)
         published = marts(batch.contract)
         imported_at = datetime.now(UTC)
         imported_at = imported_at.replace(microsecond=imported_at.microsecond // 1000 * 1000)
@@ -98,16 +100,27 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
         expected = {}
         for mart in published:
             rows = postgres.read_mart(mart)
-            expected[mart] = with_control_totals(sums(mart, rows), computed[mart.name])
+            expected[mart] = sums(mart, rows)
+            reconcile(
+                mart,
+                ("analyze", of_analyze(analyzed.get(mart.name), computed[mart.name])),
+                ("PostgreSQL", expected[mart]),
+                f"{_UNTOUCHED}; run: vitrina analyze --as-of {as_of}",
+            )
             clickhouse.stage(mart, as_of, imported_at, rows)
-            reconcile(mart, expected[mart], clickhouse.staged_sums(mart, as_of), _UNTOUCHED)
+            reconcile(
+                mart,
+                ("PostgreSQL", expected[mart]),
+                ("ClickHouse", clickhouse.staged_sums(mart, as_of)),
+                _UNTOUCHED,
+            )
         clickhouse.withdraw(as_of)
         for mart in published:
             clickhouse.replace_import(mart, as_of)
             reconcile(
                 mart,
-                expected[mart],
-                clickhouse.sums(mart, as_of),
+                ("PostgreSQL", expected[mart]),
+                ("ClickHouse", clickhouse.sums(mart, as_of)),
                 f"ClickHouse no longer lists this import; run: vitrina publish --as-of {as_of}",
             )
 
@@ -122,13 +135,22 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
 _UNTOUCHED = "ClickHouse still shows what it showed before"
 
 
-def _analyzed_batch(postgres: Postgres, batch: Batch) -> LedgerEntry:
-    """The batch's ledger row, if PostgreSQL holds its sales and the marts made from them."""
+def _analyzed_batch(postgres: Postgres, batch: Batch, attempt: str | None) -> LedgerEntry:
+    """The batch's ledger row, if PostgreSQL holds its sales and the marts made from them.
+
+    Both of this attempt of the feed.
+    """
     entry = postgres.current_batch()
     if entry is None or entry.as_of != batch.as_of:
         holds = "no batch" if entry is None else f"batch {entry.as_of}"
         raise BatchError(
             f"batch {batch.as_of}: PostgreSQL holds {holds}; {_UNTOUCHED}; "
+            f"run: vitrina load --as-of {batch.as_of}"
+        )
+    if entry.attempt != attempt:
+        raise BatchError(
+            f"batch {batch.as_of}: PostgreSQL holds attempt {entry.attempt} of the feed, and "
+            f"analyze was made from {attempt}; {_UNTOUCHED}; "
             f"run: vitrina load --as-of {batch.as_of}"
         )
     if entry.analyzed_at is None:

@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from vitrina import rules
 from vitrina.columns import Date, FreeText, Integer, Label, Numeric, spark_type
 from vitrina.contract import ORDER_ID, Contract, Field
-from vitrina.counts import Validated
-from vitrina.errors import FeedError
+from vitrina.counts import Validated, read_feed_result
+from vitrina.errors import FeedError, ReconciliationError
 from vitrina.exports.feed import (
     FILE,
     FILE_NUMBER,
@@ -133,11 +133,16 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Decim
     """Validate the batch's feed; leaves `typed`, `rejects` and `report.json`.
 
     Raises:
+        BatchError: the feed is not there yet.
+        CorruptFile: a file of the feed is not the one that was written.
+        ReconciliationError: the feed has not the rows that the step before counted.
         FeedError: the feed is empty, or more than `max_rejected_share` of it was rejected.
     """
     contract = batch.contract
-    with lake.step("validate") as left:
-        feed = lake.read(spark, lake.dataset(batch.store.feed_step, "feed"))
+    fed = lake.result(batch.store.feed_step)
+    feed_rows = read_feed_result(fed, batch.store).counts.feed_rows
+    with lake.step("validate", fed) as left:
+        feed = lake.read(spark, lake.handed_over(fed, "feed", feed_rows))
         # One pass over the feed: its rows, good and bad, are written once.
         typed = lake.read(spark, lake.write(left, "typed", type_rows(feed, batch), "parquet"))
         rejects = rejected_rows(typed, contract)
@@ -153,6 +158,7 @@ def run(spark: SparkSession, lake: Lake, batch: Batch, max_rejected_share: Decim
             F.count("repairs").alias("repaired"),
             F.count(why).alias("set_aside"),
         ).collect()[0]
+        _require_whole_feed(tally.rows_in, feed_rows, batch)
         counts = Validated(
             rows_in=tally.rows_in,
             valid=tally.rows_in - tally.rejected - tally.set_aside,
@@ -380,6 +386,18 @@ def _by_reason(found: DataFrame, contract: Contract) -> Examples:
             example |= {name: row[name] and visible(row[name]) for name in contract.names}
         by_reason.setdefault(row.reason, []).append(example)
     return by_reason
+
+
+def _require_whole_feed(rows_in: int, feed_rows: int, batch: Batch) -> None:
+    if rows_in != feed_rows:
+        step = batch.store.feed_step
+        raise ReconciliationError(
+            "feed",
+            "rows",
+            expected=(step, feed_rows),
+            actual=("validate", rows_in),
+            left=f"nothing was loaded; run: vitrina {step} --as-of {batch.as_of}",
+        )
 
 
 def _refuse_bad_feed(

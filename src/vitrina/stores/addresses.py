@@ -4,14 +4,18 @@ As others may be told, that is without user and password. The embedded servers h
 their data's folder stands for one.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from vitrina.settings import Settings
 from vitrina.store import Store
+
+if TYPE_CHECKING:
+    from vitrina.settings import Settings
 
 SCHEMA = "vitrina"
 """The schema of the generated shop in PostgreSQL."""
+SOCKETS = "/tmp/vitrina-"  # noqa: S108
+"""How the folder of an embedded PostgreSQL's socket begins, which is the host of its address."""
 _DATABASE = "vitrina"
 
 
@@ -32,7 +36,7 @@ class Address(NamedTuple):
     prefix: str
 
 
-def postgres_address(settings: Settings, store: Store) -> Address:
+def postgres_address(settings: "Settings", store: Store) -> Address:
     """Where PostgreSQL's tables are; `prefix` is the database and the schema."""
     from psycopg.conninfo import conninfo_to_dict
 
@@ -44,7 +48,7 @@ def postgres_address(settings: Settings, store: Store) -> Address:
     return Address(f"{host}:{port}", f"{of_server}.{schema(store)}.")
 
 
-def clickhouse_address(settings: Settings, store: Store) -> Address:
+def clickhouse_address(settings: "Settings", store: Store) -> Address:
     """Where ClickHouse's tables are; `prefix` is the database."""
     own = database(store)
     if settings.clickhouse_dsn is None:

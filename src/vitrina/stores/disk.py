@@ -1,4 +1,4 @@
-"""A local disk: its failures as ours, whether Arrow met them or Spark."""
+"""A local disk: its failures as ours, whether Python met them, Arrow or Spark."""
 
 import errno
 import os
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from vitrina.errors import StoreError, StoreUnavailable, VitrinaError
 
-_RIGHTS = "let this user read and write there, or set VITRINA_LAKE to another folder"
-_IN_THE_WAY = "move what is in the way, or set VITRINA_LAKE to another folder"
-_ANOTHER = "set VITRINA_LAKE to another folder"
+_RIGHTS = "let this user read and write there, or set {} to another folder"
+_IN_THE_WAY = "move what is in the way, or set {} to another folder"
+_ANOTHER = "set {} to another folder"
 _SPACE = "free some space and run the step again"
 _AGAIN = "run the step again"
 
@@ -32,7 +32,10 @@ REFUSALS = {
     errno.EROFS: _RIGHTS,
     errno.EXDEV: _ANOTHER,
 }
-"""What another try does not change, and what does. Each key is a code of the system."""
+"""What another try does not change, and what does. Each key is a code of the system.
+
+`{}` stands for the variable that names the folder.
+"""
 
 PASSING = {
     errno.EAGAIN: _AGAIN,
@@ -41,7 +44,7 @@ PASSING = {
     errno.EDQUOT: _SPACE,
     errno.EINTR: _AGAIN,
     errno.EIO: "look at the disk, and run the step again",
-    errno.EMFILE: _AGAIN,
+    errno.EMFILE: "raise the limit on open files (ulimit -n) and run the step again",
     errno.ENFILE: _AGAIN,
     errno.ENOENT: _AGAIN,
     errno.ENOLCK: _AGAIN,
@@ -61,8 +64,10 @@ _WORDS["mkdirs failed to create"] = errno.EACCES
 
 
 @contextmanager
-def disk_failures(folder: str) -> Iterator[None]:
-    """Turn failures of the disk that holds the lake into ours, in one line.
+def disk_failures(folder: str, what: str = "lake", setting: str = "VITRINA_LAKE") -> Iterator[None]:
+    """Turn failures of the disk that holds a folder into ours, in one line.
+
+    `what` is kept there, because `setting` says so.
 
     Raises:
         StoreError: the folder cannot be used as it is.
@@ -75,9 +80,11 @@ def disk_failures(folder: str) -> Iterator[None]:
     except Exception as error:
         code = _code(error)
         if code in REFUSALS:
-            raise StoreError(f"lake {folder}: {_said(error)}; {REFUSALS[code]}") from error
+            remedy = REFUSALS[code].format(setting)
+            raise StoreError(f"{what} {folder}: {_said(error)}; {remedy}") from error
         if code in PASSING:
-            raise StoreUnavailable(f"lake {folder}: {_said(error)}; {PASSING[code]}") from error
+            remedy = PASSING[code]
+            raise StoreUnavailable(f"{what} {folder}: {_said(error)}; {remedy}") from error
         raise
 
 
@@ -99,6 +106,8 @@ def _code(error: Exception) -> int | None:
 
 
 def _said(error: Exception) -> str:
-    """What went wrong, in one line."""
-    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    """What went wrong, in one line, and with which file if Python says so."""
+    text: object = error
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     return next(iter(str(text).splitlines()), "") or type(error).__name__

@@ -7,7 +7,11 @@
 `step.json` is written last and in one piece, and names the folder of its data. Until then
 readers see what the step left the time before, so an interrupted step leaves nothing that
 can be mistaken for a result. Readers check each file against its checksum: bits flipped in
-a Parquet file can decode to wrong numbers without an error.
+a Parquet file can decode to wrong numbers without an error. They also compare how many rows the
+files have with how many the step counted.
+
+A batch begins with an attempt of its feed. Each `step.json` names that attempt, so what was made
+from two of them is never put together.
 
 On S3 the folders are prefixes of keys, and an object is there whole or not at all.
 """
@@ -26,7 +30,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pyarrow import fs
+from pyarrow import fs, parquet
 from pydantic import AwareDatetime, Field
 
 from vitrina.documents import Document, Unreadable, Whole, parse, read
@@ -98,10 +102,15 @@ class Dataset:
 
 @dataclass
 class Outcome:
-    """What a step leaves: datasets, documents for people, and counts for the summary."""
+    """What a step leaves: datasets, documents for people, and counts for the summary.
+
+    `attempt` is that of the feed which it is made from; None where a Vitrina made the feed that
+    named none.
+    """
 
     step: str
     folder: str
+    attempt: str | None
     datasets: dict[str, Dataset] = field(default_factory=dict)
     counts: Document = field(default_factory=dict)
 
@@ -116,6 +125,7 @@ class _Described:
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     counts: Document
     datasets: dict[str, Document]
+    attempt: str | None = None
 
 
 def on_s3(root: str) -> bool:
@@ -126,18 +136,15 @@ def open_folder(root: str) -> tuple[fs.FileSystem, str]:
     """The file system of a folder of the lake, and the path in it.
 
     Raises:
-        SettingsError: it is of an unknown kind, or there is no such bucket.
+        SettingsError: there is no such bucket.
         StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
     """
+    if not on_s3(root):
+        return fs.LocalFileSystem(), root
     try:
-        if on_s3(root):
-            return open_bucket(root)
-        if "://" in root:
-            opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(root)
-            return opened
+        return open_bucket(root)
     except (ValueError, OSError) as error:
         raise SettingsError(f"lake {root} cannot be opened: {error}") from error
-    return fs.LocalFileSystem(), root
 
 
 def lake_failures(root: str) -> AbstractContextManager[None]:
@@ -178,7 +185,7 @@ class Lake:
         """Look where the lake is.
 
         Raises:
-            SettingsError: it is of an unknown kind, or there is no such bucket.
+            SettingsError: there is no such bucket.
             StoreError: the bucket refuses access; `StoreUnavailable`: it does not answer.
         """
         self.as_of = as_of
@@ -188,21 +195,26 @@ class Lake:
         self._fs, self._path = open_folder(self.root)
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Outcome]:
+    def step(self, name: str, *made_from: Document) -> Iterator[Outcome]:
         """Collect what a step leaves; publish it at the end, all of it or nothing.
 
-        What an earlier run of the step left stays readable until then and is deleted after.
+        `made_from` has the `step.json` of each step that it reads, in the order of the steps; one
+        that reads none begins an attempt. What an earlier run of the step left stays readable
+        until then and is deleted after.
 
         Raises:
+            BatchError: two of those it reads were made from different attempts.
             StoreError: the lake's store fails during the step, in Arrow or in Spark.
         """
-        attempt = uuid.uuid4().hex[:12]
-        outcome = Outcome(name, f"{name}/{attempt}")
+        folder = uuid.uuid4().hex[:12]
+        attempt = self._attempt_of(made_from) if made_from else folder
+        outcome = Outcome(name, f"{name}/{folder}", attempt)
         started, clock = datetime.now(UTC), time.perf_counter()
         with self._failures():
             yield outcome
             result = {
                 "step": name,
+                "attempt": attempt,
                 "started": started.isoformat(timespec="seconds"),
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(time.perf_counter() - clock, 2),
@@ -213,7 +225,7 @@ class Lake:
             }
             self.document(name, "step.json", result)
             for entry in self._entries(name):
-                if entry.type == fs.FileType.Directory and entry.base_name != attempt:
+                if entry.type == fs.FileType.Directory and entry.base_name != folder:
                     self._fs.delete_dir(entry.path)
 
     def write(self, outcome: Outcome, name: str, rows: "DataFrame", format_: Format) -> Dataset:
@@ -237,7 +249,7 @@ class Lake:
             if entry.type == fs.FileType.File and not entry.base_name.startswith(("_", "."))
         ]
         with ThreadPoolExecutor() as pool:
-            files = tuple(pool.map(self._measure, sorted(names)))
+            files = tuple(pool.map(self._written, sorted(names)))
         schema = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in rows.schema.fields)
         outcome.datasets[name] = Dataset(format_, schema, files)
         return outcome.datasets[name]
@@ -308,7 +320,7 @@ class Lake:
             yield
         except Unreadable as error:
             raise CorruptFile(
-                f"{self.root}/{step}/{name} cannot be read: {error}; {self._again(step)}"
+                f"{self.root}/{step}/{name} cannot be read: {error}; {self._anew(step)}"
             ) from error
 
     def forget(self, steps: Sequence[str]) -> None:
@@ -336,7 +348,7 @@ class Lake:
         result = self.read_document(step, "step.json")
         if result is None:
             raise BatchError(
-                f"batch {self.as_of}: {step} has left nothing in {self.root}; {self._again(step)}"
+                f"batch {self.as_of}: {step} has left nothing in {self.root}; {self._anew(step)}"
             )
         with self.reading(step, "step.json"):
             described = read(_Described, result)
@@ -344,7 +356,7 @@ class Lake:
                 raise Unreadable("step: it is of another")
             for dataset in described.datasets.values():
                 Dataset.from_document(dataset)
-        return {**result, "file": f"{self.root}/{step}/step.json", "again": self._again(step)}
+        return {**result, "file": f"{self.root}/{step}/step.json", "again": self._anew(step)}
 
     def dataset(self, step: str, name: str) -> Dataset:
         """A dataset of a step that has ended, each of its files checked.
@@ -353,11 +365,34 @@ class Lake:
             BatchError: the step has not ended for this batch.
             CorruptFile: a file is missing or is not the one that was written.
         """
-        described = self.result(step)["datasets"]
-        if name not in described:
-            with self.reading(step, "step.json"):
+        return self._checked(step, self._described(self.result(step), name))
+
+    def _described(self, result: Document, name: str) -> Dataset:
+        with self.reading(result["step"], "step.json"):
+            if name not in result["datasets"]:
                 raise Unreadable(f"datasets: there is no {name}")
-        return self._checked(step, Dataset.from_document(described[name]))
+            return Dataset.from_document(result["datasets"][name])
+
+    def handed_over(self, result: Document, name: str, rows: int) -> Dataset:
+        """A dataset of a step's `step.json`, which counted so many rows in it.
+
+        Those of Parquet are compared with what its files have. Of CSV, who reads it counts them.
+
+        Raises:
+            CorruptFile: a file is missing or is not the one that was written, or the files do
+                not have the rows that were counted.
+        """
+        step = result["step"]
+        dataset = self._checked(step, self._described(result, name))
+        if dataset.format == "parquet":
+            with self._failures(), ThreadPoolExecutor() as pool:
+                found = sum(pool.map(self._rows, dataset.files))
+            if found != rows:
+                raise CorruptFile(
+                    f"{self.root}/{step}/step.json: the files of {name} have {found:,} rows, and "
+                    f"{step} counted {rows:,}; {self._anew(step)}"
+                )
+        return dataset
 
     def documented(self, step: str, name: str) -> Dataset | None:
         """A dataset that the step has described in a document, whether or not it has ended.
@@ -377,13 +412,56 @@ class Lake:
             for file, found in zip(
                 dataset.files, pool.map(self._measure, [f.path for f in dataset.files]), strict=True
             ):
+                if found is None:
+                    raise CorruptFile(
+                        f"{self.root}/{file.path}, which {step} wrote, is missing; "
+                        f"{self._anew(step)}"
+                    )
                 if file != found:
                     raise CorruptFile(
                         f"{self.root}/{file.path} has changed since {step} wrote it "
-                        f"({file.size} bytes then, {found.size} now); "
-                        f"{self._again(step)}"
+                        f"({file.size} bytes then, {found.size} now); {self._anew(step)}"
                     )
         return dataset
+
+    def _attempt_of(self, results: Sequence[Document]) -> str | None:
+        """The attempt of the feed that all of these were made from.
+
+        Raises:
+            BatchError: one was made from another; names the step to run again.
+        """
+        first, *others = results
+        attempt: str | None = first.get("attempt")
+        for other in others:
+            if other.get("attempt") != attempt:
+                raise BatchError(
+                    f"batch {self.as_of}: {other['step']} was made from another attempt of the "
+                    f"feed than {first['step']} ({other.get('attempt')}, not {attempt}); "
+                    f"{self._anew(other['step'])}"
+                )
+        return attempt
+
+    def _anew(self, step: str) -> str:
+        return f"run: vitrina {step} --as-of {self.as_of}"
+
+    def _written(self, path: str) -> File:
+        """A file that Spark has just written.
+
+        Raises:
+            CorruptFile: it is not there any more.
+        """
+        file = self._measure(path)
+        if file is None:
+            raise CorruptFile(
+                f"{self.root}/{path} has vanished since Spark wrote it; see that nothing else "
+                "deletes files in the lake, and run the same command again"
+            )
+        return file
+
+    def _rows(self, file: File) -> int:
+        with self._fs.open_input_file(f"{self._path}/{file.path}") as source:
+            rows: int = parquet.read_metadata(source).num_rows
+            return rows
 
     def read(self, spark: "SparkSession", dataset: Dataset) -> "DataFrame":
         """The rows of a dataset, with the columns and types they were written with."""
@@ -407,9 +485,6 @@ class Lake:
             self._fs.open_input_file(f"{self._path}/{file.path}") as source,
         ):
             yield source
-
-    def _again(self, step: str) -> str:
-        return f"run: vitrina {step} --as-of {self.as_of}"
 
     def _failures(self) -> AbstractContextManager[None]:
         return lake_failures(self.root)
@@ -436,7 +511,8 @@ class Lake:
         found: list[fs.FileInfo] = self._fs.get_file_info(selector)
         return found
 
-    def _measure(self, path: str) -> File:
+    def _measure(self, path: str) -> File | None:
+        """A file as it is now; None where there is none."""
         digest, size = hashlib.sha256(), 0
         try:
             with self._fs.open_input_stream(f"{self._path}/{path}") as stream:
@@ -444,5 +520,5 @@ class Lake:
                     digest.update(chunk)
                     size += len(chunk)
         except FileNotFoundError:
-            return File(path, 0, "missing")
+            return None
         return File(path, size, digest.hexdigest())

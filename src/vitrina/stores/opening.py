@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from vitrina.settings import Settings
 from vitrina.store import Store
 from vitrina.stores.addresses import database, schema
 
 if TYPE_CHECKING:
+    from vitrina.settings import Settings
     from vitrina.stores.clickhouse.store import ClickHouse
     from vitrina.stores.postgres.store import Postgres
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_postgres(settings: Settings, store: Store) -> Iterator["Postgres"]:
+def open_postgres(settings: "Settings", store: Store) -> Iterator["Postgres"]:
     """PostgreSQL, in the shop's schema; the embedded server runs as long as somebody has it open.
 
     Raises:
@@ -39,8 +39,22 @@ def open_postgres(settings: Settings, store: Store) -> Iterator["Postgres"]:
         yield opened
 
 
+def require_owner(settings: "Settings") -> None:
+    """Refuse to work in the home folder of another user, before anything is written there.
+
+    A server's data are its own matter.
+
+    Raises:
+        StoreError: the embedded PostgreSQL, or the folder that holds it, is another user's.
+    """
+    if settings.postgres_dsn is None:
+        from vitrina.stores.postgres.embedded import require_owner
+
+        require_owner(settings.folder / "postgres")
+
+
 @contextmanager
-def open_postgres_for_queries(settings: Settings, store: Store) -> Iterator["Postgres"]:
+def open_postgres_for_queries(settings: "Settings", store: Store) -> Iterator["Postgres"]:
     """PostgreSQL for queries of a user's own, which can read tables and reach nothing else.
 
     Of the embedded server it is a role that only reads; of another, the user of the address.
@@ -67,7 +81,7 @@ def open_postgres_for_queries(settings: Settings, store: Store) -> Iterator["Pos
 
 
 @contextmanager
-def open_clickhouse(settings: Settings, store: Store) -> Iterator["ClickHouse"]:
+def open_clickhouse(settings: "Settings", store: Store) -> Iterator["ClickHouse"]:
     """ClickHouse, in the shop's database; the embedded one belongs to one process at a time.
 
     Raises:
@@ -91,7 +105,7 @@ def open_clickhouse(settings: Settings, store: Store) -> Iterator["ClickHouse"]:
         yield opened
 
 
-def last_opened(settings: Settings) -> int | None:
+def last_opened(settings: "Settings") -> int | None:
     """A number that changes whenever somebody opens the embedded ClickHouse; None for a server.
 
     To look whether it may have new rows without opening it, since only one process can.

@@ -98,6 +98,13 @@ CHANGES: tuple[Change, ...] = (
         postgres=_FATES,
         clickhouse=_FATES,
     ),
+    Change(
+        "The ledger names the attempt of a batch's feed",
+        postgres=(Add(ledger.BATCH, ledger.ATTEMPT),),
+        clickhouse=(Add(ledger.BATCH, ledger.ATTEMPT),),
+    ),
+    # Its table is new, and so is created as any that is absent.
+    Change("PostgreSQL has a ledger of runs"),
 )
 """In order; the first leads to version 2."""
 

@@ -9,8 +9,11 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as common_models
 
 # Provisioning files and other people's links name these: they must never change.
-PLUGIN, PLUGIN_VERSION = "grafana-clickhouse-datasource", "4.20.0"
+PLUGIN = "grafana-clickhouse-datasource"
 DATA_SOURCE = "vitrina-clickhouse"
+
+PLUGIN_VERSION = "4.20.0"
+"""Of the plugin that the queries are written for; the image has it or a later one."""
 
 GRAFANA_VERSION = "13.2.3"
 """Of the Grafana that the dashboards are written for; with another, it migrates the panels."""

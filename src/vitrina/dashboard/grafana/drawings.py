@@ -237,7 +237,7 @@ def _days_heat_map(panel: Panel, scene: Scene) -> Drawing:
     drawing = (
         heatmap.Panel()
         .calculate(False)
-        .color(heatmap.HeatmapColorOptions().scheme("Blues").steps(64))
+        .color(heatmap.HeatmapColorOptions().scheme("Blues").steps(64).min(0).max(1))
         .cell_gap(0)
     )
     # A cell ends at its time: so a day's cell is named by the midnight after it.

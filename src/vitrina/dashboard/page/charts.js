@@ -75,10 +75,12 @@ const heated = (rows, panel) => {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const size = roundUp((most - least) / (HEATS - 1)) || roundUp(most) || 1;
   const first = Math.floor(least / size);
-  const said = unitOf(panel.value) === "money" ? compactMoney : compact;
+  // The largest may be the end of a step, and opens none of its own: shares end at 100 %.
+  const last = Math.max(Math.ceil(most / size) - first - 1, 0);
+  const said = { money: compactMoney, share: percent }[unitOf(panel.value)] ?? compact;
   /** @type {(value: number) => number} */
-  const level = (value) => Math.floor(value / size) - first;
-  const keys = Array.from({ length: level(most) + 1 }, (_, at) => {
+  const level = (value) => Math.min(Math.floor(value / size) - first, last);
+  const keys = Array.from({ length: last + 1 }, (_, at) => {
     const range = [first + at, first + at + 1].map((step) => said(step * size)).join(" – ");
     return make("span", { class: "key", style: `--colour: var(--heat-${at})` }, range);
   });

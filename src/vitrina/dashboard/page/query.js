@@ -129,6 +129,10 @@ const windows = {
     const total = sum(values);
     return values.map(() => total);
   },
+  highest(values) {
+    const found = values.reduce((most, value) => (value > most ? value : most));
+    return values.map(() => found);
+  },
   next: (values) => values.map((_, at) => values[at + 1] ?? null),
 };
 

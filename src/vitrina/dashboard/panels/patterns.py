@@ -1,7 +1,16 @@
 """Patterns: what comes back week by week and month by month."""
 
 from vitrina.contract import Contract
-from vitrina.dashboard.expressions import at_most, average, count, month, total, weekday
+from vitrina.dashboard.expressions import (
+    at_most,
+    average,
+    count,
+    highest,
+    month,
+    share,
+    total,
+    weekday,
+)
 from vitrina.dashboard.panel import Kind, Panel, Size
 from vitrina.dashboard.panels.tables import (
     DAYS_AND_RANKED_REGIONS,
@@ -12,7 +21,7 @@ from vitrina.dashboard.panels.tables import (
 from vitrina.dashboard.texts import Words
 
 _ROWS = 12
-"""How many regions have a row of days; the rest together would outshine them."""
+"""How many regions have a row of days."""
 
 
 def patterns(contract: Contract) -> tuple[Panel, ...]:
@@ -58,13 +67,17 @@ def _day_region(contract: Contract) -> Panel:
         title=Words("Days and regions", "Дни и регионы"),
         question=question,
         picture=Words(
-            "A grid of days and regions: the stronger the colour, the larger the amount of the day",
-            "Сетка дней и регионов: чем насыщеннее цвет, тем больше сумма за день",
+            "A grid of days and regions: the stronger the colour, the nearer the amount of the day "
+            "to that of the region's best day",
+            "Сетка дней и регионов: чем насыщеннее цвет, тем ближе сумма за день "
+            "к сумме лучшего дня региона",
         ),
-        query=cells.select("sale_date", "region", "total_sales_amount").order(
-            "sale_date", "region"
-        ),
-        value="total_sales_amount",
+        # Each region has its own scale: on a common one, the largest alone would have colours.
+        query=cells.window(per=("region",), best_day_amount=highest("total_sales_amount"))
+        .derive(share_of_best_day=share("total_sales_amount", "best_day_amount"))
+        .select("sale_date", "region", "total_sales_amount", "share_of_best_day")
+        .order("sale_date", "region"),
+        value="share_of_best_day",
         x="sale_date",
         series="region",
         size=Size(24, 9, on_page=6),
@@ -72,10 +85,12 @@ def _day_region(contract: Contract) -> Panel:
 
 
 _QUESTION = Words(
-    "Do peaks and slumps come to all regions at once?",
-    "Приходят ли подъёмы и спады во все регионы сразу?",
+    "Do peaks and slumps come to all regions at once? Each region is measured by its best day.",
+    "Приходят ли подъёмы и спады во все регионы сразу? Мера каждого региона — его лучший день.",
 )
 _OF_THE_LARGEST = Words(
-    f"Do peaks and slumps come to the {_ROWS} largest regions at once?",
-    f"Приходят ли подъёмы и спады в {_ROWS} крупнейших регионов сразу?",
+    f"Do peaks and slumps come to the {_ROWS} largest regions at once? "
+    "Each region is measured by its best day.",
+    f"Приходят ли подъёмы и спады в {_ROWS} крупнейших регионов сразу? "
+    "Мера каждого региона — его лучший день.",
 )

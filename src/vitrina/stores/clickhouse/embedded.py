@@ -4,10 +4,13 @@ One process at a time can have its data open. A lock beside the folder of the da
 has, and which: others wait for it.
 """
 
+import errno
 import fcntl
 import importlib.util
 import logging
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +19,12 @@ from typing import TextIO
 from urllib.parse import urlencode
 
 from vitrina.errors import NotInstalled, SettingsError, StoreUnavailable
+from vitrina.settings import temporary_files_in
+from vitrina.stores.disk import disk_failures
 
 _log = logging.getLogger(__name__)
+
+_TEMPORARY = "vitrina-clickhouse-"
 
 # The embedded engine shares the machine: unless told otherwise it takes 0.9 of the memory.
 _SETTINGS = {"ch_max_memory_usage": 2**30, "ch_max_threads": 2}
@@ -32,7 +39,8 @@ def embedded_clickhouse(folder: Path, *, patience: float = 60) -> Iterator[str]:
 
     Raises:
         StoreUnavailable: another process has not let go of it in time.
-        SettingsError: the engine cannot use the folder; `NotInstalled`: there is no engine.
+        StoreError: the folder cannot be made or written.
+        SettingsError: the engine cannot use its name; `NotInstalled`: there is no engine.
     """
     # Looked for, not imported: a forked child that inherits a started engine hangs.
     if importlib.util.find_spec("chdb") is None:
@@ -41,23 +49,50 @@ def embedded_clickhouse(folder: Path, *, patience: float = 60) -> Iterator[str]:
             "embedded",
             "set VITRINA_CLICKHOUSE_DSN to the address of a server",
         )
-    folder = folder.expanduser().resolve()
+    folder = folder.resolve()
     if "?" in str(folder):
         raise SettingsError(
             f"{folder} has a ? in it, where chDB would end the name; set VITRINA_HOME to another"
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with disk_failures(str(folder), "ClickHouse", "VITRINA_HOME"):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         lock = lock_of(folder).open("a+")
-    except OSError as error:
-        raise SettingsError(f"ClickHouse cannot use {folder}: {error}") from error
     with lock:
         _wait_for(lock, folder, patience)
         try:
-            yield "chdb://?" + urlencode({"path": str(folder), **_SETTINGS})
+            with _temporary_folder(folder):
+                yield "chdb://?" + urlencode({"path": str(folder), **_SETTINGS})
         finally:
             # Closing would not do where a forked child has inherited the file.
             fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _temporary_folder(folder: Path) -> Iterator[None]:
+    """A folder for the temporary files of the engine and its driver.
+
+    A file beside the data names it, so that what a killed process left is removed by the next.
+    """
+    named = folder.with_name(f"{folder.name}.tmp")
+    with disk_failures(str(folder), "ClickHouse", "VITRINA_HOME"):
+        if named.exists():
+            _remove(Path(named.read_text("utf-8")))
+        made = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        named.write_text(str(made), "utf-8")
+    try:
+        with temporary_files_in(made):
+            yield
+    finally:
+        _remove(made)
+        named.unlink(missing_ok=True)
+
+
+def _remove(temporary: Path) -> None:
+    # Whatever else the file may name stays.
+    if temporary.name.startswith(_TEMPORARY):
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def lock_of(folder: Path) -> Path:

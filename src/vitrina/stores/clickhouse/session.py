@@ -240,8 +240,14 @@ def translated(dsn: str) -> Iterator[None]:
         name, code = getattr(error, "name", None), getattr(error, "code", None)
         lost = isinstance(error, (OperationalError, HTTPError)) and code is None
         # A program other than Vitrina can have the folder open: the lock is ours alone.
-        if lost or "Unable to open the chdb engine" in text:
-            where = parts.netloc.rpartition("@")[2] or "its folder"
+        if "Unable to open the chdb engine" in text:
+            raise StoreUnavailable(
+                f"ClickHouse does not answer at its folder: {text}; end the program that has it "
+                "open. If none has, the data are damaged: remove the folder, and run the batches "
+                "again"
+            ) from error
+        if lost:
+            where = parts.netloc.rpartition("@")[2]
             reason = _of_the_system(error) or text
             raise StoreUnavailable(f"ClickHouse does not answer at {where}: {reason}") from error
         raise (StoreUnavailable if name in _BUSY else StoreError)(f"ClickHouse: {text}") from error

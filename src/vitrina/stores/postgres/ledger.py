@@ -61,14 +61,19 @@ def _insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> 
         )
 
 
-def require_current(session: Session, batch: Batch) -> None:
-    """Refuse a batch that is not the one in `sale`.
+def require_current(session: Session, batch: Batch, attempt: str | None) -> None:
+    """Refuse a batch, or an attempt of it, that is not the one in `sale`.
 
     Raises:
-        BatchError: names the batch that is.
+        BatchError: names the one that is.
     """
-    held = session.execute("SELECT as_of FROM batch WHERE is_current")
-    if held != [(batch.as_of,)]:
+    held = session.execute("SELECT as_of, attempt FROM batch WHERE is_current")
+    if held and held[0][0] == batch.as_of and held[0][1] != attempt:
+        raise BatchError(
+            f"sale holds attempt {held[0][1]} of the feed of batch {batch.as_of}, and the lake has "
+            f"{attempt}; run: vitrina load --as-of {batch.as_of}"
+        )
+    if held != [(batch.as_of, attempt)]:
         what = f"batch {held[0][0]}" if held else "no batch"
         raise BatchError(
             f"sale holds {what}, not {batch.as_of}; run: vitrina load --as-of {batch.as_of}"

@@ -95,6 +95,29 @@ def require_harmless(session: Session) -> None:
         )
 
 
+def let_loader_only_add(session: Session, table: str) -> None:
+    """Take from the loader all rights on a table that was just made but to read and to insert.
+
+    Where the server has no such role, whoever made the table loads it, and nothing changes.
+
+    Raises:
+        StoreError: the loader has made it, and would own it.
+    """
+    for (is_loader,) in session.execute(
+        "SELECT rolname = current_user FROM pg_roles WHERE rolname = %s", LOADER
+    ):
+        if is_loader:
+            raise StoreError(
+                f"PostgreSQL: there is no table {session.schema}.{table} yet; "
+                "run: vitrina migrate, as the user who owns the tables"
+            )
+        session.execute(
+            sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE, MAINTAIN ON {} FROM {}").format(
+                sql.Identifier(table), sql.Identifier(LOADER)
+            )
+        )
+
+
 # As deploy/postgres/10-roles.sh gives them in the schema of the generated shop.
 _RIGHTS = """
     CREATE SCHEMA {schema};

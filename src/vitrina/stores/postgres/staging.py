@@ -22,7 +22,7 @@ from vitrina.columns import arrow_schema
 from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.store import Batch
-from vitrina.stores.postgres.session import Session, refuse
+from vitrina.stores.postgres.session import Session, connecting, refuse
 
 MONTHLY_ABOVE = 50_000_000
 """Sales in a batch above which they are kept by month.
@@ -113,10 +113,11 @@ def copy_sales(
                 raise
 
         try:
-            with (
-                adbc.connect(make_conninfo(**session.address)) as connection,
-                connection.cursor() as cursor,
-            ):
+            with connecting(session.address):
+                connection = adbc.connect(make_conninfo(**session.address))
+            with connection, connection.cursor() as cursor:
+                # What a server says that is ending would be printed.
+                cursor.execute("SET client_min_messages = error")
                 rows = pa.RecordBatchReader.from_batches(schema, stream())
                 cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=session.schema)
                 connection.commit()

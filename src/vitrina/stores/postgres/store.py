@@ -20,12 +20,12 @@ from psycopg.rows import class_row
 
 from vitrina.contract import Contract
 from vitrina.errors import BatchError, ReconciliationError
-from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.ledger import ControlTotals, LedgerEntry, StepRun
 from vitrina.marts import TOTALS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Answer, Row
-from vitrina.stores.postgres import versions
+from vitrina.stores.postgres import lock, versions
 from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
 from vitrina.stores.postgres.marts import (
     SUMS_OF_SALES,
@@ -37,6 +37,8 @@ from vitrina.stores.postgres.marts import (
     staged,
 )
 from vitrina.stores.postgres.query import query
+from vitrina.stores.postgres.roles import let_loader_only_add
+from vitrina.stores.postgres.runs import RunsOfBatch, last_runs
 from vitrina.stores.postgres.session import Session, columns, open_session, translated
 from vitrina.stores.postgres.staging import (
     MONTHLY_ABOVE,
@@ -46,7 +48,7 @@ from vitrina.stores.postgres.staging import (
     drop_leftovers,
 )
 from vitrina.stores.postgres.swap import swap_in, wait_for_older_snapshots
-from vitrina.stores.postgres.tables import VERSION, Table, TableColumn, tables
+from vitrina.stores.postgres.tables import RUN_EVENT, VERSION, Table, TableColumn, tables
 from vitrina.stores.versions import newest
 
 # Chosen by chance, so as not to meet the advisory locks of others.
@@ -88,24 +90,29 @@ class Postgres:
                 # A load that is under way still writes to the older tables.
                 with self._session.alone("the tables are as they were"):
                     self._upgrade(contract)
-            with self._session.connection.transaction():
-                if not self._absent(wanted):
-                    return
-                self._wait_for_creations()
-                # Looked for first: a user may be allowed to use it and not to create it.
-                if not self._session.execute(
-                    "SELECT 1 FROM pg_namespace WHERE nspname = %s", self._session.schema
-                ):
-                    self._session.execute(
-                        sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._session.schema))
-                    )
-                # Again: another process may have created some meanwhile.
-                for table in self._absent(wanted):
-                    if table == VERSION:
-                        versions.create(self._session, newest(), "Created")
-                        continue
-                    for statement in table.statements():
-                        self._session.execute(statement)
+            self._create(wanted)
+
+    @contextmanager
+    def alone_with(self, batch: Batch) -> Iterator[RunsOfBatch]:
+        """Keep other runs of the batch out until the block ends; yields its ledger of runs.
+
+        Its table is created if it is absent, whatever the others are.
+
+        Raises:
+            StoreUnavailable: another run has the batch; names it, and since when.
+            StoreError: the table is absent, and this user should not make it.
+        """
+        with self._translated():
+            self._create([RUN_EVENT])
+        with lock.alone(self._session, batch.as_of) as holder:
+            yield RunsOfBatch(holder)
+
+    def runs(self, number: int, as_of: date | None = None) -> list[StepRun]:
+        """The last runs of steps, of one batch or of all, newest first."""
+        with self._translated():
+            if not self._session.exists(RUN_EVENT.name):
+                return []
+            return last_runs(self._session, number, as_of)
 
     def version(self) -> int | None:
         """The version of the tables; None where there are none.
@@ -149,7 +156,8 @@ class Postgres:
                 copy_sales(self._session, staging, batch.contract, shares)
                 add_key(self._session, staging, left)
                 found = self._sums("sale", _totals_of_sales(staging))
-                _reconcile(expected, found, left)
+                remedy = f"{left}; run: vitrina clean --as-of {batch.as_of}"
+                _reconcile(expected, found, remedy)
                 wait_for_older_snapshots(self._session, left)
                 swap_in(self._session, staging, entry, rejects, (expected, found), left)
             except BaseException:
@@ -163,15 +171,17 @@ class Postgres:
             self._session.execute("ANALYZE sale")
         return found
 
-    def replace_marts(self, batch: Batch, new: Mapping[str, pa.Table]) -> list[ControlTotals]:
+    def replace_marts(
+        self, batch: Batch, new: Mapping[str, pa.Table], attempt: str | None = None
+    ) -> list[ControlTotals]:
         """Let marts take the place of the earlier ones, once they equal SQL over `sale`.
 
         Every row is compared, in every total that it has; a row of zeros equals none. All
         marts and the ledger change in one transaction: a reader sees them before it or after
-        it. Returns the totals of `sale` and of each mart.
+        it. They are of this `attempt` of the feed. Returns the totals of `sale` and of each mart.
 
         Raises:
-            BatchError: `sale` holds another batch.
+            BatchError: `sale` holds another batch, or another attempt.
             ReconciliationError: a total of a row differs; everything stays as it was.
             StoreUnavailable: another writer was not done within ten minutes.
         """
@@ -182,12 +192,13 @@ class Postgres:
             self._session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             for name, value in _AGGREGATION.items():
                 self._session.execute("SELECT set_config(%s, %s, true)", name, value)
-            require_current(self._session, batch)
+            require_current(self._session, batch, attempt)
             for mart in declared:
                 copy_mart(self._session, mart, new[mart.name])
             groups = group_sales(self._session, [mart.key for mart in declared])
             for mart in declared:
-                reconcile_mart(self._session, mart, groups[mart.key], left)
+                remedy = f"{left}; run: vitrina load --as-of {batch.as_of}"
+                reconcile_mart(self._session, mart, groups[mart.key], remedy)
             totals = [self._sums("sale", _total_of_totals(groups[declared[0].key], TOTALS))]
             for mart in declared:
                 put_in_place(self._session, mart)
@@ -294,6 +305,29 @@ class Postgres:
             version = versions.recorded(self._session)
             if version is not None:
                 versions.upgrade(self._session, version, contract)
+
+    def _create(self, wanted: Sequence[Table]) -> None:
+        """Create the schema, and those of the tables that are absent."""
+        with self._session.connection.transaction():
+            if not self._absent(wanted):
+                return
+            self._wait_for_creations()
+            # Looked for first: a user may be allowed to use it and not to create it.
+            if not self._session.execute(
+                "SELECT 1 FROM pg_namespace WHERE nspname = %s", self._session.schema
+            ):
+                self._session.execute(
+                    sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._session.schema))
+                )
+            # Again: another process may have created some meanwhile.
+            for table in self._absent(wanted):
+                if table == VERSION:
+                    versions.create(self._session, newest(), "Created")
+                    continue
+                for statement in table.statements():
+                    self._session.execute(statement)
+                if table.is_append_only:
+                    let_loader_only_add(self._session, table.name)
 
     def _absent(self, wanted: Sequence[Table]) -> list[Table]:
         """The tables that are not there; those that are must be as wanted."""

@@ -46,6 +46,8 @@ class Table:
     columns: tuple[TableColumn, ...]
     constraints: tuple[sql.Composable, ...] = ()
     is_partitioned: bool = False
+    is_append_only: bool = False
+    """Whether rows may be neither changed nor deleted."""
 
     def statements(self) -> list[sql.Composed]:
         """What creates the table in the first schema searched, and describes its columns."""
@@ -57,7 +59,9 @@ class Table:
             # Any column would do: the one partition is the default, which takes every row.
             sql.SQL("PARTITION BY LIST (sale_date)" if self.is_partitioned else ""),
         )
-        return [create, *(column.comment(self.name) for column in self.columns)]
+        comments = [column.comment(self.name) for column in self.columns]
+        refuse = _refuse_changes(name) if self.is_append_only else []
+        return [create, *comments, *refuse]
 
     def check(self, schema: str, kind: str, found: Mapping[str, TableColumn]) -> None:
         """Compare the table that is there with this one; `kind` is its `pg_class.relkind`.
@@ -85,6 +89,20 @@ class Table:
                 )
 
 
+def _refuse_changes(table: sql.Identifier) -> list[sql.Composed]:
+    """A trigger, since no grant keeps the owner of a table from changing it."""
+    function = sql.SQL(
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'rows of % are never changed or deleted', TG_TABLE_NAME "
+        "USING ERRCODE = 'insufficient_privilege'; END $$"
+    )
+    trigger = sql.SQL(
+        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {} "
+        "EXECUTE FUNCTION refuse_change()"
+    )
+    return [function.format(), trigger.format(table)]
+
+
 _KINDS = {"p": "a partitioned table", "r": "an ordinary table", "v": "a view"}
 
 
@@ -105,6 +123,7 @@ def tables(contract: Contract) -> list[Table]:
         Table("sale", _stored(contract.fields), is_partitioned=True),
         *of_marts,
         *map(_of_ledger, ledger.tables(contract)),
+        RUN_EVENT,
     ]
 
 
@@ -150,3 +169,11 @@ VERSION = Table(
     (_primary_key(["version"]),),
 )
 """The table that says which version the others have."""
+
+RUN_EVENT = Table(
+    ledger.RUN_EVENT,
+    _stored(ledger.RUN_EVENT_COLUMNS),
+    (_primary_key(ledger.RUN_EVENT_KEY),),
+    is_append_only=True,
+)
+"""The ledger of runs."""
