@@ -133,7 +133,7 @@ def test_a_document_that_was_cut_off_says_what_to_do(tmp_path: Path) -> None:
     archive.remember([kept("a.csv")])
     (path,) = (tmp_path / "archive").glob("*.json")
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(CorruptFile, match=r"\.json cannot be read .*delete it, and put"):
+    with pytest.raises(CorruptFile, match=r"\.json cannot be read: .*delete it, and put"):
         archive.all()
 
 

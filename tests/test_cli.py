@@ -179,7 +179,13 @@ def test_a_query_shows_brackets_and_missing_values_as_they_are(vitrina: Call, st
 )
 def test_a_query_cannot_change_anything(vitrina: Call, store: str, table: str) -> None:
     before = vitrina("sql", store, f"SELECT count(*) AS n FROM {table}", "--json").json
-    for change in (f"DELETE FROM {table} WHERE 1 = 1", f"DROP TABLE {table}"):
+    for change in (
+        f"DELETE FROM {table} WHERE 1 = 1",
+        f"DROP TABLE {table}",
+        "COPY (SELECT 1) TO PROGRAM 'touch changed'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT 1 INTO OUTFILE 'changed'",
+    ):
         refused = vitrina("sql", store, change)
         assert refused.code == 1
         assert_one_line(refused)
@@ -335,6 +341,13 @@ def assert_one_line(refused: Ended) -> None:
         (("run", "--rows", "0"), {}, "greater than or equal to 1; see: "),
         (("run", "--seed", "-1"), {}, "greater than or equal to 0"),
         (("run", "--as-of", "24.11.2026"), {}, "24.11.2026 is not a date; write it as 2026-11-24"),
+        (("run", "--as-of", "0001-01-01"), {}, "the stores hold the days from 1900-01-01 to 2299"),
+        (("run", "--as-of", "9999-12-31"), {}, "the stores hold the days from 1900-01-01 to 2299"),
+        (("rejects", "--as-of", "1900-12-31"), {}, "batch 1900-12-31 is of the 365 days before"),
+        (("status",), {"VITRINA_HOME": 'a"b'}, "set VITRINA_HOME to another"),
+        (("rejects",), {"VITRINA_LAKE": "a\nb"}, "a\\x0ab: the engines cannot be told a folder"),
+        (("rejects",), {"VITRINA_LAKE": "\udcff"}, "\\udcff: the engines cannot be told a folder"),
+        (("status", "--store", "no\nfile"), {}, "file cannot be read: No such file"),
         (("validate", "--as-of", "2026-11-24"), {}, "run: vitrina generate --as-of 2026-11-24"),
         (("load", "--as-of", "2026-11-24"), {}, "run: vitrina "),
         (("publish", "--as-of", "2026-11-24"), {}, "run: vitrina "),
@@ -359,6 +372,12 @@ def test_a_mistake_of_the_users_is_one_line_and_exit_code_1(
     assert_one_line(refused)
     assert complaint in refused.err
     assert "hunter2" not in refused.err
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "MSK-3", ""])
+def test_a_zone_that_the_system_does_not_know_matters_to_none(empty_home: Path, zone: str) -> None:
+    ended = process_in(empty_home)("sql", "clickhouse", "SELECT timezone()", "--json", TZ=zone)
+    assert (ended.code, ended.json) == (0, [{"timezone()": "UTC"}])
 
 
 def test_a_process_ends_with_the_same_line_and_exit_code(empty: Call, empty_home: Path) -> None:

@@ -345,22 +345,79 @@ def test_a_query_gives_names_and_rows(store: ClickHouse) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql",
+    ("sql", "complaint"),
     [
-        "DROP TABLE batch",
-        "INSERT INTO rejects_by_reason (reason) VALUES ('made up')",
-        "CREATE TABLE mine (a Int8) ENGINE = Memory",
-        "SET readonly = 0",
-        "SELECT 1 SETTINGS readonly = 0",
-        "SELECT 1; DROP TABLE batch",
-        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        ("DROP TABLE batch", "DROP is not a query"),
+        ("INSERT INTO rejects_by_reason (reason) VALUES ('made up')", "INSERT is not a query"),
+        ("CREATE TABLE mine (a Int8) ENGINE = Memory", "CREATE is not a query"),
+        ("SET readonly = 0", "SET is not a query"),
+        ("SYSTEM FLUSH LOGS", "SYSTEM is not a query"),
+        ("COPY (SELECT 1) TO PROGRAM 'x'", "COPY is not a query"),
+        ("SELECT 1 SETTINGS readonly = 0", "in readonly mode"),
+        ("SELECT 1; DROP TABLE batch", "Multi-statements are not allowed"),
+        ("SELECT 1; SELECT 2", "Multi-statements are not allowed"),
+        ("", "Empty query"),
     ],
 )
-def test_a_query_may_not_write(store: ClickHouse, sql: str) -> None:
-    with pytest.raises(StoreError, match=r"^ClickHouse: .*READONLY"):
+def test_a_query_may_not_write(store: ClickHouse, sql: str, complaint: str) -> None:
+    with pytest.raises(StoreError, match=f"^ClickHouse: .*{complaint}") as raised:
         store.query(sql)
+    assert "formatQuery" not in str(raised.value)
     store.record_batch(ledger_entry(), AT, [], {})
     assert len(store.imports()) == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("SELECT * FROM file('{}', 'LineAsString')", "file reaches for a file"),
+        ("DESCRIBE TABLE file('{}', 'LineAsString')", "file reaches for a file"),
+        ("SELECT file('{}')", "file reaches for a file"),
+        ("SELECT `file` /* a word between */ ('{}')", "file reaches for a file"),
+        ("SELECT arrayMap(path -> file(path), ['{}'])", "file reaches for a file"),
+        ("SELECT * FROM url('file://{}', 'LineAsString')", "READONLY"),
+        ("SELECT * FROM '{}'", "UNKNOWN_TABLE|READONLY"),
+        ("SELECT * FROM executable('cat {}', 'LineAsString', 'a String')", "READONLY"),
+        ("SELECT 1 INTO OUTFILE '{}.out'", "INTO OUTFILE reaches for a file"),
+        ("SELECT '\\\\' INTO OUTFILE '{}.out' -- '", "INTO OUTFILE reaches for a file"),
+        ("EXPLAIN SELECT 1 into\noutfile '{}.out'", "INTO OUTFILE reaches for a file"),
+    ],
+)
+def test_a_query_reaches_no_file(
+    store: ClickHouse, tmp_path: Path, sql: str, complaint: str
+) -> None:
+    (tmp_path / "secret.csv").write_text("secret")
+    with pytest.raises(StoreError, match=f"^ClickHouse: .*({complaint})"):
+        store.query(sql.format(tmp_path / "secret.csv"))
+    assert [path.name for path in tmp_path.glob("secret*")] == ["secret.csv"]
+
+
+def test_words_in_a_text_or_a_name_are_no_files(store: ClickHouse) -> None:
+    query = "SELECT 'it''s file(''x'') INTO OUTFILE \\' \\'' AS `file`, count() AS profile"
+    names, [(text, _)] = store.query(query)
+    assert (names, text) == (("file", "profile"), "it's file('x') INTO OUTFILE ' '")
+
+
+@pytest.mark.parametrize("sql", ["SHOW TABLES", "EXISTS TABLE batch", "EXPLAIN SELECT 1"])
+def test_what_is_short_is_answered_whole(store: ClickHouse, sql: str) -> None:
+    assert store.query(sql)[1]
+
+
+def test_a_query_is_answered_block_by_block(store: ClickHouse) -> None:
+    with store.ask("SELECT number FROM numbers(200000)") as answer:
+        sizes = [len(block) for block in answer.blocks]
+    assert sum(sizes) == 200_000
+    assert max(sizes) <= 100_000
+    # One that is not read to its end is closed.
+    with store.ask("SELECT number FROM numbers(1000000000)") as answer:
+        next(answer.blocks)
+    assert store.query("SELECT 1")[1] == [(1,)]
+
+
+def test_an_error_in_a_later_block_is_ours(store: ClickHouse) -> None:
+    query = "SELECT throwIf(number = 190000, 'enough') FROM numbers(200000)"
+    with pytest.raises(StoreError, match="enough"), store.ask(query) as answer:
+        list(answer.blocks)
 
 
 def test_the_queries_of_the_documentation_run(store: ClickHouse) -> None:
@@ -393,7 +450,7 @@ def test_a_wrong_query_is_answered_in_one_line(store: ClickHouse) -> None:
 def test_a_query_that_runs_too_long_is_stopped(
     store: ClickHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vitrina.stores.clickhouse.session._QUERY_SECONDS", 1)
+    monkeypatch.setattr("vitrina.stores.clickhouse.query.SECONDS", 1)
     with pytest.raises(StoreError, match="Timeout exceeded"):
         store.query("SELECT count() FROM numbers(1e12) WHERE sipHash64(number) = 7")
 

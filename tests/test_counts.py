@@ -76,7 +76,17 @@ READ: dict[str, Counts] = {
 
 
 def document(step: str, counts: dict[str, Any]) -> dict[str, Any]:
-    return {"step": step, "started": "2026-11-24T09:45:00+00:00", "seconds": 0.5, "counts": counts}
+    return {
+        "step": step,
+        "started": "2026-11-24T09:45:00+00:00",
+        "finished": "2026-11-24T09:45:01+00:00",
+        "seconds": 0.5,
+        "counts": counts,
+        "datasets": {},
+        # As `Lake.result` adds them.
+        "file": f"/lake/2026-11-24/{step}/step.json",
+        "again": f"run: vitrina {step} --as-of 2026-11-24",
+    }
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
@@ -136,18 +146,34 @@ def test_rows_and_rejects_are_what_metrics_and_the_summary_show() -> None:
     assert rejects_by_reason(Cleaned(1, 1, 0, 0, 1, Decimal(1))) == {}
 
 
+CLEAN = WRITTEN["clean"]
+
+
 @pytest.mark.parametrize(
-    "damaged",
+    ("damaged", "complaint"),
     [
-        {},
-        document("clean", {}),
-        document("clean", {**WRITTEN["clean"], "total_sales_amount": "a lot"}),
-        {**document("clean", WRITTEN["clean"]), "started": "yesterday"},
-        {**document("clean", WRITTEN["clean"]), "counts": None},
+        ({}, "counts.rows_in: Field required"),
+        ({**CLEAN, "total_sales_amount": "a lot"}, "counts.total_sales_amount: "),
+        ({**CLEAN, "total_sales_amount": "NaN"}, "counts.total_sales_amount: "),
+        ({**CLEAN, "total_sales_amount": "1e999"}, "counts.total_sales_amount: "),
+        ({**CLEAN, "clean": -1}, "counts.clean: "),
+        ({**CLEAN, "clean": 2**63}, "counts.clean: "),
+        ({**CLEAN, "clean": "993"}, "counts.clean: "),
+        ({**CLEAN, "clean": True}, "counts.clean: "),
+        ({**CLEAN, "clean": 1.5}, "counts.clean: "),
+        ({**CLEAN, "clean": None}, "counts.clean: "),
     ],
 )
-def test_a_document_that_cannot_be_read_names_the_step_to_run_again(
-    damaged: dict[str, Any],
+def test_counts_that_cannot_be_read_name_the_file_and_the_step_to_run_again(
+    damaged: dict[str, Any], complaint: str
 ) -> None:
-    with pytest.raises(CorruptFile, match=r"step.json of .* cannot be read .*; run .* again"):
-        read_result(damaged, Cleaned)
+    with pytest.raises(CorruptFile) as raised:
+        read_result(document("clean", damaged), Cleaned)
+    text = str(raised.value)
+    assert text.startswith(f"/lake/2026-11-24/clean/step.json cannot be read: {complaint}")
+    assert text.endswith("; run: vitrina clean --as-of 2026-11-24")
+
+
+def test_keys_of_a_later_version_do_not_matter() -> None:
+    later = {**CLEAN, "colour": "red"}
+    assert read_result(document("clean", later), Cleaned).counts == READ["clean"]

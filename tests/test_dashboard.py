@@ -689,14 +689,22 @@ def test_a_mistake_is_one_line(tmp_path: Path, arguments: tuple[str, ...], messa
     assert (ended.code, ended.out, ended.err) == (1, "", f"error: {message}\n")
 
 
-def test_a_page_that_cannot_be_written_leaves_the_old_one_and_no_trace(tmp_path: Path) -> None:
-    write("old", tmp_path / "new folder" / "page.html")
-    write("new", tmp_path / "new folder" / "page.html")
-    assert (tmp_path / "new folder" / "page.html").read_text() == "new"
-    (tmp_path / "folder.html").mkdir()
-    with pytest.raises(SettingsError, match=r"the page cannot be written to .*folder\.html"):
-        write("page", tmp_path / "folder.html")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["folder.html", "new folder"]
+def test_a_page_takes_the_place_of_an_earlier_one_and_of_nothing_else(
+    published: Published, tmp_path: Path
+) -> None:
+    page = render(published.first_alone, GENERATED, Language.en)
+    file = tmp_path / "new folder" / "page.html"
+    write(page, file)
+    # As version 0.1.0 wrote it, without a mark.
+    file.write_text(page.replace('<meta name="generator" content="Vitrina">\n', ""))
+    write(page, file)
+    assert file.read_text() == page
+    for other in ("notes", "<!doctype html><p>of somebody else"):
+        file.write_text(other)
+        with pytest.raises(SettingsError, match="was not written by this command, so it stays"):
+            write(page, file)
+        assert file.read_text() == other
+    assert [each.name for each in file.parent.iterdir()] == ["page.html"]
 
 
 # Served

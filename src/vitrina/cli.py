@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import json
 import os
 import re
 import shlex
@@ -10,19 +9,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from vitrina import __version__
 from vitrina.api import chosen_store, run_steps, today
@@ -30,6 +24,18 @@ from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
 from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
+from vitrina.printed import (
+    drop_output,
+    err,
+    in_one_line,
+    json_text,
+    lost,
+    out,
+    print_json,
+    print_json_rows,
+    print_table,
+    ready_streams,
+)
 from vitrina.store import Batch, Store
 
 if TYPE_CHECKING:
@@ -48,9 +54,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-# Lines are cut to the width of a terminal, and not at all for a pipe.
-out = Console() if sys.stdout.isatty() else Console(width=1000)
-err = Console(stderr=True)
 
 
 class Database(StrEnum):
@@ -111,6 +114,7 @@ def main() -> None:
     """The entry point. A mistake of the user's is one line on stderr and exit code 1."""
     # Spares a search through all imported modules for garbage when Python ends.
     atexit.register(gc.freeze)
+    ready_streams()
     # Both end a command as Ctrl-C does, which stops what it has started.
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is signal.SIG_DFL:
@@ -124,9 +128,11 @@ def main() -> None:
         sys.stdout.flush()
         raise SystemExit(code)
     except BrokenPipeError:
-        # The reader of the output has gone. At exit Python would write the rest, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of the output has gone.
+        drop_output()
         raise SystemExit(1) from None
+    except OSError as error:
+        message = lost(error)
     except VitrinaError as error:
         message = str(error)
     except typer.TyperException as error:
@@ -142,7 +148,8 @@ def main() -> None:
         )
         raise SystemExit(_INTERRUPTED) from None
     err.print("[red]error:[/]", end=" ")
-    err.print(message, markup=False, highlight=False, soft_wrap=True)
+    # Names of files may have line breaks.
+    err.print(in_one_line(message), markup=False, highlight=False, soft_wrap=True)
     raise SystemExit(1)
 
 
@@ -246,7 +253,7 @@ def status(store: File = None, as_json: AsJson = False) -> None:
     ):
         ledger = [(entry, postgres.control_totals(entry.as_of)) for entry in postgres.ledger()]
     if as_json:
-        _print_json(ledger_json(ledger))
+        print_json(ledger_json(ledger))
     elif not ledger:
         out.print(f"No batch has been loaded yet; run: {_program()} run{_option(store)}")
     else:
@@ -275,7 +282,7 @@ def runs(
     ):
         shown = postgres.runs(last, day)
     if as_json:
-        _print_json(runs_json(shown))
+        print_json(runs_json(shown))
     elif not shown:
         out.print(f"No step has run yet; run: {_program()} run{_option(store)}")
     else:
@@ -318,7 +325,7 @@ def rejects(
                     "orders, too"
                 )
             if as_json:
-                _print_json(shown)
+                print_json(shown)
             elif not shown:
                 err.print("No row is to be mended; nothing is written.")
             else:
@@ -354,7 +361,7 @@ def inspect(
     if to is not None:
         write_new(proposal, expanded(to))
     if as_json:
-        _print_json({"text": proposal.text, "findings": proposal.findings})
+        print_json({"text": proposal.text, "findings": proposal.findings})
         return
     for finding in proposal.findings:
         err.print(finding, markup=False, highlight=False, soft_wrap=True)
@@ -372,7 +379,7 @@ def migrate(store: File = None, as_json: AsJson = False) -> None:
     with _of(store) as (settings, found), _busy("migrating"):
         migrated = migrate(settings, found)
     if as_json:
-        _print_json([vars(each) for each in migrated])
+        print_json([vars(each) for each in migrated])
         return
     for each in migrated:
         before = "no tables" if each.before is None else f"version {each.before}"
@@ -427,19 +434,24 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Query a store's tables without installing a client for the database."""
-    from vitrina.stores.opening import open_clickhouse, open_postgres
+    from vitrina.stores.opening import open_clickhouse, open_postgres_for_queries
 
-    with _of(store) as (settings, found), _busy(f"asking {database.value}"):
-        if database is Database.postgres:
-            with open_postgres(settings, found) as postgres:
-                names, rows = postgres.query(query)
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        raise SettingsError("the query is not UTF-8; write it in that encoding") from None
+    with _of(store) as (settings, found), ExitStack() as opened:
+        with _busy(f"asking {database.value}"):
+            answering = (
+                opened.enter_context(open_postgres_for_queries(settings, found)).ask
+                if database is Database.postgres
+                else opened.enter_context(open_clickhouse(settings, found)).ask
+            )
+            answer = opened.enter_context(answering(query))
+        if as_json:
+            print_json_rows(*answer)
         else:
-            with open_clickhouse(settings, found) as clickhouse:
-                names, rows = clickhouse.query(query)
-    if as_json:
-        _print_json([dict(zip(names, row, strict=True)) for row in rows])
-    else:
-        _print_rows(names, rows)
+            err.print(f"{print_table(*answer):,} rows")
 
 
 @contextmanager
@@ -496,7 +508,7 @@ def _write_dashboard(
         write(render(snapshot, store, language), file)
     if as_json:
         found = {"file": str(file), "import_date": snapshot.import_date}
-        _print_json({**found, "language": language.value})
+        print_json({**found, "language": language.value})
     else:
         out.print(str(file), markup=False, highlight=False, soft_wrap=True)
 
@@ -513,7 +525,7 @@ def _serve(
         with _busy("drawing the page"):
             server = opened.enter_context(serving(settings, store, language, port))
         if as_json:
-            _print_json({"url": server.url})
+            print_json({"url": server.url})
         else:
             out.print(server.url, markup=False, highlight=False)
         sys.stdout.flush()
@@ -538,7 +550,7 @@ def _one_step(
         with Run(settings, day, recipe, store, started_by=_command_line()) as under_way:
             counts = _do(under_way, step)
     if as_json:
-        _print_json({"as_of": day, "step": step.name, **counts.document()})
+        print_json({"as_of": day, "step": step.name, **counts.document()})
 
 
 def _command_line() -> str:
@@ -558,7 +570,7 @@ def _print_summary(found: "Summary", file: Path | None, as_json: bool) -> None:
     from vitrina.summary import render
 
     if as_json:
-        _print_json(found.document())
+        print_json(found.document())
     else:
         out.print(render(found, _program(), _option(file)))
 
@@ -573,16 +585,12 @@ def _print_reject(reject: "Reject", as_json: bool) -> None:
             "columns": reject.values,
             "raw": reject.raw,
         }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(document, indented=None) + "\n")
         return
     place = "" if reject.file is None else f"{reject.file}, line {reject.line}: "
     columns = [f"{name} = {value}" for name, value in reject.values.items() if value is not None]
     row = "; ".join(columns) if columns else reject.raw or ""
-    sys.stdout.write(f"{place}{', '.join(reject.reasons)}\n    {_in_one_line(row)}\n")
-
-
-def _in_one_line(text: str) -> str:
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    sys.stdout.write(f"{place}{', '.join(reject.reasons)}\n    {in_one_line(row)}\n")
 
 
 def _program() -> str:
@@ -611,28 +619,3 @@ def _date(text: str | None) -> date | None:
         return date.fromisoformat(text) if text is not None else None
     except ValueError:
         raise SettingsError(f"--as-of {text} is not a date; write it as 2026-11-24") from None
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_as_json) + "\n")
-
-
-def _as_json(value: Any) -> Any:
-    """Exact decimals as text, dates as ISO 8601."""
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
-
-
-def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, name in enumerate(names):
-        values = [row[number] for row in rows if row[number] is not None]
-        numeric = bool(values) and all(isinstance(value, int | float | Decimal) for value in values)
-        table.add_column(name, overflow="fold", justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*[Text("" if value is None else str(value)) for value in row])
-    out.print(table)
-    err.print(f"{len(rows):,} rows")

@@ -5,18 +5,20 @@ the metrics and the summary show without knowing the step.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, Generic, Self, TypeVar
+from decimal import Decimal
+from typing import Annotated, Generic, Self, TypeVar
 
+from annotated_types import Interval
+
+from vitrina.documents import Document, Unreadable, Whole, read
 from vitrina.errors import CorruptFile
 from vitrina.rules import CONFLICTING_DUPLICATE
 from vitrina.store import Store
 
-Document = dict[str, Any]
-
-_MAYBE_DECIMAL = (int | Decimal, int | Decimal | None)
+Money = Annotated[Decimal, Interval(gt=-Decimal(10**38), lt=Decimal(10**38))]
+"""What PostgreSQL and ClickHouse have room for, in quantities too."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,10 @@ class Counts:
         """Read what `document` gave.
 
         Raises:
-            KeyError: a count is missing, and it is none that Vitrina 0.1.0 did not know.
-            InvalidOperation: an amount of money is not a number.
+            Unreadable: a count is missing, and it is none that Vitrina 0.1.0 did not know; or it
+                is no such number.
         """
-        known = [
-            each
-            for each in fields(cls)
-            if each.name in document
-            or (each.default is MISSING and each.default_factory is MISSING)
-        ]
-        return cls(
-            **{
-                field.name: Decimal(document[field.name])
-                if field.type is Decimal
-                or (field.type in _MAYBE_DECIMAL and isinstance(document[field.name], str))
-                else document[field.name]
-                for field in known
-            }
-        )
+        return read(cls, document)
 
 
 @dataclass(frozen=True)
@@ -82,13 +70,13 @@ class Generated(Counts):
 
     source: str
     """`generated`, or the name of the feed's files."""
-    seed: int | None
-    rows: int
-    feed_rows: int
-    rejected: int
-    repaired: int
-    collapsed: int
-    conflicting: int
+    seed: Whole | None
+    rows: Whole
+    feed_rows: Whole
+    rejected: Whole
+    repaired: Whole
+    collapsed: Whole
+    conflicting: Whole
 
     @property
     def rows_left(self) -> int:
@@ -105,12 +93,12 @@ class Extracted(Counts):
 
     source: str
     """The names of the files, or of the table."""
-    files: int
-    rows_in: int
-    feed_rows: int
-    refunds: int
+    files: Whole
+    rows_in: Whole
+    feed_rows: Whole
+    refunds: Whole
     """Rows that were made of an order's refunded amount."""
-    added_up: int
+    added_up: Whole
     """Rows whose amount was added to another's; they are no longer in the feed."""
 
     @property
@@ -130,15 +118,15 @@ class Extracted(Counts):
 class Validated(Counts):
     """Rows in = valid + rejected + set aside. What is counted by name begins with the most."""
 
-    rows_in: int
-    valid: int
-    rejected: int
-    repaired: int
-    reasons: Mapping[str, int]
-    repairs: Mapping[str, int]
-    set_aside: int = 0
+    rows_in: Whole
+    valid: Whole
+    rejected: Whole
+    repaired: Whole
+    reasons: Mapping[str, Whole]
+    repairs: Mapping[str, Whole]
+    set_aside: Whole = 0
     """Rows that were read and are no sales by the store's rules."""
-    why_set_aside: Mapping[str, int] = field(default_factory=dict)
+    why_set_aside: Mapping[str, Whole] = field(default_factory=dict)
 
     @property
     def rows_left(self) -> int:
@@ -166,17 +154,17 @@ class Cleaned(Counts):
     0 there and positive here.
     """
 
-    rows_in: int
-    clean: int
-    collapsed: int
-    conflicting: int
-    total_quantity: int | Decimal
-    total_sales_amount: Decimal
-    total_returns: int = 0
-    total_returns_amount: Decimal = Decimal(0)
-    superseded: int = 0
+    rows_in: Whole
+    clean: Whole
+    collapsed: Whole
+    conflicting: Whole
+    total_quantity: Whole | Money
+    total_sales_amount: Money
+    total_returns: Whole = 0
+    total_returns_amount: Money = Decimal(0)
+    superseded: Whole = 0
     """Rows that are older than another with their `sale_id`; of a store's files alone."""
-    superseded_set_aside: int = 0
+    superseded_set_aside: Whole = 0
     """How many of these validation had set aside; the others are of the rows in."""
 
     @property
@@ -201,11 +189,11 @@ class Cleaned(Counts):
 class Loaded(Counts):
     """The totals of the sales in PostgreSQL, as PostgreSQL sums them."""
 
-    total_sales: int
-    total_quantity: int | Decimal | None
-    total_sales_amount: Decimal
-    total_returns: int = 0
-    total_returns_amount: Decimal = Decimal(0)
+    total_sales: Whole
+    total_quantity: Whole | Money | None
+    total_sales_amount: Money
+    total_returns: Whole = 0
+    total_returns_amount: Money = Decimal(0)
 
     @property
     def rows_left(self) -> int:
@@ -220,7 +208,7 @@ class Loaded(Counts):
 class _OfMarts(Counts):
     """Rows of each mart, by its name. The document is that mapping itself."""
 
-    marts: Mapping[str, int]
+    marts: Mapping[str, Whole]
 
     @property
     def rows_left(self) -> int:
@@ -231,7 +219,7 @@ class _OfMarts(Counts):
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
-        return cls(document)
+        return read(cls, {"marts": document})
 
 
 @dataclass(frozen=True)
@@ -295,10 +283,10 @@ class Result(Generic[AnyCounts]):
 
 
 def read_result(document: Document, counts: type[AnyCounts]) -> Result[AnyCounts]:
-    """Read a `step.json`, whose counts are of this type.
+    """Read what `Lake.result` gave, whose counts are of this type.
 
     Raises:
-        CorruptFile: a key is missing or has a value of another kind.
+        CorruptFile: a count is missing or has a value of another kind.
     """
     try:
         return Result(
@@ -306,11 +294,9 @@ def read_result(document: Document, counts: type[AnyCounts]) -> Result[AnyCounts
             document["seconds"],
             counts.from_document(document["counts"]),
         )
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
-        step = document.get("step", "the step")
+    except Unreadable as error:
         raise CorruptFile(
-            f"step.json of {step} cannot be read ({type(error).__name__}: {error}); "
-            f"run {step} again"
+            f"{document['file']} cannot be read: counts.{error}; {document['again']}"
         ) from error
 
 

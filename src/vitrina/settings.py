@@ -34,6 +34,7 @@ _PREFIX = "VITRINA_"
 _URL = re.compile(r"s3://[\w.-]+(:\d+)?(/[\w.=-]+)*/?", re.ASCII)
 # What begins so is meant as a URL, or was: `s3:/bucket`. One letter may be a drive's.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_ILLEGIBLE = re.compile(r'["\x00-\x1f\x7f\ud800-\udfff]')
 # The user of an address that has no password.
 _USER = re.compile(r"^[a-z]+://[^:/@]+(?=@)")
 _MAILBOX = r"[^@\s,]+@[^@\s,]+"
@@ -165,7 +166,7 @@ class Settings(AlertSettings):
         Raises:
             SettingsError: it begins with the home of nobody whom the system knows.
         """
-        return expanded(self.home).absolute()
+        return _legible(expanded(self.home).absolute(), "VITRINA_HOME")
 
     @property
     def lake_root(self) -> str:
@@ -188,7 +189,8 @@ class Settings(AlertSettings):
                     "keys and the server's address go into other variables, see docs/lake.md"
                 )
             return self.lake.rstrip("/")
-        path = str(expanded(Path(self.lake)).absolute() if self.lake else self.folder / "lake")
+        folder = expanded(Path(self.lake)).absolute() if self.lake else self.folder / "lake"
+        path = str(_legible(folder, "VITRINA_LAKE"))
         if any(letter in path for letter in "*?[]{}\\"):
             raise SettingsError(
                 f"lake: {path} has one of * ? [ ] {{ }} \\ in it, which Spark takes for a "
@@ -209,6 +211,21 @@ def expanded(path: Path) -> Path:
         raise SettingsError(
             f"{path}: this system knows no home folder {path.parts[0]}; write the whole path"
         ) from error
+
+
+def _legible(path: Path, variable: str) -> Path:
+    """The path, which every engine can be told.
+
+    Raises:
+        SettingsError: it has a quote, a control character, or a byte that is no UTF-8.
+    """
+    text = str(path)
+    if _ILLEGIBLE.search(text):
+        raise SettingsError(
+            f'{text}: the engines cannot be told a folder whose name has ", a line break or a '
+            f"letter that is not UTF-8; set {variable} to another"
+        )
+    return path
 
 
 def load_settings() -> Settings:
@@ -333,3 +350,20 @@ def configure_embedded_engine(settings: Settings) -> None:
         # Sail needs this as well; Arrow takes the address as it is.
         if os.environ.get(name, "").startswith("http://"):
             os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+
+
+@contextmanager
+def in_universal_time() -> Iterator[None]:
+    """Load the embedded ClickHouse in here: it knows few of the zones that TZ may name.
+
+    Like the other stores, it then shows moments in UTC, whatever the machine's zone is.
+    """
+    zone = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    try:
+        yield
+    finally:
+        if zone is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = zone

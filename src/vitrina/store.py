@@ -58,12 +58,28 @@ GENERATED = Store("vitrina", "Vitrina", SALES)
 """The generated shop, the default."""
 
 
+FIRST_DAY, LAST_DAY = datetime.date(1900, 1, 1), datetime.date(2299, 12, 31)
+"""The days that a store can hold: those of ClickHouse's Date32."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """One run's data, named by its date: the sales of `contract.days` days before `as_of`."""
+    """One run's data, named by its date: the sales of `contract.days` days before `as_of`.
+
+    Raises:
+        SettingsError: some of those days are none that a store can hold.
+    """
 
     as_of: datetime.date
     store: Store = GENERATED
+
+    def __post_init__(self) -> None:
+        days = self.contract.days
+        if (self.as_of - FIRST_DAY).days < days or self.as_of > LAST_DAY:
+            raise SettingsError(
+                f"batch {self.as_of} is of the {days:,} days before that date, and the stores "
+                f"hold the days from {FIRST_DAY} to {LAST_DAY}; give --as-of a date between"
+            )
 
     @property
     def contract(self) -> Contract:

@@ -22,10 +22,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
-from typing import Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 from pyarrow import fs
+from pydantic import AwareDatetime, Field
 
+from vitrina.documents import Unreadable, Whole, parse, read
 from vitrina.errors import CorruptFile
 from vitrina.exports.files import Found
 from vitrina.store import Batch, Store
@@ -43,10 +45,10 @@ class Kept:
     """A file of the archive."""
 
     sha256: str
-    size: int
-    first_seen: datetime
+    size: Whole
+    first_seen: AwareDatetime
     """In UTC."""
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
     """What the store called it, in the order of first sight."""
     days: dict[str, Days] = field(default_factory=dict)
     """By `fingerprint`: what the days are depends on how the file is read."""
@@ -251,21 +253,17 @@ class Archive:
     def _document(self, path: str) -> Kept:
         with self._fs.open_input_stream(path) as stream:
             text = stream.read()
+        name = path.rpartition("/")[2]
         try:
-            said = json.loads(text)
-            return Kept(
-                said["sha256"],
-                said["size"],
-                datetime.fromisoformat(said["first_seen"]),
-                tuple(said["names"]),
-                {key: _days(days) for key, days in said["days"].items()},
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            kept = read(Kept, parse(text))
+            if f"{kept.sha256}.json" != name:
+                raise Unreadable("sha256: it is of another file")
+        except Unreadable as error:
             raise CorruptFile(
-                f"{self.root}/{path.rpartition('/')[2]} cannot be read "
-                f"({type(error).__name__}: {error}); delete it, and put the export back into the "
-                "store's folder"
+                f"{self.root}/{name} cannot be read: {error}; delete it, and put the export back "
+                "into the store's folder"
             ) from error
+        return kept
 
     def _write_document(self, kept: Kept) -> None:
         said: dict[str, Any] = {
@@ -292,10 +290,3 @@ def _sha256(stream: Any) -> str:
     while block := stream.read(_READ_SIZE):
         digest.update(block)
     return digest.hexdigest()
-
-
-def _days(said: list[str] | None) -> Days:
-    if said is None:
-        return None
-    first, last = said
-    return date.fromisoformat(first), date.fromisoformat(last)

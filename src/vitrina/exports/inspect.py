@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitrina.errors import ExportError, SettingsError
+from vitrina.errors import ExportError
 from vitrina.exports import header
 from vitrina.exports.evidence import (
     Numbers,
@@ -26,6 +26,7 @@ from vitrina.exports.reference import SCHEMA_FILE
 from vitrina.exports.sampling import ROWS, Sample, sample
 from vitrina.exports.store_file import Source
 from vitrina.exports.unpacking import Unpacked, members
+from vitrina.output import output
 from vitrina.visible import revealed
 
 _FILES = 20
@@ -132,13 +133,8 @@ def write_new(proposal: Proposal, file: Path) -> None:
     Raises:
         SettingsError: there is one, or the folder cannot be written.
     """
-    try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(proposal.text)
-    except FileExistsError as error:
-        raise SettingsError(f"{file} is there already and stays as it is; name another") from error
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
+    with output(file, "--out") as stream:
+        stream.write(proposal.text)
 
 
 # Files

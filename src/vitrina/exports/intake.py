@@ -11,6 +11,7 @@ from functools import partial
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+from vitrina.documents import Document
 from vitrina.errors import ExportError
 from vitrina.exports.archive import Archive, Days, Kept, bearing, fingerprint
 from vitrina.exports.feed import Piece
@@ -19,7 +20,7 @@ from vitrina.exports.store_file import Format, Source
 from vitrina.exports.unpacking import Unpacked, members
 from vitrina.settings import address_in
 from vitrina.store import Batch
-from vitrina.stores.lake import Document, Lake
+from vitrina.stores.lake import Lake
 
 _NAMED = 3
 """Inputs that a summary names."""

@@ -10,16 +10,18 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from vitrina.documents import read
 from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.exports.archive import Archive
 from vitrina.exports.feed import FILE, FILE_NUMBER, LINE, RAW
@@ -31,6 +33,7 @@ from vitrina.exports.readers.heading import find_heading
 from vitrina.exports.store_file import Source
 from vitrina.exports.unpacking import Unpacked, members
 from vitrina.exports.whole_orders import keys, lines_of_orders, read_keys
+from vitrina.output import output
 from vitrina.rules import CONFLICTING_DUPLICATE
 from vitrina.store import Batch
 from vitrina.stores.lake import Dataset, Lake
@@ -177,40 +180,24 @@ def _no_text(file: str | None) -> SettingsError:
 
 
 def _write(found: Iterable[Reject], file: Path, *, by_file: bool) -> list[Path]:
-    written: dict[tuple[Head, str | None], tuple[Path, io.TextIOWrapper]] = {}
-    try:
+    written: dict[tuple[Head, str | None], tuple[Path, TextIO]] = {}
+    with ExitStack() as files:
         for reject in found:
             if reject.head is None or reject.raw is None:
                 raise _no_text(reject.file)
             key = reject.head, reject.file if by_file else None
             if key not in written:
                 path = file if not written else _numbered(file, len(written) + 1)
-                written[key] = path, _create(path, reject.head)
+                # As the rows stood in the file: their own line ends within quotes, too.
+                new = output(path, "--csv", encoding=reject.head.encoding)
+                written[key] = path, files.enter_context(new)
+                written[key][1].write(reject.head.text)
             written[key][1].write(f"{reject.raw}\n")
-    except BaseException:
-        for path, stream in written.values():
-            stream.close()
-            path.unlink()
-        raise
-    for _, stream in written.values():
-        stream.close()
     return [path for path, _ in written.values()]
 
 
 def _numbered(file: Path, number: int) -> Path:
     return file.with_name(f"{file.stem}-{number}{file.suffix}")
-
-
-def _create(path: Path, head: Head) -> io.TextIOWrapper:
-    try:
-        # As the rows stood in the file: their own line ends within quotes, too.
-        stream = path.open("x", encoding=head.encoding, newline="")
-    except FileExistsError:
-        raise SettingsError(f"{path} is there already; give --csv another name") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
-    stream.write(head.text)
-    return stream
 
 
 def _of_reason(found: Iterator[Reject], reason: str | None, lake: Lake) -> Iterator[Reject]:
@@ -352,6 +339,20 @@ def _batches(
             yield from parquet.ParquetFile(stream).iter_batches(_ROWS, columns=columns)
 
 
+@dataclass(frozen=True)
+class _File:
+    number: int
+    name: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What is needed of extract's report."""
+
+    read: list[_File]
+
+
 def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
     """The files that the batch was read from, by their numbers."""
     report = lake.read_document("extract", "report.json")
@@ -363,14 +364,16 @@ def _inputs(lake: Lake, source: Source) -> dict[int, Unpacked]:
     archive = Archive(lake.batches)
     known = archive.all()
     found = {}
-    for read in report["read"]:
-        if "sha256" not in read:
+    with lake.reading("extract", "report.json"):
+        files = read(_Report, report).read
+    for each in files:
+        if each.sha256 is None:
             continue
-        kept = known.get(read["sha256"])
+        kept = known.get(each.sha256)
         if kept is None:
-            raise CorruptFile(f"{archive.root} has no {read['name']} any more; put the export back")
+            raise CorruptFile(f"{archive.root} has no {each.name} any more; put the export back")
         held = members(kept.name, partial(archive.open, kept.sha256), source.format).files
-        found[read["number"]] = next((each for each in held if each.name == read["name"]), held[0])
+        found[each.number] = next((one for one in held if one.name == each.name), held[0])
     return found
 
 

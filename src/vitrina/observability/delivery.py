@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Thread
 
 from vitrina.errors import VitrinaError
+from vitrina.redacted import redacted
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ def deliver(what: str, send: Callable[[], object], seconds: float = PATIENCE) ->
         log.warning("%s: no answer within %g s; the run goes on without", what, seconds)
         return False
     for error in errors:
-        log.warning("%s: %s: %s; the run goes on without", what, type(error).__name__, error)
+        said = redacted(str(error))
+        log.warning("%s: %s: %s; the run goes on without", what, type(error).__name__, said)
     return not errors
 
 

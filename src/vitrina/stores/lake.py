@@ -19,6 +19,7 @@ On S3 the folders are prefixes of keys, and an object is there whole or not at a
 import hashlib
 import io
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +27,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pyarrow as pa
 from pyarrow import fs, parquet
+from pydantic import AwareDatetime, Field
 
+from vitrina.documents import Document, Unreadable, Whole, parse, read
 from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.stores.disk import disk_failures
 from vitrina.stores.s3 import open_bucket, s3_failures
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Format = Literal["csv", "parquet"]
-Document = dict[str, Any]
 
 # Text is written and read as it is: no trimming, an empty field is a missing one.
 _CSV = {
@@ -57,6 +59,9 @@ _SPARK_TYPES = {
     pa.string(): "string",
     pa.list_(pa.string()): "array<string>",
 }
+# DDL as datasets have it: names, and types of at most one level.
+_COLUMN = r"`[^`]+` [a-z]+(\(\d+,\d+\)|<[a-z]+>)?"
+_COLUMNS = re.compile(rf"{_COLUMN}(, {_COLUMN})*")
 _TRY_SIZE = 1 << 20
 
 
@@ -65,7 +70,7 @@ class File:
     """A file of the lake: its path from the lake's root, its size in bytes, its SHA-256."""
 
     path: str
-    size: int
+    size: Whole
     sha256: str
 
 
@@ -84,9 +89,15 @@ class Dataset:
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
-        """Read what `document` gave."""
-        files = tuple(File(**file) for file in document["files"])
-        return cls(document["format"], document["schema"], files)
+        """Read what `document` gave.
+
+        Raises:
+            Unreadable: it is something else.
+        """
+        found = read(cls, document)
+        if found.schema and not _COLUMNS.fullmatch(found.schema):
+            raise Unreadable("schema: it is no list of columns")
+        return found
 
 
 @dataclass
@@ -102,6 +113,19 @@ class Outcome:
     attempt: str | None
     datasets: dict[str, Dataset] = field(default_factory=dict)
     counts: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What every `step.json` has."""
+
+    step: str
+    started: AwareDatetime
+    finished: AwareDatetime
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    counts: Document
+    datasets: dict[str, Document]
+    attempt: str | None = None
 
 
 def on_s3(root: str) -> bool:
@@ -271,14 +295,33 @@ class Lake:
             self._fs.move(part, path)
 
     def read_document(self, step: str, name: str) -> Document | None:
-        """A document that the step left, or None."""
+        """A document that the step left, or None.
+
+        Raises:
+            CorruptFile: it is no longer a JSON object.
+        """
         with self._failures():
             try:
                 with self._fs.open_input_stream(f"{self._path}/{step}/{name}") as stream:
-                    document: Document = json.loads(stream.read())
+                    text = stream.read()
             except FileNotFoundError:
                 return None
-            return document
+        with self.reading(step, name):
+            return parse(text)
+
+    @contextmanager
+    def reading(self, step: str, name: str) -> Iterator[None]:
+        """Say of a document that cannot be read which it is, and what makes it anew.
+
+        Raises:
+            CorruptFile: instead of Unreadable.
+        """
+        try:
+            yield
+        except Unreadable as error:
+            raise CorruptFile(
+                f"{self.root}/{step}/{name} cannot be read: {error}; {self._anew(step)}"
+            ) from error
 
     def forget(self, steps: Sequence[str]) -> None:
         """Delete what these steps left, since what they were made from is about to change."""
@@ -296,15 +339,24 @@ class Lake:
     def result(self, step: str) -> Document:
         """The `step.json` of a step that has ended.
 
+        Beside what the step wrote it has `file` and `again`: where it is, and what makes it anew.
+
         Raises:
             BatchError: the step has not ended for this batch.
+            CorruptFile: it is not what a step writes.
         """
         result = self.read_document(step, "step.json")
         if result is None:
             raise BatchError(
                 f"batch {self.as_of}: {step} has left nothing in {self.root}; {self._anew(step)}"
             )
-        return result
+        with self.reading(step, "step.json"):
+            described = read(_Described, result)
+            if described.step != step:
+                raise Unreadable("step: it is of another")
+            for dataset in described.datasets.values():
+                Dataset.from_document(dataset)
+        return {**result, "file": f"{self.root}/{step}/step.json", "again": self._anew(step)}
 
     def dataset(self, step: str, name: str) -> Dataset:
         """A dataset of a step that has ended, each of its files checked.
@@ -313,7 +365,13 @@ class Lake:
             BatchError: the step has not ended for this batch.
             CorruptFile: a file is missing or is not the one that was written.
         """
-        return self._checked(step, Dataset.from_document(self.result(step)["datasets"][name]))
+        return self._checked(step, self._described(self.result(step), name))
+
+    def _described(self, result: Document, name: str) -> Dataset:
+        with self.reading(result["step"], "step.json"):
+            if name not in result["datasets"]:
+                raise Unreadable(f"datasets: there is no {name}")
+            return Dataset.from_document(result["datasets"][name])
 
     def handed_over(self, result: Document, name: str, rows: int) -> Dataset:
         """A dataset of a step's `step.json`, which counted so many rows in it.
@@ -325,7 +383,7 @@ class Lake:
                 not have the rows that were counted.
         """
         step = result["step"]
-        dataset = self._checked(step, Dataset.from_document(result["datasets"][name]))
+        dataset = self._checked(step, self._described(result, name))
         if dataset.format == "parquet":
             with self._failures(), ThreadPoolExecutor() as pool:
                 found = sum(pool.map(self._rows, dataset.files))
@@ -345,7 +403,9 @@ class Lake:
         document = self.read_document(step, name)
         if document is None:
             return None
-        return self._checked(step, Dataset.from_document(document))
+        with self.reading(step, name):
+            dataset = Dataset.from_document(document)
+        return self._checked(step, dataset)
 
     def _checked(self, step: str, dataset: Dataset) -> Dataset:
         with self._failures(), ThreadPoolExecutor() as pool:

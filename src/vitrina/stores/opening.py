@@ -1,7 +1,7 @@
 """Opening a store: the server that the settings name, else the embedded one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from vitrina.store import Store
@@ -51,6 +51,33 @@ def require_owner(settings: "Settings") -> None:
         from vitrina.stores.postgres.embedded import require_owner
 
         require_owner(settings.folder / "postgres")
+
+
+@contextmanager
+def open_postgres_for_queries(settings: "Settings", store: Store) -> Iterator["Postgres"]:
+    """PostgreSQL for queries of a user's own, which can read tables and reach nothing else.
+
+    Of the embedded server it is a role that only reads; of another, the user of the address.
+
+    Raises:
+        StoreError: that user's rights reach beyond the tables; else as `open_postgres`.
+        StoreUnavailable: as `open_postgres`.
+    """
+    from vitrina.stores.postgres.roles import for_queries, require_harmless
+    from vitrina.stores.postgres.session import open_session
+    from vitrina.stores.postgres.store import Postgres
+
+    with ExitStack() as opened:
+        if settings.postgres_dsn is not None:
+            dsn = settings.postgres_dsn.get_secret_value()
+        else:
+            from vitrina.stores.postgres.embedded import embedded_postgres
+
+            embedded = opened.enter_context(embedded_postgres(settings.folder / "postgres"))
+            dsn = for_queries(embedded, schema(store))
+        session = opened.enter_context(open_session(dsn, schema(store)))
+        require_harmless(session)
+        yield Postgres(session)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 from vitrina.dashboard.grafana.alerting import alert_rules
 from vitrina.dashboard.grafana.dashboards import sales_dashboard
 from vitrina.dashboard.texts import Language
+from vitrina.errors import SettingsError
+from vitrina.output import output
 from vitrina.store import Store
 
 
@@ -25,8 +27,20 @@ def files(store: Store) -> dict[str, str]:
 
 
 def write(store: Store, folder: Path) -> None:
-    """Write every generated file below the folder."""
+    """Write every generated file below the folder.
+
+    Raises:
+        SettingsError: a file cannot be written, or something other than JSON stands there.
+    """
     for path, contents in files(store).items():
         target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(contents, encoding="utf-8")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"{target} cannot be written: {error.strerror}") from error
+        with output(target, "FOLDER", ours=_is_json) as stream:
+            stream.write(contents)
+
+
+def _is_json(begins: bytes) -> bool:
+    return begins.lstrip().startswith(b"{")

@@ -1,24 +1,30 @@
 """The page's file, put in place in one step."""
 
-import os
 from pathlib import Path
 
 from vitrina.errors import SettingsError
+from vitrina.output import output
+
+# The second is of pages that version 0.1.0 wrote.
+_OURS = (
+    b'<meta name="generator" content="Vitrina">',
+    b'<link rel="icon" href="data:,">\n<style>',
+)
 
 
 def write(page: str, file: Path) -> None:
     """Replace the file by the page; whoever opens it sees the old one or the new one.
 
     Raises:
-        SettingsError: the file cannot be written.
+        SettingsError: the file cannot be written, or is there and is not such a page.
     """
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_text(page, encoding="utf-8")
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
     except OSError as error:
-        raise SettingsError(f"the page cannot be written to {file}: {error}") from error
+        raise SettingsError(f"{file} cannot be written: {error.strerror}") from error
+    with output(file, "--out", ours=_is_page) as stream:
+        stream.write(page)
+
+
+def _is_page(begins: bytes) -> bool:
+    return any(mark in begins for mark in _OURS)

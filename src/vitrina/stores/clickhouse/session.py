@@ -4,17 +4,21 @@ Identifiers and values are parameters of a statement, `{table:Identifier}`, whic
 A server over HTTP and the embedded engine (chDB) get the same statements.
 """
 
+import difflib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
+from vitrina.redacted import redacted
+from vitrina.settings import in_universal_time
+from vitrina.stores.answer import Row
 from vitrina.stores.clickhouse.cluster import SETTINGS
 
 if TYPE_CHECKING:
@@ -23,11 +27,26 @@ if TYPE_CHECKING:
 # The driver and chDB are imported inside the functions: a forked child that inherits a
 # started engine hangs.
 
-Row = tuple[Any, ...]
-
 _DATABASE = "vitrina"
 _SCHEMES = ("chdb", "clickhouse", "clickhouses", "http", "https")
-_QUERY_SECONDS = 60
+_OPTIONS = (
+    "access_token",
+    "ca_cert",
+    "client_cert",
+    "client_cert_key",
+    "client_name",
+    "compress",
+    "connect_timeout",
+    "http_proxy",
+    "https_proxy",
+    "proxy_path",
+    "query_retries",
+    "send_receive_timeout",
+    "server_host_name",
+    "tls_mode",
+    "verify",
+)
+"""What may follow the ? of an address: how to connect, not what a query gives."""
 # Errors of a server that may well go away by themselves.
 _BUSY = ("TOO_MANY_SIMULTANEOUS_QUERIES", "TOO_MANY_PARTS")
 # A block that equals an earlier one would be dropped silently, a NULL become a 0.
@@ -112,15 +131,11 @@ class Session:
         with self.translated():
             self.client.insert_arrow(table, rows, settings=_INSERT)
 
-    def query(self, sql: str) -> tuple[tuple[str, ...], list[Row]]:
-        """The column names and the rows of a query that may read and not write."""
-        with self.translated(), closing(_connect(self.dsn)) as reader:
-            reader.database = self.client.database
-            reader.set_client_setting("max_execution_time", _QUERY_SECONDS)
-            # Last, since it forbids to change any setting.
-            reader.set_client_setting("readonly", 1)
-            result = reader.query(sql)
-            return tuple(result.column_names), [tuple(row) for row in result.result_rows]
+    def again(self) -> "Client":
+        """Another client of the same server and database, with settings of its own."""
+        client = _connect(self.dsn)
+        client.database = self.client.database
+        return client
 
     def translated(self) -> AbstractContextManager[None]:
         return translated(self.dsn)
@@ -172,14 +187,34 @@ def _connect(dsn: str) -> "Client":
     # The driver raises what it logs, too.
     logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     parts = urlsplit(dsn)
+    if parts.scheme != "chdb":
+        _require_known(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
     # The driver looks at the port alone, and would speak plain HTTP but at 443 and 8443.
     interface = {"http": "http", "https": "https", "clickhouses": "https"}.get(parts.scheme)
     if parts.scheme != "chdb":
         # The database may not be there yet.
         dsn = parts._replace(path="").geturl()
-    return clickhouse_connect.get_client(
-        dsn=dsn, interface=interface, tz_mode="aware", show_clickhouse_errors="scrub"
-    )
+    try:
+        with in_universal_time():
+            return clickhouse_connect.get_client(
+                dsn=dsn, interface=interface, tz_mode="aware", show_clickhouse_errors="scrub"
+            )
+    except (TypeError, ValueError) as error:
+        # Of the values of its options, which the driver takes as they are.
+        raise SettingsError(
+            f"VITRINA_CLICKHOUSE_DSN: {redacted(str(error), parts.password, user=parts.username)}"
+        ) from error
+
+
+def _require_known(options: Iterable[str]) -> None:
+    """Refuse options of an address that the driver does not have; their values are not shown."""
+    for option in options:
+        if option not in _OPTIONS:
+            near = difflib.get_close_matches(option, _OPTIONS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_OPTIONS)}"
+            raise SettingsError(
+                f"VITRINA_CLICKHOUSE_DSN: {option!r} is no option of an address; {hint}"
+            )
 
 
 def _of_the_system(error: BaseException | None) -> OSError | None:
@@ -200,9 +235,8 @@ def translated(dsn: str) -> Iterator[None]:
     except (ClickHouseError, HTTPError) as error:
         parts = urlsplit(dsn)
         text = next(iter(str(error).splitlines()), "") or type(error).__name__
-        if parts.password:
-            for secret in (parts.password, unquote(parts.password)):
-                text = text.replace(secret, "***")
+        options = dict(parse_qsl(parts.query))
+        text = redacted(text, parts.password, options.get("access_token"), user=parts.username)
         name, code = getattr(error, "name", None), getattr(error, "code", None)
         lost = isinstance(error, (OperationalError, HTTPError)) and code is None
         # A program other than Vitrina can have the folder open: the lock is ours alone.

@@ -8,18 +8,19 @@ The verbs are here; what they consist of is in `tables`, `staging`, `swap`, `mar
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 import pyarrow as pa
 
 from vitrina.contract import Contract
 from vitrina.ledger import BATCH, ControlTotals, LedgerEntry
 from vitrina.marts import Mart
+from vitrina.stores.answer import Answer, Row
 from vitrina.stores.clickhouse import ledger, marts, versions
 from vitrina.stores.clickhouse.marts import ROWS
+from vitrina.stores.clickhouse.query import query
 from vitrina.stores.clickhouse.session import Session, open_session
 from vitrina.stores.clickhouse.staging import stage_arrow, staging
 from vitrina.stores.clickhouse.swap import drop_import, swap_in
@@ -131,10 +132,16 @@ class ClickHouse:
         """The date of each import that `batch` lists and when it was made (UTC), oldest first."""
         return ledger.imports(self._session)
 
-    def query(self, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        """The column names and the rows of a query that may read and not write.
+    def ask(self, statement: str) -> AbstractContextManager[Answer]:
+        """What a query answers that may read and not write, while the block lasts.
 
         Raises:
-            StoreError: the query is wrong, writes, or runs for more than a minute.
+            StoreError: it is no query, or wrong, or reaches for a file, or takes more than a
+                minute.
         """
-        return self._session.query(sql)
+        return query(self._session, statement)
+
+    def query(self, statement: str) -> tuple[tuple[str, ...], list[Row]]:
+        """The column names and all rows of what `ask` gives."""
+        with self.ask(statement) as answer:
+            return answer.whole()

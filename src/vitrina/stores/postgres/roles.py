@@ -1,11 +1,16 @@
 """PostgreSQL's roles, where one owns the tables and another loads them; see `deploy/postgres`."""
 
-from psycopg import sql
+from contextlib import suppress
+
+from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
 
 from vitrina.errors import StoreError
 from vitrina.stores.postgres.session import Session, open_session, translated
 
 LOADER, READER = "vitrina_loader", "vitrina_reader"
+_QUERIES = "vitrina_query"
+"""Of the embedded server, where any role may log in: reads every table, and no file."""
 
 
 def create_schema(dsn: str, schema: str) -> None:
@@ -47,6 +52,47 @@ def give_sale_to_loader(dsn: str, schema: str) -> None:
             LOADER,
         ):
             session.execute(sql.SQL("ALTER TABLE sale OWNER TO {}").format(sql.Identifier(LOADER)))
+
+
+def for_queries(dsn: str, schema: str) -> str:
+    """The address of the embedded server for a role that can do nothing but read tables.
+
+    It logs in as that role: one that a superuser takes on could be left again by the query.
+    """
+    with open_session(dsn, schema) as session, translated(session.address):
+        if not session.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", _QUERIES):
+            # Another process may be doing the same.
+            with suppress(errors.DuplicateObject, errors.UniqueViolation):
+                session.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(
+                        sql.Identifier(_QUERIES)
+                    )
+                )
+    return make_conninfo(dsn, user=_QUERIES)
+
+
+def require_harmless(session: Session) -> None:
+    """Refuse queries of a user whose rights reach beyond the tables of a server.
+
+    Raises:
+        StoreError: it may read or write the server's files, or run programs there.
+    """
+    with translated(session.address):
+        beyond = session.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) "
+            "AND pg_has_role(current_user, oid, 'MEMBER')",
+            ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"],
+        )
+        [(user, is_superuser)] = session.execute(
+            "SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user"
+        )
+    if is_superuser or beyond:
+        what = "a superuser" if is_superuser else f"a member of {beyond[0][0]}"
+        raise StoreError(
+            f"{user} of PostgreSQL is {what}, whose queries reach the server's files; for queries, "
+            "set VITRINA_POSTGRES_DSN to the address of a user without such rights, "
+            f"{READER} for one"
+        )
 
 
 def let_loader_only_add(session: Session, table: str) -> None:

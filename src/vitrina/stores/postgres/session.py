@@ -12,10 +12,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.redacted import redacted
 from vitrina.settings import without_libpq_variables
 from vitrina.stores.addresses import SCHEMA, SOCKETS
-
-Row = tuple[Any, ...]
+from vitrina.stores.answer import Row
 
 # Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
 # its name; that of the generated shop has always been this.
@@ -166,6 +166,8 @@ def translated(address: Mapping[str, Any]) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         parts = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            parts[0] += ": another session holds the table, pg_stat_activity shows which"
         refuse(error, error.sqlstate, " ".join(parts), address)
 
 
@@ -175,9 +177,7 @@ def refuse(
     """Raise our error for a driver's."""
     kind = _kind(error, sqlstate)
     text = " ".join(text.split()) or type(error).__name__
-    for secret in ("password", "sslpassword"):
-        if address.get(secret):
-            text = text.replace(address[secret], "***")
+    text = redacted(text, address.get("password"), address.get("sslpassword"))
     raise kind(f"PostgreSQL at {_place(address)}: {text}") from error
 
 

@@ -13,7 +13,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pyarrow import csv
 
-from vitrina.stores.postgres.session import Row, address_parts, translated
+from vitrina.stores.answer import Row
+from vitrina.stores.postgres.session import address_parts, translated
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -16,15 +16,15 @@ from decimal import Decimal
 import psycopg
 import pyarrow as pa
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
 from vitrina.contract import Contract
-from vitrina.errors import BatchError, ReconciliationError, StoreError
+from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry, StepRun
 from vitrina.marts import TOTALS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.addresses import SCHEMA
+from vitrina.stores.answer import Answer, Row
 from vitrina.stores.postgres import lock, versions
 from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
 from vitrina.stores.postgres.marts import (
@@ -36,9 +36,10 @@ from vitrina.stores.postgres.marts import (
     reconcile_mart,
     staged,
 )
+from vitrina.stores.postgres.query import query
 from vitrina.stores.postgres.roles import let_loader_only_add
 from vitrina.stores.postgres.runs import RunsOfBatch, last_runs
-from vitrina.stores.postgres.session import Row, Session, columns, open_session, translated
+from vitrina.stores.postgres.session import Session, columns, open_session, translated
 from vitrina.stores.postgres.staging import (
     MONTHLY_ABOVE,
     add_key,
@@ -276,22 +277,18 @@ class Postgres:
             )
             return [ControlTotals(*row) for row in rows]
 
+    def ask(self, statement: str) -> AbstractContextManager[Answer]:
+        """What a query answers that may read and not write, while the block lasts.
+
+        Raises:
+            StoreError: it is no query, or wrong, or takes more than a minute.
+        """
+        return query(self._session, statement)
+
     def query(self, statement: str) -> tuple[tuple[str, ...], list[Row]]:
-        """The column names and the rows of one statement, which cannot change anything."""
-        connection = self._session.connection
-        with self._translated(), connection.transaction(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION READ ONLY")
-            try:
-                # Prepared, because only then a second statement, a COMMIT, say, is refused.
-                cursor.execute(sql.SQL(statement), prepare=True)
-            except psycopg.ProgrammingError as error:
-                if connection.info.transaction_status is not TransactionStatus.ACTIVE:
-                    raise
-                # The server waits for us to take the rows of a COPY.
-                connection.close()
-                raise StoreError("COPY is not a query; read rows with SELECT") from error
-            names = tuple(column.name for column in cursor.description or ())
-            return names, cursor.fetchall() if names else []
+        """The column names and all rows of what `ask` gives."""
+        with self.ask(statement) as answer:
+            return answer.whole()
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self._session.address)

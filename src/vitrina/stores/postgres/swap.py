@@ -13,8 +13,9 @@ from psycopg import sql
 
 from vitrina.errors import StoreUnavailable
 from vitrina.ledger import ControlTotals, LedgerEntry
+from vitrina.stores.answer import Row
 from vitrina.stores.postgres.ledger import enter
-from vitrina.stores.postgres.session import POLL, Row, Session, who
+from vitrina.stores.postgres.session import POLL, Session, who
 
 # Those who come to read while the swap waits for its lock wait behind it: so not for long.
 _LOCK_TIMEOUT = "2s"
