@@ -3,6 +3,7 @@
 import inspect
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -230,3 +231,29 @@ def test_too_few_open_files_are_refused_before_grpc_aborts(home: Path) -> None:
     assert ended.stderr == (
         "error: this process may open no more than 100 files, and needs 128; run: ulimit -n 1024\n"
     )
+
+
+AHEAD = """
+import sys
+import threading
+
+from vitrina.engine import import_ahead
+
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+import_ahead()
+for thread in set(threading.enumerate()) - {threading.main_thread()}:
+    thread.join()
+print("pyspark.sql.connect.session" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("missing", "is_there"), [([], "True"), (["pandas"], "False")])
+def test_what_a_session_needs_is_imported_ahead_or_quietly_not(
+    missing: list[str], is_there: str, tmp_path: Path
+) -> None:
+    # In a file: given to Python as an argument, PySpark takes it for a doctest.
+    script = tmp_path / "ahead.py"
+    script.write_text(AHEAD)
+    command = [sys.executable, str(script), *missing]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    assert (done.stdout.split(), done.stderr) == ([is_there], "")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from tests.homes import home_folder
@@ -23,11 +24,11 @@ from tests.rows import shop
 from vitrina.columns import Integer, Label, Numeric
 from vitrina.contract import SALES, Contract, Field
 from vitrina.counts import Counts
-from vitrina.errors import BatchError, EngineError, FeedError
+from vitrina.errors import BatchError, EngineError, FeedError, StoreUnavailable
 from vitrina.generator.feed import make_feed
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import marts
-from vitrina.pipeline import STEPS, Opened, Run
+from vitrina.pipeline import STEPS, Opened, Run, Step
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, validate
 from vitrina.store import Batch
@@ -253,3 +254,15 @@ def test_a_run_killed_in_any_step_leaves_nothing_that_the_next_one_stumbles_over
         shutil.rmtree(home.lake_root)
         take(there)
         assert contents_of(there) == after_kills
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_step_that_computes_imports_spark_while_postgresql_starts(
+    step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr("vitrina.pipeline.import_ahead", lambda: imported.append(step.name))
+    nowhere = Settings(home=tmp_path, postgres_dsn=SecretStr("postgresql://127.0.0.1:1/none"))
+    with Run(nowhere, AS_OF) as run, pytest.raises(StoreUnavailable):
+        run.step(step)
+    assert imported == ([] if step.name in ("load", "publish") else [step.name])

@@ -7,7 +7,8 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -46,6 +47,18 @@ _FEWEST_FILES = 128
 _GONE = ("UNAVAILABLE", "CANCELLED", "ABORTED", "DEADLINE_EXCEEDED")
 # How the error begins that a restarted server gives to a session it does not know.
 _UNKNOWN_SESSION = "INVALID_HANDLE"
+
+
+def import_ahead() -> None:
+    """Import what a session needs in a thread of its own, while something else is waited for.
+
+    It takes as long as PostgreSQL does to start. What cannot be imported fails again, and is told,
+    when a session is wanted.
+    """
+    from vitrina.settings import configure_grpc
+
+    configure_grpc()
+    threading.Thread(target=_import_client).start()
 
 
 @contextmanager
@@ -205,6 +218,11 @@ def _shown(remote: str) -> str:
     """The address without its parameters, one of which may be a token."""
     address = urlsplit(remote)
     return f"{address.scheme}://{address.netloc}"
+
+
+def _import_client() -> None:
+    with suppress(ImportError):
+        import_module("pyspark.sql.connect.session")
 
 
 def _allow_files() -> None:

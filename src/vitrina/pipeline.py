@@ -29,7 +29,7 @@ from vitrina.counts import (
     Validated,
     read_result,
 )
-from vitrina.engine import spark_failures, spark_session
+from vitrina.engine import import_ahead, spark_failures, spark_session
 from vitrina.errors import SettingsError
 from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
@@ -78,6 +78,8 @@ class Step:
     """The type of what `work` returns."""
     takes_recipe: bool = False
     """Whether it takes the number of rows and the seed."""
+    uses_spark: bool = True
+    """Whether it computes anything; one that does not only moves rows between stores."""
     stops_at_few: bool = False
     """Whether it stops a batch of far fewer sales than the one before, unless told to go on."""
 
@@ -191,6 +193,7 @@ _OTHERS = (
         leaves=(_SALE, *_LEDGER),
         work=_load,
         counts=Loaded,
+        uses_spark=False,
         stops_at_few=True,
     ),
     Step(
@@ -213,6 +216,7 @@ _OTHERS = (
         leaves=_PUBLISHED,
         work=_publish,
         counts=Published,
+        uses_spark=False,
     ),
 )
 
@@ -289,6 +293,9 @@ class Run:
         if step.name not in names:
             raise SettingsError(_no_such_step(step, self.store))
         require_owner(self.settings)
+        if step.uses_spark and self._opened.spark is None:
+            # The ledger of runs, in PostgreSQL, comes first.
+            import_ahead()
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._recorded(step):
             self.lake.forget(names[names.index(step.name) + 1 :])
