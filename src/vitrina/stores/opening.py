@@ -27,14 +27,15 @@ def open_postgres(settings: "Settings", store: Store) -> Iterator["Postgres"]:
     from vitrina.stores.postgres.store import postgres
 
     if settings.postgres_dsn is not None:
-        with postgres(settings.postgres_dsn.get_secret_value(), schema(store)) as opened:
+        dsn = settings.postgres_dsn.get_secret_value()
+        with postgres(dsn, schema(store), settings.postgres_keep) as opened:
             yield opened
         return
     from vitrina.stores.postgres.embedded import embedded_postgres
 
     with (
         embedded_postgres(settings.folder / "postgres") as dsn,
-        postgres(dsn, schema(store)) as opened,
+        postgres(dsn, schema(store), settings.postgres_keep) as opened,
     ):
         yield opened
 
