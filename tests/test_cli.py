@@ -118,7 +118,12 @@ def test_the_steps_one_by_one_give_what_the_run_gave(journey: tuple[Call, Ended]
         assert again.json == {"as_of": AS_OF, "step": step.name, **counts[step.name]}
 
 
-def test_the_summary_is_of_the_batch_that_postgresql_holds(vitrina: Call) -> None:
+def test_a_batch_that_is_kept_can_be_shown(vitrina: Call) -> None:
+    assert vitrina("show", "--as-of", AS_OF).out == f"PostgreSQL shows batch {AS_OF}\n"
+    assert vitrina("show", "--as-of", AS_OF, "--json").json == {"as_of": AS_OF}
+
+
+def test_the_summary_is_of_the_batch_that_postgresql_shows(vitrina: Call) -> None:
     shown = vitrina("summary")
     assert shown.code == 0, shown.err
     for part in (f"Batch {AS_OF}", "Rejects by reason", f"Reconciliation of {AS_OF}"):
@@ -351,7 +356,9 @@ def assert_one_line(refused: Ended) -> None:
         (("validate", "--as-of", "2026-11-24"), {}, "run: vitrina generate --as-of 2026-11-24"),
         (("load", "--as-of", "2026-11-24"), {}, "run: vitrina "),
         (("publish", "--as-of", "2026-11-24"), {}, "run: vitrina "),
-        (("summary",), {}, "no batch has been loaded yet; run: vitrina run"),
+        (("summary",), {}, "no batch has been published yet; run: vitrina run"),
+        (("show", "--as-of", "soon"), {}, "--as-of soon is not a date"),
+        (("show", "--as-of", "2026-11-24"), {}, "run: vitrina run --as-of 2026-11-24"),
         (("polish",), {}, "No such command 'polish'"),
         (("sql", "oracle", "SELECT 1"), {}, "oracle"),
         (("sql", "postgres", "SELECT nothing"), {}, "nothing"),

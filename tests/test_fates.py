@@ -17,6 +17,7 @@ from tests.exported import exported, leave_feed, own_store
 from tests.lakes import clean_lake, clean_sales
 from tests.ledgers import ledger_entry
 from tests.rows import AS_OF, collected
+from tests.shown import show
 from vitrina import rules
 from vitrina.counts import Cleaned, Validated
 from vitrina.errors import FeedError, ReconciliationError
@@ -563,7 +564,9 @@ def loaded(spark: SparkSession, lake: Lake, store: Store, dsn: str, **more: Any)
     clean.run(spark, lake, batch, Decimal("0.5"))
     with postgres(dsn) as target:
         load.run(lake, target, batch, **more)
-        return target.current_batch()
+        entry = target.newest_load(batch.as_of)
+        show(target, batch)
+        return entry
 
 
 def test_every_row_that_came_in_is_in_the_ledger_under_its_fate(

@@ -23,7 +23,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.lakes import COLLAPSED, CONFLICTING, REJECTED, clean_lake, clean_sales, right_marts
+from tests.ledgers import ledger_entry
 from tests.rows import shop
+from tests.shown import load_and_show, show
 from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, WAITS_FOR_READERS, wait_for, wait_until
 from vitrina.columns import ColumnType, Integer, Label, Numeric, arrow_schema
@@ -40,7 +42,8 @@ from vitrina.ledger import ControlTotals
 from vitrina.steps import load
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import session, swap
+from vitrina.stores.postgres import housekeeping, session
+from vitrina.stores.postgres import store as store_module
 from vitrina.stores.postgres.store import postgres
 
 THIS_WEEK = Batch(datetime.date(2026, 11, 24))
@@ -51,7 +54,7 @@ COUNT = "SELECT count(*) FROM vitrina.sale"
 def load_sales(dsn: str, root: Path, batch: Batch, *tables: pa.Table, **counts: Any) -> Lake:
     lake = clean_lake(root, batch, *tables, counts=counts)
     with postgres(dsn) as store:
-        load.run(lake, store, batch)
+        load_and_show(lake, store, batch)
     return lake
 
 
@@ -83,16 +86,33 @@ def partitions(dsn: str) -> list[str]:
 # What arrives
 
 
-def test_an_older_batch_takes_the_place_and_the_ledger_keeps_the_newer(
-    database: str, tmp_path: Path
-) -> None:
-    load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 300))
+def test_an_older_batch_takes_nothing_away_from_readers(database: str, tmp_path: Path) -> None:
+    sales = clean_sales(THIS_WEEK, 300)
+    load_sales(database, tmp_path, THIS_WEEK, sales)
     load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 500))
+    assert held_sales(database) == rows_of(sales)
     with postgres(database) as store:
-        assert [(e.as_of, e.is_current, e.clean) for e in store.ledger()] == [
-            (THIS_WEEK.as_of, False, 300),
-            (WEEK_BEFORE.as_of, True, 500),
+        assert [(e.as_of, e.is_current, e.is_kept, e.clean) for e in store.ledger()] == [
+            (THIS_WEEK.as_of, True, True, 300),
+            (WEEK_BEFORE.as_of, False, False, 500),
         ]
+
+
+def test_a_load_is_seen_by_no_reader_until_it_is_published(database: str, tmp_path: Path) -> None:
+    first, again = clean_sales(THIS_WEEK, 300), clean_sales(THIS_WEEK, 200, first_id=9)
+    with postgres(database) as store:
+        load.run(clean_lake(tmp_path / "1", THIS_WEEK, first), store, THIS_WEEK)
+        assert store.current_batch() is None
+        assert held_sales(database) == []
+        show(store, THIS_WEEK)
+        before = store.ledger(), store.control_totals(THIS_WEEK.as_of)
+        load.run(clean_lake(tmp_path / "2", THIS_WEEK, again), store, THIS_WEEK)
+        assert held_sales(database) == rows_of(first)
+        assert (store.ledger(), store.control_totals(THIS_WEEK.as_of)) == before
+        show(store, THIS_WEEK)
+        assert held_sales(database) == rows_of(again)
+        [entry] = store.ledger()
+        assert (entry.clean, entry.is_current, len(partitions(database))) == (200, True, 1)
 
 
 def test_reasons_are_told_from_the_most_frequent_to_the_rarest(
@@ -101,10 +121,11 @@ def test_reasons_are_told_from_the_most_frequent_to_the_rarest(
     load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10))
     reasons = {"b_rare": 1, "often": 30, "a_rare": 1, "sometimes": 5}
     with psycopg.connect(database) as owner, owner.cursor() as cursor:
-        cursor.execute("DELETE FROM vitrina.rejects_by_reason")
+        cursor.execute("DELETE FROM vitrina.rejects_by_reason_by_load")
         cursor.executemany(
-            "INSERT INTO vitrina.rejects_by_reason VALUES (%s, %s, %s)",
-            [(THIS_WEEK.as_of, *each) for each in reasons.items()],
+            "INSERT INTO vitrina.rejects_by_reason_by_load SELECT load_id, %s, %s "
+            "FROM vitrina.batch",
+            [*reasons.items()],
         )
     with postgres(database) as store:
         found = [*store.rejects(THIS_WEEK.as_of)]
@@ -122,13 +143,18 @@ def test_a_rerun_leaves_identical_contents(database: str, tmp_path: Path) -> Non
     lake = load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 1_000))
     with postgres(database) as store:
         before = held_sales(database), store.ledger(), store.control_totals(THIS_WEEK.as_of)
-        load.run(lake, store, THIS_WEEK)
+        load_and_show(lake, store, THIS_WEEK)
         sales, [entry], totals = (
             held_sales(database),
             store.ledger(),
             store.control_totals(THIS_WEEK.as_of),
         )
-    assert (sales, [replace(entry, loaded_at=before[1][0].loaded_at)], totals) == before
+    [first] = before[1]
+    assert entry.load_id > first.load_id
+    # Of another load, which was loaded and published later.
+    same = ("load_id", "loaded_at", "published_at")
+    entry = replace(entry, **{name: getattr(first, name) for name in same})
+    assert (sales, [entry], totals) == before
     assert len(partitions(database)) == 1
 
 
@@ -157,12 +183,14 @@ def test_a_batch_without_sales_is_a_batch(database: str, tmp_path: Path) -> None
 
 def test_the_ledger_says_what_became_of_every_row(database: str, tmp_path: Path) -> None:
     sales = clean_sales(THIS_WEEK, 100)
-    lake = load_sales(database, tmp_path, THIS_WEEK, sales)
+    lake = clean_lake(tmp_path, THIS_WEEK, sales)
+    with postgres(database) as store:
+        load.run(lake, store, THIS_WEEK)
     amount = sum((row["sale_amount"] for row in sales.to_pylist()), Decimal(0))
     quantity = sum(sales["quantity"].to_pylist())
     with postgres(database) as store:
         [entry] = store.ledger()
-        assert store.current_batch() == entry
+        assert store.newest_load(THIS_WEEK.as_of) == entry
         assert list(store.rejects(THIS_WEEK.as_of).items()) == [
             ("quantity_missing", 3),
             ("conflicting_duplicate", CONFLICTING),
@@ -253,16 +281,18 @@ def test_the_table_is_keyed_and_its_planner_knows_it(database: str, tmp_path: Pa
     keyed = (
         "SELECT indisprimary, indisvalid, pg_get_indexdef(indexrelid) LIKE '%(sale_id)' "
         "FROM pg_index WHERE indrelid IN "
-        "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'vitrina.sale'::regclass)"
+        "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'vitrina.sale_by_load'::regclass)"
     )
     assert ask(database, keyed) == [(True, True, True)]
     analyzed = (
         "SELECT count(*), bool_and(reltuples = 1000) FROM pg_class "
-        "WHERE relname LIKE 'sale%' AND relname NOT LIKE 'sales%' AND relkind IN ('p', 'r')"
+        "WHERE relname LIKE 'sale\\_%' AND relkind IN ('p', 'r')"
     )
     assert ask(database, analyzed) == [(2, True)]
     # Statistics of the whole table are its own, and no autovacuum makes them.
-    known = "SELECT n_distinct FROM pg_stats WHERE tablename = 'sale' AND attname = 'region'"
+    known = (
+        "SELECT n_distinct FROM pg_stats WHERE tablename = 'sale_by_load' AND attname = 'region'"
+    )
     assert ask(database, known) == [(len(SALES.regions),)]
 
 
@@ -279,6 +309,7 @@ def test_shares_are_copied_at_the_same_time(database: str, tmp_path: Path) -> No
         [entry], [expected, _] = store.ledger(), store.control_totals(THIS_WEEK.as_of)
         shares = [share(sales.slice(0, 400)), share(sales.slice(400))]
         store.replace_sales(THIS_WEEK, entry, {}, expected, shares)
+        show(store, THIS_WEEK)
     assert held_sales(database) == rows_of(sales)
     assert lake.result("load")["counts"]["total_sales"] == 1_000
 
@@ -308,12 +339,14 @@ def test_a_share_that_fails_ends_the_other(database: str, tmp_path: Path) -> Non
     assert len(handed_over) < 400
 
 
-def test_sales_are_not_swapped_without_their_row_in_the_ledger(
+def test_sales_are_not_attached_without_their_row_in_the_ledger(
     database: str, tmp_path: Path
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
     with psycopg.connect(database) as owner:
-        owner.execute("ALTER TABLE vitrina.batch ADD CONSTRAINT few CHECK (clean < 10)")
+        owner.execute(
+            "ALTER TABLE vitrina.batch_by_load ADD CONSTRAINT few CHECK (clean < 10 OR NOT is_kept)"
+        )
     with nothing_changes(database), pytest.raises(StoreError, match='constraint "few"'):
         load_sales(database, tmp_path, THIS_WEEK, clean_sales(THIS_WEEK, 10))
 
@@ -380,7 +413,7 @@ def test_a_file_without_a_column_of_the_contract_is_not_loaded(
     contract = replace(SALES, fields=(*SALES.fields, Field("shop", Integer(32), "Which shop")))
     load_sales(database, tmp_path, WEEK_BEFORE, clean_sales(WEEK_BEFORE, 5))
     with psycopg.connect(database) as connection:
-        connection.execute("ALTER TABLE vitrina.sale ADD shop integer NOT NULL DEFAULT 1")
+        connection.execute("ALTER TABLE vitrina.sale_by_load ADD shop integer NOT NULL DEFAULT 1")
     with (
         postgres(database) as store,
         nothing_changes(database),
@@ -392,31 +425,37 @@ def test_a_file_without_a_column_of_the_contract_is_not_loaded(
 # Readers
 
 A, B = clean_sales(WEEK_BEFORE, 6_000), clean_sales(THIS_WEEK, 5_000)
+C = clean_sales(THIS_WEEK, 4_000)
 
 
 def in_background(pool: ThreadPoolExecutor, dsn: str, lake: Lake, batch: Batch) -> Any:
     def work() -> None:
         with postgres(dsn) as store:
-            load.run(lake, store, batch)
+            load_and_show(lake, store, batch)
 
     return pool.submit(work)
 
 
 @pytest.mark.parametrize(
     "isolation",
-    [psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ],
+    [
+        psycopg.IsolationLevel.READ_COMMITTED,
+        psycopg.IsolationLevel.REPEATABLE_READ,
+        psycopg.IsolationLevel.SERIALIZABLE,
+    ],
     ids=lambda level: level.name,
 )
 def test_readers_see_whole_batches_only(
     database: str, tmp_path: Path, isolation: psycopg.IsolationLevel
 ) -> None:
+    loads = [(WEEK_BEFORE, A), (THIS_WEEK, B), (THIS_WEEK, C), (THIS_WEEK, B)]
     lakes = [
-        (clean_lake(tmp_path, WEEK_BEFORE, A), WEEK_BEFORE),
-        (clean_lake(tmp_path, THIS_WEEK, B), THIS_WEEK),
+        (clean_lake(tmp_path / str(number), batch, table), batch)
+        for number, (batch, table) in enumerate(loads)
     ]
     whole = {
         (table.num_rows, sum(table["sale_amount"].to_pylist()), batch.as_of)
-        for table, (_, batch) in zip((A, B), lakes, strict=True)
+        for batch, table in loads
     }
     load_sales(database, tmp_path, WEEK_BEFORE, A)
     done = threading.Event()
@@ -437,7 +476,8 @@ def test_readers_see_whole_batches_only(
                     )
                     once, again = (connection.execute(query).fetchone() for _ in range(2))
                     assert once is not None
-                    assert once == again
+                    if isolation is not psycopg.IsolationLevel.READ_COMMITTED:
+                        assert once == again
                     seen.add(once)
         return seen
 
@@ -445,41 +485,35 @@ def test_readers_see_whole_batches_only(
         readers = [pool.submit(read, pause) for pause in (0, 0.01, 0.1)]
         try:
             with postgres(database) as store:
-                for lake, batch in lakes[1:] + lakes * 2:
-                    load.run(lake, store, batch)
+                for lake, batch in lakes:
+                    load_and_show(lake, store, batch)
         finally:
             done.set()
         seen = set().union(*(reader.result() for reader in readers))
-    if isolation is psycopg.IsolationLevel.REPEATABLE_READ:
-        # Whose snapshot is from between staging and swap sees the new sales and the old ledger.
-        seen, whole = ({row[:2] for row in rows} for rows in (seen, whole))
     assert seen == whole
 
 
-def test_a_reader_from_before_who_comes_late_sees_a_whole_batch(
-    database: str, tmp_path: Path
+def test_a_reader_from_before_who_comes_late_sees_the_batch_of_then(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    lake = clean_lake(tmp_path, THIS_WEEK, B)
-    with psycopg.connect(database) as reader, ThreadPoolExecutor() as pool:
+    monkeypatch.setattr(store_module, "PATIENCE_AFTER", 0.1)
+    with psycopg.connect(database) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute("SELECT 1")
-        loading = in_background(pool, database, lake, THIS_WEEK)
-        wait_until(database, WAITS_FOR_READERS)
-        time.sleep(0.3)
-        assert not loading.done()
+        # Nobody waits for the reader, and what the reader may come to is not dropped.
+        load_sales(database, tmp_path, THIS_WEEK, B)
+        assert ask(database, COUNT) == [(B.num_rows,)]
+        assert len(partitions(database)) == 2
         assert reader.execute(COUNT).fetchone() == (A.num_rows,)
-        let_go = datetime.datetime.now(datetime.UTC)
         reader.commit()
-        loading.result(timeout=30)
         assert reader.execute(COUNT).fetchone() == (B.num_rows,)
-    with postgres(database) as store:
-        current = store.current_batch()
-    assert current is not None
-    assert let_go < current.loaded_at < datetime.datetime.now(datetime.UTC)
+    # Left by the publication, dropped by the next load.
+    load_sales(database, tmp_path, THIS_WEEK, B)
+    assert len(partitions(database)) == 1
 
 
-def test_a_reader_who_begins_while_the_load_waits_sees_a_whole_batch(
+def test_the_room_that_batches_take_waits_for_those_who_read_them(
     database: str, tmp_path: Path
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
@@ -496,8 +530,9 @@ def test_a_reader_who_begins_while_the_load_waits_sees_a_whole_batch(
         wait_until(database, WAITS_FOR_READERS)
         late.execute("SELECT 1")
         early.commit()
-        # Nobody waits for the late one, who has not touched `sale` yet.
+        # Nobody waits for the late one, to whom the new batch is shown.
         loading.result(timeout=30)
+        assert len(partitions(database)) == 1
         assert late.execute(COUNT).fetchone() == (B.num_rows,)
 
 
@@ -514,40 +549,42 @@ def test_a_reader_of_another_database_is_not_waited_for(
 
 
 @pytest.mark.parametrize("first", ["SELECT 1", COUNT])
-def test_a_reader_who_never_ends_is_named(
+def test_a_reader_who_never_ends_is_named_by_the_load_after(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: LiteralString
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
+    monkeypatch.setattr(store_module, "PATIENCE_AFTER", 0.1)
     monkeypatch.setattr(session, "_PATIENCE", 0.3)
-    monkeypatch.setattr(swap, "_LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(housekeeping, "_LOCK_TIMEOUT", "100ms")
     with psycopg.connect(database) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute(first)
+        load_sales(database, tmp_path, THIS_WEEK, B)
         with nothing_changes(database), pytest.raises(StoreUnavailable) as raised:
-            load_sales(database, tmp_path, THIS_WEEK, B)
+            load_sales(database, tmp_path, THIS_WEEK, C)
         user = reader.info.user
         assert f"pid {reader.info.backend_pid} of {user} since 20" in str(raised.value)
         assert "PostgreSQL shows what it showed before" in str(raised.value)
 
 
-def test_new_readers_are_let_through_while_the_swap_waits_for_an_old_one(
+def test_new_readers_are_let_through_while_a_drop_waits_for_an_old_one(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    monkeypatch.setattr(swap, "_LOCK_TIMEOUT", "300ms")
-    monkeypatch.setattr(swap, "_PAUSE", 0.3)
+    monkeypatch.setattr(housekeeping, "_LOCK_TIMEOUT", "300ms")
+    monkeypatch.setattr(housekeeping, "_PAUSE", 0.3)
     lake = clean_lake(tmp_path, THIS_WEEK, B)
     with psycopg.connect(database) as old, ThreadPoolExecutor() as pool:
         old.execute(COUNT)  # and keeps its lock
         loading = in_background(pool, database, lake, THIS_WEEK)
         wait_until(database, WAITS_FOR_LOCK)
         began = time.monotonic()
-        assert ask(database, COUNT) == [(A.num_rows,)]
+        assert ask(database, COUNT) == [(B.num_rows,)]
         assert time.monotonic() - began < 10
         assert not loading.done()
         old.commit()
         loading.result(timeout=30)
-    assert ask(database, COUNT) == [(B.num_rows,)]
+    assert len(partitions(database)) == 1
 
 
 def test_what_others_built_on_the_table_survives(database: str, tmp_path: Path) -> None:
@@ -557,7 +594,7 @@ def test_what_others_built_on_the_table_survives(database: str, tmp_path: Path) 
         owner.execute(sql.SQL("CREATE ROLE {}").format(role))
         owner.execute(sql.SQL("GRANT USAGE ON SCHEMA vitrina TO {}").format(role))
         owner.execute(sql.SQL("GRANT SELECT ON vitrina.sale TO {}").format(role))
-        owner.execute("COMMENT ON TABLE vitrina.sale IS 'ours'")
+        owner.execute("COMMENT ON VIEW vitrina.sale IS 'ours'")
         owner.execute("CREATE VIEW amounts AS SELECT sum(sale_amount) AS a FROM vitrina.sale")
         owner.execute("CREATE MATERIALIZED VIEW counts AS SELECT count(*) FROM vitrina.sale")
         owner.execute("PREPARE counting AS SELECT count(*) FROM vitrina.sale")
@@ -595,8 +632,10 @@ def test_a_role_with_no_more_than_the_documented_rights_can_load_and_analyze(
             store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, B), attempt)
         # Without pg_read_all_stats it cannot tell an idle transaction from a reader's.
         monkeypatch.setattr(session, "_PATIENCE", 0.3)
+        monkeypatch.setattr(store_module, "PATIENCE_AFTER", 0.1)
         owner.execute("BEGIN")
         owner.execute("SELECT 1")
+        load_sales(loader, tmp_path, THIS_WEEK, B)
         with pytest.raises(StoreUnavailable, match=f"pid {owner.info.backend_pid} of"):
             load_sales(loader, tmp_path, THIS_WEEK, B)
         owner.execute("ROLLBACK")
@@ -612,39 +651,59 @@ def test_a_role_with_no_more_than_the_documented_rights_can_load_and_analyze(
 # Two at once, and killed ones
 
 
-def test_of_two_loads_at_once_the_second_waits(database: str, tmp_path: Path) -> None:
-    lakes = [
-        (clean_lake(tmp_path, WEEK_BEFORE, A), WEEK_BEFORE),
-        (clean_lake(tmp_path, THIS_WEEK, B), THIS_WEEK),
-    ]
-    with ThreadPoolExecutor() as pool:
-        for loading in [in_background(pool, database, *each) for each in lakes * 2]:
-            loading.result()
-    with postgres(database) as store:
-        current = store.current_batch()
-    assert current is not None
-    assert held_sales(database) == rows_of(
-        {WEEK_BEFORE.as_of: A, THIS_WEEK.as_of: B}[current.as_of]
-    )
-    assert len(partitions(database)) == 1
+def test_loads_of_two_batches_go_on_at_the_same_time(database: str, tmp_path: Path) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def share(rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        together.wait()
+        yield from rows.to_batches()
+
+    def work(batch: Batch, rows: pa.Table) -> None:
+        with postgres(database) as store:
+            shares = [share(rows)]
+            store.replace_sales(batch, ledger_entry(batch.as_of), {}, sums_of(rows), shares)
+
+    with postgres(database) as store, ThreadPoolExecutor() as pool:
+        store.create_tables(SALES)
+        for loading in [pool.submit(work, WEEK_BEFORE, A), pool.submit(work, THIS_WEEK, B)]:
+            loading.result(timeout=60)
+        for batch, rows in ((WEEK_BEFORE, A), (THIS_WEEK, B)):
+            show(store, batch)
+            assert held_sales(database) == rows_of(rows)
 
 
-def test_a_load_that_waits_too_long_for_another_says_so(
+def sums_of(rows: pa.Table) -> ControlTotals:
+    quantity, amount = sum(rows["quantity"].to_pylist()), sum(rows["sale_amount"].to_pylist())
+    return ControlTotals("spark", "sale", rows.num_rows, quantity, amount)
+
+
+def test_of_two_loads_of_one_batch_the_second_waits_and_says_when_that_is_too_long(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    let_go = threading.Event()
+
+    def slow() -> Iterator[pa.RecordBatch]:
+        let_go.wait(30)
+        yield from B.to_batches()
+
+    def work() -> None:
+        with postgres(database) as store:
+            store.replace_sales(THIS_WEEK, ledger_entry(THIS_WEEK.as_of), {}, sums_of(B), [slow()])
+
     load_sales(database, tmp_path, WEEK_BEFORE, A)
-    lake = clean_lake(tmp_path, THIS_WEEK, B)
-    with psycopg.connect(database) as reader, ThreadPoolExecutor() as pool:
-        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.execute(COUNT)
-        loading = in_background(pool, database, lake, THIS_WEEK)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(work)
         wait_for(lambda: len(partitions(database)) > 1, pause=0.01)
         with monkeypatch.context() as patch:
             patch.setattr(session, "_PATIENCE", 0.2)
             with pytest.raises(StoreUnavailable, match=r"another load .* pid \d+ of"):
-                load_sales(database, tmp_path / "other", THIS_WEEK, B)
-        reader.commit()
-        loading.result(timeout=30)
+                load_sales(database, tmp_path / "other", THIS_WEEK, C)
+        second = in_background(pool, database, clean_lake(tmp_path, THIS_WEEK, C), THIS_WEEK)
+        let_go.set()
+        first.result(timeout=30)
+        second.result(timeout=30)
+    assert held_sales(database) == rows_of(C)
+    assert len(partitions(database)) == 1
 
 
 # Loads the batch; its rows come to a halt before the last, as does the copying.
@@ -673,11 +732,11 @@ with postgres(sys.argv[1]) as store:
 def test_a_table_that_only_looks_like_a_leftover_stays(database: str, tmp_path: Path) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
     with psycopg.connect(database) as owner:
-        owner.execute("CREATE TABLE vitrina.sale_20261117_0123abcd_kept AS SELECT 1 AS a")
-        owner.execute("CREATE TABLE vitrina.my_sale_20261117_0123abcd AS SELECT 2 AS a")
+        owner.execute("CREATE TABLE vitrina.sale_20261117_1_kept AS SELECT 1 AS a")
+        owner.execute("CREATE TABLE vitrina.my_sale_20261117_1 AS SELECT 2 AS a")
     load_sales(database, tmp_path, THIS_WEEK, B)
-    assert ask(database, "SELECT a FROM vitrina.sale_20261117_0123abcd_kept") == [(1,)]
-    assert ask(database, "SELECT a FROM vitrina.my_sale_20261117_0123abcd") == [(2,)]
+    assert ask(database, "SELECT a FROM vitrina.sale_20261117_1_kept") == [(1,)]
+    assert ask(database, "SELECT a FROM vitrina.my_sale_20261117_1") == [(2,)]
 
 
 def test_a_load_that_is_killed_leaves_nothing_that_the_next_does_not_remove(
@@ -699,7 +758,7 @@ def test_a_load_that_is_killed_leaves_nothing_that_the_next_does_not_remove(
     assert ask(database, COUNT) == [(A.num_rows,)]
     assert len(partitions(database)) == 2
     with postgres(database) as store:
-        load.run(lake, store, THIS_WEEK)
+        load_and_show(lake, store, THIS_WEEK)
     assert len(partitions(database)) == 1
     assert ask(database, COUNT) == [(300_000,)]
 
@@ -735,7 +794,7 @@ def test_a_server_that_goes_away_while_rows_are_copied_is_worth_another_try(
         with pytest.raises(StoreUnavailable):
             store.replace_sales(THIS_WEEK, entry, {}, none, shares)
     with postgres(database) as store:
-        load.run(lake, store, THIS_WEEK)
+        load_and_show(lake, store, THIS_WEEK)
     assert len(partitions(database)) == 1
     assert ask(database, COUNT) == [(100_000,)]
 

@@ -16,12 +16,15 @@ from psycopg import sql
 
 from tests.at_once import read_meanwhile
 from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.ledgers import ledger_entry
 from tests.rows import shop
+from tests.shown import load_and_show
 from vitrina.contract import SALES, Contract
 from vitrina.errors import StoreError, StoreUnavailable
-from vitrina.steps import load
 from vitrina.store import Batch
-from vitrina.stores.postgres import session, swap
+from vitrina.stores.postgres import housekeeping, session
+from vitrina.stores.postgres import store as store_module
+from vitrina.stores.postgres.ledger import begin
 from vitrina.stores.postgres.session import open_session
 from vitrina.stores.postgres.staging import MONTHLY_ABOVE, create_staging, months
 from vitrina.stores.postgres.store import postgres
@@ -30,6 +33,7 @@ WEEK_BEFORE = Batch(datetime.date(2026, 11, 17))
 THIS_WEEK = Batch(datetime.date(2026, 11, 24))
 A = clean_sales(WEEK_BEFORE, 2_000)
 B = clean_sales(THIS_WEEK, 3_000)
+A_AGAIN = clean_sales(THIS_WEEK, 1_000)
 COUNT = "SELECT count(*) FROM vitrina.sale"
 
 
@@ -38,7 +42,7 @@ def load_sales(
 ) -> None:
     lake = clean_lake(root, batch, *tables)
     with postgres(dsn) as store:
-        load.run(lake, store, batch, monthly_above=monthly_above)
+        load_and_show(lake, store, batch, monthly_above=monthly_above)
 
 
 def ask(dsn: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
@@ -120,16 +124,18 @@ def test_each_month_is_keyed_and_the_planner_reads_only_the_months_it_needs(
         database,
         "SELECT count(*), bool_and(indisprimary AND indisvalid), "
         "bool_and(pg_get_indexdef(indexrelid) LIKE '%%(sale_id)') FROM pg_index "
-        "JOIN pg_partition_tree('vitrina.sale') ON relid = indrelid WHERE isleaf",
+        "JOIN pg_partition_tree('vitrina.sale_by_load') ON relid = indrelid WHERE isleaf",
     ) == [(13, True, True)]
-    known = "SELECT n_distinct FROM pg_stats WHERE tablename = 'sale' AND attname = 'region'"
+    known = (
+        "SELECT n_distinct FROM pg_stats WHERE tablename = 'sale_by_load' AND attname = 'region'"
+    )
     assert ask(database, known) == [(len(SALES.regions),)]
     plan = ask(
         database,
         "EXPLAIN SELECT sum(sale_amount) FROM vitrina.sale "
         "WHERE sale_date >= '2026-03-01' AND sale_date < '2026-05-01'",
     )
-    scanned = [line for (line,) in plan if "Seq Scan" in line]
+    scanned = [line for (line,) in plan if "Seq Scan on sale" in line]
     assert len(scanned) == 2
     assert "_202603" in scanned[0]
     assert "_202604" in scanned[1]
@@ -143,7 +149,7 @@ def test_grants_views_and_prepared_readers_survive_from_either_form_to_the_other
         owner.execute("GRANT USAGE ON SCHEMA vitrina TO pg_monitor")
         owner.execute("GRANT SELECT ON vitrina.sale TO pg_monitor")
         owner.execute("CREATE VIEW receipts AS SELECT sale_amount FROM vitrina.sale")
-        owner.execute("CREATE INDEX by_product ON vitrina.sale (product_id)")
+        owner.execute("CREATE INDEX by_product ON vitrina.sale_by_load (product_id)")
     with psycopg.connect(database, autocommit=True) as reader:
 
         def total() -> Any:
@@ -152,9 +158,9 @@ def test_grants_views_and_prepared_readers_survive_from_either_form_to_the_other
 
         for batch, sales, monthly_above in [
             (THIS_WEEK, B, 0),
-            (WEEK_BEFORE, A, 0),
+            (THIS_WEEK, A_AGAIN, 0),
             (THIS_WEEK, B, MONTHLY_ABOVE),
-            (WEEK_BEFORE, A, 0),
+            (THIS_WEEK, A_AGAIN, 0),
         ]:
             load_sales(database, tmp_path, batch, sales, monthly_above=monthly_above)
             assert total() == (pc.sum(sales["sale_amount"]).as_py(), sales.num_rows)
@@ -174,8 +180,8 @@ def test_those_who_read_meanwhile_see_one_batch_whole(database: str, tmp_path: P
     with read_meanwhile(database, COUNT) as seen:
         for limit in (0, 0, MONTHLY_ABOVE):
             load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=limit)
-            load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=limit)
-    assert seen == {(A.num_rows,), (B.num_rows,)}
+            load_sales(database, tmp_path, THIS_WEEK, A_AGAIN, monthly_above=limit)
+    assert seen == {(A.num_rows,), (B.num_rows,), (A_AGAIN.num_rows,)}
 
 
 def test_marts_are_compared_with_sales_by_month_as_with_any(database: str, tmp_path: Path) -> None:
@@ -222,7 +228,8 @@ def test_the_months_that_a_killed_load_has_left_are_removed_by_the_next(
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
     with open_session(database, "vitrina") as killed:
-        create_staging(killed, THIS_WEEK, monthly=True)
+        load_id = begin(killed, ledger_entry(THIS_WEEK.as_of))
+        create_staging(killed, THIS_WEEK, load_id, monthly=True)
     assert len(pieces(database)) == 26
     load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=MONTHLY_ABOVE)
     assert list(pieces(database).values()) == [3_000]
@@ -232,11 +239,13 @@ def test_a_reader_of_one_month_who_never_ends_is_named(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_sales(database, tmp_path, WEEK_BEFORE, A)
+    monkeypatch.setattr(store_module, "PATIENCE_AFTER", 0.1)
     monkeypatch.setattr(session, "_PATIENCE", 0.3)
-    monkeypatch.setattr(swap, "_LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(housekeeping, "_LOCK_TIMEOUT", "100ms")
     month = next(iter(pieces(database)))
     with psycopg.connect(database) as reader:
         reader.execute(sql.SQL("SELECT FROM vitrina.{} LIMIT 1").format(sql.Identifier(month)))
         named = f"pid {reader.info.backend_pid} of"
+        load_sales(database, tmp_path, THIS_WEEK, A_AGAIN)
         with nothing_changes(database), pytest.raises(StoreUnavailable, match=named):
             load_sales(database, tmp_path, THIS_WEEK, B)

@@ -16,9 +16,11 @@ from pyspark.sql import SparkSession
 
 from tests.batches import collect
 from tests.lakes import analyze_lake, clean_lake, clean_sales, right_marts
+from tests.ledgers import ledger_entry
 from tests.own_shops import KIOSK, PRODUCTS, REGIONS, ROWS, WEEK, numbered, sold
 from tests.recomputation import MARTS, Table, differences, recompute_marts
 from tests.rows import AS_OF, BATCH, sales
+from tests.shown import show
 from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
 from vitrina.errors import ReconciliationError, StoreError, StoreUnavailable
@@ -29,6 +31,7 @@ from vitrina.stores.addresses import database as database_of
 from vitrina.stores.addresses import schema
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.postgres import session
+from vitrina.stores.postgres.ledger import begin
 from vitrina.stores.postgres.staging import create_staging
 from vitrina.stores.postgres.store import Postgres, postgres
 
@@ -212,6 +215,7 @@ def test_rows_are_read_in_the_order_of_their_keys_bytes(kiosk: Postgres, tmp_pat
     rows = table([sold(product, "1.00", region) for product in PRODUCTS for region in REGIONS])
     load.run(clean_lake(tmp_path, WEEK, rows), kiosk, WEEK)
     kiosk.replace_marts(WEEK, right_marts(WEEK, rows))
+    show(kiosk, WEEK)
     declared = marts(KIOSK.contract)[0]
     keys = kiosk.read_mart(declared).select(declared.key).to_pylist()
     found = [tuple(key.values()) for key in keys]
@@ -242,6 +246,7 @@ def test_a_figure_that_sql_does_not_find_leaves_the_marts_as_they_were(
     load.run(clean_lake(tmp_path, WEEK, rows), kiosk, WEEK)
     new = right_marts(WEEK, rows)
     kiosk.replace_marts(WEEK, new)
+    show(kiosk, WEEK)
     before = query_all(kiosk, name)
     place = new[name].schema.get_field_index(measure)
     figures = new[name][measure].to_pylist()
@@ -260,8 +265,8 @@ def test_tables_of_another_contract_are_refused_with_their_schema(database: str)
         store.create_tables(SALES)
         with pytest.raises(
             StoreError,
-            match=r"^store_kiosk\.sale: column sale_id is bigint NOT NULL there, and the contract "
-            r"needs it text NOT NULL; .*ALTER TABLE store_kiosk\.sale RENAME TO",
+            match=r"^store_kiosk\.sale_by_load: column sale_id is bigint NOT NULL there, and the "
+            r"contract needs it text NOT NULL; .*ALTER TABLE store_kiosk\.sale_by_load RENAME TO",
         ):
             store.create_tables(KIOSK.contract)
 
@@ -283,16 +288,16 @@ def test_text_ids_are_compared_by_their_bytes(kiosk: Postgres) -> None:
     collations = (
         "SELECT attrelid::regclass::text, attname FROM pg_attribute AS a "
         "JOIN pg_collation AS c ON c.oid = a.attcollation WHERE c.collname = 'C' "
-        "AND attname IN ('sale_id', 'product_id') AND attrelid::regclass::text ~ '^sale' "
+        "AND attname IN ('sale_id', 'product_id') AND attrelid::regclass::text ~ '_by_load' "
         "ORDER BY 1, 2"
     )
     assert kiosk.query(collations)[1] == [
-        ("sale", "product_id"),
-        ("sale", "sale_id"),
-        ("sales_by_product", "product_id"),
-        ("sales_by_product_pkey", "product_id"),
-        ("sales_by_region_product", "product_id"),
-        ("sales_by_region_product_pkey", "product_id"),
+        ("sale_by_load", "product_id"),
+        ("sale_by_load", "sale_id"),
+        ("sales_by_product_by_load", "product_id"),
+        ("sales_by_product_by_load_pkey", "product_id"),
+        ("sales_by_region_product_by_load", "product_id"),
+        ("sales_by_region_product_by_load_pkey", "product_id"),
     ]
 
 
@@ -321,7 +326,8 @@ def test_what_a_killed_load_left_is_dropped_in_its_own_schema_alone(
         session.open_session(database, "vitrina") as one,
         session.open_session(database, schema(KIOSK)) as other,
     ):
-        left = create_staging(one, BATCH, monthly=False)
-        dropped = create_staging(other, WEEK, monthly=False)
+        left = create_staging(one, BATCH, begin(one, ledger_entry(BATCH.as_of)), monthly=False)
+        begun = begin(other, ledger_entry(WEEK.as_of))
+        dropped = create_staging(other, WEEK, begun, monthly=False)
         load.run(clean_lake(tmp_path, WEEK, table(MANY)), kiosk, WEEK)
         assert (one.exists(left), other.exists(dropped)) == (True, False)

@@ -165,7 +165,7 @@ def test_what_a_run_was_handed_open_stays_open(spark: SparkSession, home: Settin
     assert spark.range(1).count() == 1
 
 
-def test_a_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(
+def test_a_newer_batch_takes_the_place_of_another_in_postgresql_and_stands_beside_it_in_clickhouse(
     home: Settings, engines: Opened
 ) -> None:
     with Run(home, WEEK_BEFORE, RECIPE, opened=engines) as week_before:

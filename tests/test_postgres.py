@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.at_once import create_tables_at_once, read_meanwhile
 from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.shown import load_and_show, show
 from tests.values import any_value
 from tests.waiting import WAITS_FOR_LOCK, wait_until
 from vitrina.columns import arrow_schema
@@ -47,7 +48,7 @@ def store(database: str) -> Iterator[Postgres]:
 
 @pytest.fixture
 def loaded(store: Postgres, tmp_path: Path) -> Postgres:
-    load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
+    load_and_show(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
     return store
 
 
@@ -65,7 +66,8 @@ def test_tables_are_created_once_and_then_left_alone(store: Postgres) -> None:
     store.create_tables(SALES)
     assert store.query(query) == before
     names = {name for name, _ in before[1]}
-    assert {"sale", "batch", "rejects_by_reason", "control_totals", *MARTS} <= names
+    views = {"sale", "batch", "rejects_by_reason", "control_totals", *MARTS}
+    assert views | {f"{name}_by_load" for name in views} <= names
 
 
 def test_columns_say_what_they_hold(store: Postgres) -> None:
@@ -84,25 +86,41 @@ def test_many_may_create_the_tables_at_once(database: str) -> None:
     ("change", "complaint"),
     [
         (
-            "ALTER TABLE sale ALTER sale_amount TYPE numeric(14,3)",
+            "DROP VIEW sale; ALTER TABLE sale_by_load ALTER sale_amount TYPE numeric(14,3)",
             (
-                r"^vitrina.sale: column sale_amount is numeric\(14,3\) NOT NULL there, and the "
-                r"contract needs it numeric\(12,2\) NOT NULL; alter it, or rename it \(ALTER TABLE "
-                r"vitrina.sale RENAME TO …\) and the next load creates it anew$"
+                r"^vitrina.sale_by_load: column sale_amount is numeric\(14,3\) NOT NULL there, and "
+                r"the contract needs it numeric\(12,2\) NOT NULL; alter it, or rename it \(ALTER "
+                r"TABLE vitrina.sale_by_load RENAME TO …\) and the next load creates it anew$"
             ),
         ),
-        ("ALTER TABLE sale DROP region", "region is absent there, .* needs it text NOT NULL"),
-        ("ALTER TABLE sale ADD shop text", "shop is text there, .* needs it absent"),
-        ("ALTER TABLE sale ALTER region DROP NOT NULL", "region is text there"),
-        ("ALTER TABLE sales_by_region DROP share", "sales_by_region: column share is absent"),
-        ("ALTER TABLE batch ALTER seed TYPE integer", "batch: column seed is integer there"),
         (
-            "DROP TABLE sale; CREATE TABLE sale (sale_id bigint)",
-            "sale is an ordinary table, and a partitioned table is needed",
+            "ALTER TABLE sale_by_load DROP region CASCADE",
+            "region is absent there, .* needs it text NOT NULL",
+        ),
+        ("ALTER TABLE sale_by_load ADD shop text", "shop is text there, .* needs it absent"),
+        ("ALTER TABLE sale_by_load ALTER region DROP NOT NULL", "region is text there"),
+        (
+            "ALTER TABLE sales_by_region_by_load DROP share CASCADE",
+            "sales_by_region_by_load: column share is absent",
         ),
         (
-            "DROP TABLE sales_by_region; CREATE VIEW sales_by_region AS SELECT 1 AS region",
-            "sales_by_region is a view, and an ordinary table is needed",
+            "DROP VIEW batch; ALTER TABLE batch_by_load ALTER seed TYPE integer",
+            "batch_by_load: column seed is integer there",
+        ),
+        (
+            "DROP TABLE sale_by_load CASCADE; CREATE TABLE sale_by_load (sale_id bigint)",
+            "sale_by_load is an ordinary table, and a partitioned table is needed",
+        ),
+        (
+            "DROP VIEW sale; CREATE TABLE sale (sale_id bigint)",
+            r"sale is an ordinary table, and a view is needed; rename it \(ALTER TABLE",
+        ),
+        (
+            (
+                "DROP TABLE sales_by_region_by_load CASCADE; "
+                "CREATE VIEW sales_by_region_by_load AS SELECT 1 AS region"
+            ),
+            "sales_by_region_by_load is a view, and an ordinary table is needed",
         ),
     ],
 )
@@ -115,6 +133,33 @@ def test_a_table_of_another_shape_is_not_touched(
         connection.execute(change)
     with pytest.raises(StoreError, match=complaint):
         store.create_tables(SALES)
+
+
+def test_tables_that_were_renamed_are_created_anew_and_their_view_keeps_its_grants(
+    database: str, loaded: Postgres, tmp_path: Path
+) -> None:
+    with psycopg.connect(database) as owner:
+        owner.execute("GRANT SELECT ON vitrina.sale TO pg_monitor")
+        owner.execute("GRANT SELECT (region) ON vitrina.sale TO PUBLIC")
+        owner.execute("ALTER TABLE vitrina.sale_by_load RENAME TO older_sales")
+    load_and_show(clean_lake(tmp_path, LATER, SOLD.slice(9)), loaded, LATER)
+    assert loaded.query("SELECT count(*) FROM sale")[1] == [(2_991,)]
+    assert loaded.query(
+        "SELECT has_table_privilege('pg_monitor', 'sale', 'SELECT'), "
+        "has_column_privilege('pg_signal_backend', 'sale', 'region', 'SELECT'), "
+        "has_table_privilege('pg_signal_backend', 'sale', 'SELECT')"
+    )[1] == [(True, True, False)]
+
+
+def test_a_view_of_the_users_on_a_view_that_has_to_be_replaced_is_named(
+    database: str, loaded: Postgres
+) -> None:
+    with psycopg.connect(database) as owner:
+        owner.execute("CREATE VIEW vitrina.receipts AS SELECT sale_amount FROM vitrina.sale")
+        owner.execute("ALTER TABLE vitrina.sale_by_load RENAME TO older_sales")
+    with pytest.raises(StoreError, match=r"built on it: view receipts depends on view sale; drop"):
+        loaded.create_tables(SALES)
+    assert loaded.query("SELECT count(*) FROM receipts")[1] == [(3_000,)]
 
 
 # Marts
@@ -161,7 +206,8 @@ def test_the_ledger_has_the_totals_of_every_table(loaded: Postgres) -> None:
 def test_the_planner_knows_the_marts(database: str, loaded: Postgres) -> None:
     loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
     known = "SELECT DISTINCT tablename FROM pg_stats WHERE tablename = ANY(ARRAY{}) ORDER BY 1"
-    assert loaded.query(known.format(list(MARTS)))[1] == [(name,) for name in sorted(MARTS)]
+    tables = [f"{name}_by_load" for name in sorted(MARTS)]
+    assert loaded.query(known.format(tables))[1] == [(name,) for name in tables]
 
 
 def changed(table: pa.Table, row: int, measure: str, by: Any) -> pa.Table:
@@ -253,11 +299,11 @@ def replace_value(table: pa.Table, name: str, value: Any) -> pa.Table:
 
 def test_marts_of_a_batch_that_is_not_loaded_are_refused(store: Postgres, tmp_path: Path) -> None:
     store.create_tables(SALES)
-    command = "run: vitrina load --as-of 2026-12-01"
-    with pytest.raises(BatchError, match=f"sale holds no batch, not 2026-12-01; {command}"):
+    refused = "no sales of batch 2026-12-01; run: vitrina load --as-of 2026-12-01"
+    with pytest.raises(BatchError, match=refused):
         store.replace_marts(LATER, right_marts(BATCH, SOLD))
     load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
-    with pytest.raises(BatchError, match=f"sale holds batch 2026-11-24, not .*; {command}"):
+    with pytest.raises(BatchError, match=refused):
         store.replace_marts(LATER, right_marts(BATCH, SOLD))
 
 
@@ -268,39 +314,47 @@ def test_marts_keep_their_grants_and_views_and_readers_see_all_or_none(
     with psycopg.connect(database) as connection:
         connection.execute("GRANT SELECT ON vitrina.sales_by_day TO public")
         connection.execute("CREATE VIEW days AS SELECT * FROM vitrina.sales_by_day")
-    fewer = clean_sales(LATER, 1_000)
+    fewer, fewest = clean_sales(LATER, 1_000), clean_sales(LATER, 500)
     query = (
         "SELECT (SELECT sum(total_sales) FROM vitrina.sales_by_region), "
         "(SELECT sum(total_sales) FROM days)"
     )
     with read_meanwhile(database, query, pause=0.01) as seen:
-        for batch, sales in [(LATER, fewer), (BATCH, SOLD), (LATER, fewer)]:
+        for batch, sales in [(LATER, fewer), (BATCH, SOLD), (LATER, fewest)]:
             load.run(clean_lake(tmp_path, batch, sales), loaded, batch)
             loaded.replace_marts(batch, right_marts(batch, sales))
-    assert seen == {(3_000, 3_000), (1_000, 1_000)}
+            show(loaded, batch)
+    assert seen == {(3_000, 3_000), (1_000, 1_000), (500, 500)}
     granted = loaded.query("SELECT has_table_privilege('pg_monitor', 'sales_by_day', 'SELECT')")
     assert granted[1] == [(True,)]
 
 
-def test_a_new_load_takes_back_what_was_analyzed_and_published(
+def test_what_was_published_is_known_until_a_new_load_is_published(
     loaded: Postgres, tmp_path: Path
 ) -> None:
     published = ControlTotals("clickhouse", "sales_by_region", 1, 1, Decimal(1))
     loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
-    loaded.record_totals(BATCH.as_of, [published])
+    [first] = loaded.ledger()
+    loaded.show_published(BATCH, first.load_id, [published])
     [entry] = loaded.ledger()
-    assert entry.published_at is not None
+    assert entry.is_published
     assert published in loaded.control_totals(BATCH.as_of)
 
     loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
     [entry] = loaded.ledger()
-    assert (entry.analyzed_at is not None, entry.published_at) == (True, None)
+    assert not entry.is_published
     assert published not in loaded.control_totals(BATCH.as_of)
 
     load.run(clean_lake(tmp_path, BATCH, SOLD), loaded, BATCH)
-    [entry] = loaded.ledger()
-    assert (entry.analyzed_at, entry.published_at) == (None, None)
-    assert {each.table for each in loaded.control_totals(BATCH.as_of)} == {"sale"}
+    assert loaded.ledger() == [entry]
+    again = loaded.newest_load(BATCH.as_of)
+    assert again is not None
+    assert (again.analyzed_at, again.published_at) == (None, None)
+    of_again = loaded.control_totals(BATCH.as_of, again.load_id)
+    assert {each.table for each in of_again} == {"sale"}
+    assert len(loaded.control_totals(BATCH.as_of)) > 2
+    show(loaded, BATCH)
+    assert loaded.control_totals(BATCH.as_of) == of_again
 
 
 def test_marts_wait_for_a_load_that_is_under_way(
@@ -310,7 +364,7 @@ def test_marts_wait_for_a_load_that_is_under_way(
     with (
         nothing_changes(loaded),
         session.open_session(database, "vitrina") as other,
-        other.alone("nothing is left"),
+        other.at_work_on(BATCH.as_of, "nothing is left"),
         postgres(database) as store,
         pytest.raises(StoreUnavailable, match=f"pid {other.connection.info.backend_pid} of"),
     ):
@@ -321,7 +375,7 @@ def test_all_marts_are_compared_with_one_moment_of_the_sales(
     database: str, loaded: Postgres
 ) -> None:
     with psycopg.connect(database) as other, ThreadPoolExecutor() as pool:
-        other.execute("LOCK TABLE vitrina.sales_by_day")
+        other.execute("LOCK TABLE vitrina.sales_by_day_by_load")
         replacing = pool.submit(loaded.replace_marts, BATCH, right_marts(BATCH, SOLD))
         wait_until(database, WAITS_FOR_LOCK)
         other.execute("DELETE FROM vitrina.sale WHERE sale_id < 100")
@@ -340,6 +394,7 @@ def test_no_default_of_the_server_changes_what_is_read(database: str, tmp_path: 
     with postgres(database) as store:
         load.run(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
         store.replace_marts(BATCH, right)
+        show(store, BATCH)
         by_day = MARTS["sales_by_day"]
         order = [(key, "ascending") for key in by_day.key]
         assert store.read_mart(by_day) == right[by_day.name].sort_by(order)
@@ -350,22 +405,23 @@ def test_no_default_of_the_server_changes_what_is_read(database: str, tmp_path: 
 def test_one_batch_only_is_current(database: str, loaded: Postgres, tmp_path: Path) -> None:
     load.run(clean_lake(tmp_path, LATER, SOLD), loaded, LATER)
     with psycopg.connect(database) as owner, pytest.raises(psycopg.errors.ExclusionViolation):
-        owner.execute("UPDATE vitrina.batch SET is_current = true")
+        owner.execute("UPDATE vitrina.batch_by_load SET is_current = true")
 
 
 def test_totals_are_replaced_when_they_are_recorded_again(loaded: Postgres) -> None:
     for count in (1, 2):
         totals = ControlTotals("clickhouse", "sales_by_day", count, None, Decimal(count))
-        loaded.record_totals(BATCH.as_of, [totals])
+        [entry] = loaded.ledger()
+        loaded.show_published(BATCH, entry.load_id, [totals])
         of_clickhouse = [
             each for each in loaded.control_totals(BATCH.as_of) if each.engine == "clickhouse"
         ]
         assert of_clickhouse == [totals]
 
 
-def test_totals_of_an_unknown_batch_are_refused(loaded: Postgres) -> None:
-    with pytest.raises(BatchError, match="2026-12-01 is not in the ledger; run: vitrina load"):
-        loaded.record_totals(LATER.as_of, [])
+def test_a_load_that_another_has_replaced_is_not_shown(loaded: Postgres) -> None:
+    with pytest.raises(BatchError, match=r"2026-12-01 was loaded again .* run: vitrina analyze"):
+        loaded.show_published(LATER, 999, [])
 
 
 def rows_without_sales(mart: Mart) -> st.SearchStrategy[pa.Table]:
@@ -385,7 +441,7 @@ def rows_without_sales(mart: Mart) -> st.SearchStrategy[pa.Table]:
 
 @pytest.fixture
 def loaded_nothing(store: Postgres, tmp_path: Path) -> Postgres:
-    load.run(clean_lake(tmp_path, BATCH), store, BATCH)
+    load_and_show(clean_lake(tmp_path, BATCH), store, BATCH)
     return store
 
 
@@ -483,14 +539,15 @@ def test_the_queries_of_the_documentation_are_answered(loaded: Postgres) -> None
     loaded.replace_marts(BATCH, right_marts(BATCH, SOLD))
     page = Path(__file__).parents[1] / "docs" / "postgresql.md"
     blocks = re.findall(r"```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    current, disagreements = [block for block in blocks if block.startswith("SELECT")]
+    current, disagreements, kept = [block for block in blocks if block.startswith("SELECT")]
     [(as_of, loaded_at, analyzed_at, published_at)] = loaded.query(current)[1]
-    assert (as_of, published_at) == (BATCH.as_of, None)
-    assert loaded_at < analyzed_at
+    assert as_of == BATCH.as_of
+    assert loaded_at < published_at < analyzed_at
     assert loaded.query(disagreements)[1] == []
-    loaded.record_totals(
-        BATCH.as_of, [ControlTotals("clickhouse", "sales_by_region", 1, None, Decimal(1))]
-    )
+    assert {day for day, *_ in loaded.query(kept)[1]} == {BATCH.as_of}
+    [entry] = loaded.ledger()
+    wrong = ControlTotals("clickhouse", "sales_by_region", 1, None, Decimal(1))
+    loaded.show_published(BATCH, entry.load_id, [wrong])
     assert loaded.query(disagreements)[1] == [(BATCH.as_of, "sales_by_region")]
 
 
@@ -510,6 +567,7 @@ def test_the_roles_of_the_documentation_can_load_and_read(database: str, tmp_pat
             owner.execute(after.encode())
             load.run(clean_lake(tmp_path, LATER, SOLD), store, LATER)
             store.replace_marts(LATER, right_marts(BATCH, SOLD))
+            show(store, LATER)
         owner.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(reader)))
         for table in ("sale", "batch", "sales_by_day"):
             count = owner.execute(
@@ -646,7 +704,9 @@ def test_whatever_is_asked_of_a_server_that_is_gone_is_worth_another_try(
         "ledger": lambda store: store.ledger(),
         "rejects": lambda store: store.rejects(BATCH.as_of),
         "control_totals": lambda store: store.control_totals(BATCH.as_of),
-        "record_totals": lambda store: store.record_totals(BATCH.as_of, []),
+        "newest_load": lambda store: store.newest_load(BATCH.as_of),
+        "show_published": lambda store: store.show_published(BATCH, 1, []),
+        "show": lambda store: store.show(BATCH.as_of),
         "query": lambda store: store.query("SELECT 1"),
     }
     for attempt in attempts.values():
@@ -672,7 +732,7 @@ def test_a_lock_that_is_not_let_go_is_worth_another_try(
 ) -> None:
     monkeypatch.setitem(session._SETTINGS, "lock_timeout", "100ms")  # noqa: SLF001
     with psycopg.connect(database) as other, postgres(database) as store:
-        other.execute("LOCK TABLE vitrina.sales_by_day")
+        other.execute("LOCK TABLE vitrina.sales_by_day_by_load")
         with pytest.raises(StoreUnavailable, match="lock timeout: another session holds"):
             store.replace_marts(BATCH, right_marts(BATCH, SOLD))
     assert loaded.current_batch() is not None

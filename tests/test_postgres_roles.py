@@ -16,6 +16,7 @@ from spark_server import free_port
 from tests.lakes import clean_lake, right_marts
 from tests.own_shops import KIOSK, WEEK, numbered, sold
 from tests.servers.postgres import PostgresServer, postgres_server
+from tests.shown import show
 from tests.topology.compose import DEPLOY
 from vitrina.columns import arrow_schema
 from vitrina.contract import SALES
@@ -77,9 +78,10 @@ def warehouse(
 def owners(server: PostgresServer) -> dict[str, str]:
     with psycopg.connect(server.superuser) as connection:
         rows = connection.execute(
-            "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'vitrina'"
+            "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'vitrina' "
+            "UNION SELECT viewname, viewowner FROM pg_views WHERE schemaname = 'vitrina'"
         )
-        return {name: owner for name, owner in rows if not name.startswith(("pg_", "sql_"))}
+        return dict(rows.fetchall())
 
 
 def test_the_owner_owns_every_table_but_the_one_that_the_loader_swaps(
@@ -87,8 +89,8 @@ def test_the_owner_owns_every_table_but_the_one_that_the_loader_swaps(
 ) -> None:
     found = owners(warehouse)
     assert {*MARTS, "sale", "batch", "rejects_by_reason", "control_totals"} <= found.keys()
-    sales = {name for name in found if name.startswith("sale") and name not in MARTS}
-    assert len(sales) == 2, "sale and its one partition"
+    sales = {name for name in found if name.startswith("sale_")}
+    assert len(sales) == 2, "sale_by_load and its one partition"
     assert {name for name, owner in found.items() if owner == "vitrina_loader"} == sales
     assert {owner for name, owner in found.items() if name not in sales} == {"vitrina_owner"}
 
@@ -107,9 +109,10 @@ def test_the_loader_has_loaded_analyzed_and_published(warehouse: PostgresServer)
 @pytest.mark.parametrize(
     "statement",
     [
-        "DROP TABLE sales_by_region",
-        "ALTER TABLE batch ADD COLUMN note text",
-        "TRUNCATE sales_by_day",
+        "DROP TABLE sales_by_region_by_load",
+        "DROP VIEW sales_by_region",
+        "ALTER TABLE batch_by_load ADD COLUMN note text",
+        "TRUNCATE sales_by_day_by_load",
         "CREATE SCHEMA other",
         "CREATE TABLE public.other (a int)",
         "CREATE DATABASE other",
@@ -177,8 +180,8 @@ def test_another_shops_schema_has_the_same_owner_loader_and_reader(
                 "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = %s", [schema]
             ).fetchall()
         )
-    assert found.pop("sale") == "vitrina_loader"
-    assert {*MARTS, "batch", "control_totals"} <= found.keys()
+    assert found.pop("sale_by_load") == "vitrina_loader"
+    assert {f"{name}_by_load" for name in (*MARTS, "batch", "control_totals")} <= found.keys()
     assert {*found.values()} == {"vitrina_owner"}
     sold_rows = pa.Table.from_pylist(
         numbered([sold("A", "1.00")]), arrow_schema(WEEK.contract.fields)
@@ -186,6 +189,7 @@ def test_another_shops_schema_has_the_same_owner_loader_and_reader(
     with postgres(address(warehouse, "vitrina_loader"), schema) as loader:
         load.run(clean_lake(home / "kiosk", WEEK, sold_rows), loader, WEEK)
         loader.replace_marts(WEEK, right_marts(WEEK, sold_rows))
+        show(loader, WEEK)
     with postgres(address(warehouse, "vitrina_reader"), schema) as reader:
         for table in ("sale", "batch", "sales_by_region"):
             assert reader.query(f"SELECT count(*) FROM {table}")[1] == [(1,)]

@@ -63,7 +63,7 @@ def journeys(
     home = tmp_path_factory.mktemp("recomputation")
     with (
         new_database(postgres_server, "recomputation") as dsn,
-        postgres(dsn) as target,
+        postgres(dsn, keep=len(BATCHES)) as target,
         # Only while the batches travel: a process has one ClickHouse at a time.
         embedded_clickhouse(home / "clickhouse") as shown,
         clickhouse(shown) as window,
@@ -83,6 +83,7 @@ def travel(
     with Run(Settings(lake=root), batch.as_of, opened=opened) as run:
         for step in STEPS[3:]:
             run.step(step)
+    target.show(batch.as_of)
     return Journey(
         lake,
         recompute(raw_feed(root, batch.as_of), batch.as_of),
@@ -102,7 +103,7 @@ def read_lake(spark: SparkSession, lake: Lake) -> Tables:
 
 
 def read_postgres(store: Postgres) -> Tables:
-    """What readers of the current batch see."""
+    """What readers of the batch that is shown see."""
     entry = store.current_batch()
     assert entry is not None
     queries = {

@@ -57,7 +57,10 @@ ENTRY = ledger_entry(
     total_sales_amount=Decimal("561968008.90"),
     started_at=datetime(2026, 11, 24, 9, 45, tzinfo=UTC),
     loaded_at=datetime(2026, 11, 24, 9, 46, tzinfo=UTC),
+    analyzed_at=datetime(2026, 11, 24, 9, 46, 30, tzinfo=UTC),
     published_at=datetime(2026, 11, 24, 9, 47, tzinfo=UTC),
+    is_current=True,
+    is_kept=True,
 )
 
 
@@ -199,6 +202,19 @@ def test_ten_million_sales_fit_into_eighty_columns() -> None:
         *("2026-11-24", "10,005,000", "561,968,008.90", "50,000"),
         *("2026-11-24", "09:47", "✓"),
     ]
+
+
+def test_the_ledger_says_which_batch_postgresql_shows_and_which_it_keeps() -> None:
+    others = [
+        replace(ENTRY, as_of=date(2026, 12, 1), is_current=False, published_at=None),
+        ENTRY,
+        replace(ENTRY, as_of=date(2026, 11, 17), is_current=False),
+        replace(ENTRY, as_of=date(2026, 11, 10), is_current=False, is_kept=False),
+    ]
+    said = "PostgreSQL shows batch 2026-11-24; it also has 2026-12-01 (not published), 2026-11-17."
+    assert said in " ".join(printed(render_ledger([(each, []) for each in others])))
+    none = printed(render_ledger([(replace(ENTRY, is_current=False, is_kept=False), [])]))
+    assert "PostgreSQL shows no batch." in none
 
 
 def test_the_ledger_details_the_newest_batch_and_those_that_do_not_reconcile() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -18,6 +18,7 @@ from tests.databases import new_database
 from tests.lakes import analyze_lake, clean_lake, clean_sales, right_marts
 from tests.ledgers import ledger_entry
 from tests.mart_rows import BY_REGION, mart_table
+from tests.shown import show
 from vitrina import ledger
 from vitrina.columns import Amount, Column, Integer, Label, Numeric
 from vitrina.contract import SALES, Contract
@@ -79,8 +80,8 @@ def tables_of(dsn: str) -> list[tuple[Any, ...]]:
         dsn,
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) || "
         "CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END FROM pg_attribute AS a "
-        "JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relkind IN ('r', 'p', 'i') "
-        "AND a.attnum > 0 AND c.relname !~ '^sale_2' "
+        "JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relkind IN ('r', 'p', 'i', 'v') "
+        "AND a.attnum > 0 AND NOT a.attisdropped AND c.relname !~ '^sale_2' "
         "AND c.relnamespace = 'vitrina'::regnamespace "
         "UNION ALL SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) "
         "FROM pg_constraint WHERE connamespace = 'vitrina'::regnamespace "
@@ -138,6 +139,10 @@ def test_postgresqls_tables_keep_their_data_and_take_the_next_batch(
         sold = clean_sales(THIS_WEEK, 100)
         load.run(clean_lake(tmp_path, THIS_WEEK, sold), store, THIS_WEEK)
         store.replace_marts(THIS_WEEK, right_marts(THIS_WEEK, sold))
+        assert contents(old, "rejects_by_reason", "control_totals")[:2] == before[:2]
+        show(store, THIS_WEEK)
+        assert rows(old, "SELECT count(*) FROM sale") == [(100,)]
+        assert rows(old, "SELECT sum(total_sales) FROM sales_by_day") == [(100,)]
         assert [entry.as_of.day for entry in store.ledger()] == [24, 17, 10]
         assert len(store.control_totals(LAST_WEEK.as_of)) == 3
 
@@ -151,6 +156,70 @@ def test_postgresqls_upgraded_tables_are_those_that_would_be_created(
             with postgres(dsn) as store:
                 store.create_tables(SALES)
         assert tables_of(old) == tables_of(new)
+
+
+def test_who_could_read_a_table_can_read_the_view_that_takes_its_place(old: str) -> None:
+    with psycopg.connect(old) as owner:
+        owner.execute("GRANT SELECT ON vitrina.sale TO pg_monitor WITH GRANT OPTION")
+        owner.execute("GRANT SELECT (region) ON vitrina.sales_by_region TO PUBLIC")
+        owner.execute("GRANT UPDATE ON vitrina.batch TO pg_monitor")
+    with postgres(old) as store:
+        store.create_tables(SALES)
+    for suffix in ("", "_by_load"):
+        assert rows(
+            old,
+            f"SELECT has_table_privilege('pg_monitor', 'sale{suffix}', 'SELECT WITH GRANT OPTION'),"
+            f" has_column_privilege('pg_signal_backend', 'sales_by_region{suffix}', 'region', "
+            f"'SELECT'), has_table_privilege('pg_monitor', 'batch{suffix}', 'UPDATE'), "
+            f"has_table_privilege('pg_signal_backend', 'sale{suffix}', 'SELECT')",
+        ) == [(True, True, True, False)]
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("CREATE VIEW receipts AS SELECT sale_amount FROM sale", "view receipts"),
+        (
+            "CREATE MATERIALIZED VIEW days AS SELECT * FROM sales_by_day",
+            "materialized view days",
+        ),
+        ("CREATE POLICY own ON batch USING (true)", "policy own on table batch"),
+        ("CREATE INDEX by_product ON sale (product_id)", "index by_product"),
+        (
+            (
+                "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END';"
+                "CREATE TRIGGER note AFTER INSERT ON sale FOR EACH ROW EXECUTE FUNCTION noted()"
+            ),
+            "trigger note on table sale",
+        ),
+    ],
+)
+def test_what_a_user_has_built_on_a_table_is_named_and_nothing_changes(
+    old: str, made: LiteralString, named: str
+) -> None:
+    with psycopg.connect(old) as owner:
+        owner.execute("SET search_path = vitrina")
+        owner.execute(made)
+    before = tables_of(old)
+    with postgres(old) as store, pytest.raises(StoreError) as raised:
+        store.create_tables(SALES)
+    assert f"are to become views: {named}; note how" in str(raised.value)
+    assert "run: vitrina migrate" in str(raised.value)
+    assert tables_of(old) == before
+
+
+def test_a_batch_of_0_1_0_that_was_not_analyzed_waits_to_be(old: str, tmp_path: Path) -> None:
+    with psycopg.connect(old) as owner:
+        owner.execute("UPDATE vitrina.batch SET analyzed_at = NULL, published_at = NULL")
+    with postgres(old) as store:
+        store.create_tables(SALES)
+        assert store.current_batch() is None
+        seen = "SELECT (SELECT count(*) FROM sale), (SELECT count(*) FROM sales_by_region)"
+        assert rows(old, seen) == [(0, 0)]
+        entry = store.newest_load(LAST_WEEK.as_of)
+        assert entry is not None
+        assert (entry.clean, entry.is_kept) == (2, True)
+        assert rows(old, "SELECT count(*) FROM sale_by_load") == [(2,)]
 
 
 def test_a_load_upgrades_the_tables_by_itself(old: str, tmp_path: Path) -> None:
@@ -464,7 +533,7 @@ def test_a_new_column_comes_to_the_tables_of_today(
     required = rows(
         database,
         "SELECT attnotnull, atthasdef FROM pg_attribute "
-        "WHERE attrelid = 'batch'::regclass AND attname = 'tills'",
+        "WHERE attrelid = 'batch_by_load'::regclass AND attname = 'tills'",
     )
     assert required == [(True, False)]
 

@@ -50,15 +50,16 @@ REVOKE ALL ON DATABASE vitrina, airflow FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE vitrina TO vitrina_loader;
 GRANT CONNECT ON DATABASE vitrina TO vitrina_reader;
 
--- Whose transactions a load has to wait for; without it, it waits for everybody's.
+-- For whose transactions to wait before an old batch is dropped; without it, for everybody's.
 GRANT pg_read_all_stats TO vitrina_loader;
--- `sale` gets new partitions from the loader, which takes its ownership: the owner gives it away.
+-- `sale_by_load` gets partitions from the loader, which takes its ownership: the owner gives it
+-- away.
 GRANT vitrina_loader TO vitrina_owner;
 
 ALTER ROLE vitrina_owner SET search_path = vitrina;
 ALTER ROLE vitrina_loader SET search_path = vitrina;
 ALTER ROLE vitrina_reader SET search_path = vitrina;
--- A load waits for readers, for ten minutes at most.
+-- An old batch is dropped once nobody can read it any more.
 ALTER ROLE vitrina_reader SET default_transaction_read_only = on;
 ALTER ROLE vitrina_reader SET statement_timeout = '5min';
 ALTER ROLE vitrina_reader SET idle_in_transaction_session_timeout = '1min';

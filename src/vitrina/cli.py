@@ -223,7 +223,7 @@ for _step in COMMANDS:
 def summary(store: File = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Show what became of a batch: rows through each step, rejects, reconciliation, seconds.
 
-    By default it is the batch that PostgreSQL holds.
+    By default it is the batch that PostgreSQL shows.
     """
     from vitrina.stores.lake import Lake
     from vitrina.stores.opening import open_postgres
@@ -242,7 +242,7 @@ def summary(store: File = None, as_of: AsOf = None, as_json: AsJson = False) -> 
 
 @app.command(epilog="Example: vitrina status --json")
 def status(store: File = None, as_json: AsJson = False) -> None:
-    """Show the ledger: every batch loaded, and whether each import reconciles."""
+    """Show the ledger: every batch loaded, what PostgreSQL has of it, and whether it reconciles."""
     from vitrina.stores.opening import open_postgres
     from vitrina.summary import ledger_json, render_ledger
 
@@ -287,6 +287,27 @@ def runs(
         out.print(f"No step has run yet; run: {_program()} run{_option(store)}")
     else:
         out.print(render_runs(shown))
+
+
+@app.command(epilog="Example: vitrina show --as-of 2026-11-17")
+def show(
+    as_of: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="A batch that PostgreSQL keeps; see status.")
+    ],
+    store: File = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let readers of PostgreSQL see an older batch, until a newer one is published."""
+    from vitrina.stores.opening import open_postgres
+
+    with _of(store) as (settings, found):
+        day = _required_date(as_of)
+        with _busy("asking PostgreSQL"), open_postgres(settings, found) as postgres:
+            postgres.show(day)
+    if as_json:
+        print_json({"as_of": day})
+    else:
+        out.print(f"PostgreSQL shows batch {day}")
 
 
 @app.command(epilog="Example: vitrina rejects --reason region_unknown --csv mend.csv")
@@ -604,7 +625,7 @@ def _program() -> str:
 def _current_batch(store: "Postgres") -> date:
     current = store.current_batch()
     if current is None:
-        raise BatchError("no batch has been loaded yet; run: vitrina run")
+        raise BatchError("no batch has been published yet; run: vitrina run")
     return current.as_of
 
 
@@ -615,7 +636,11 @@ def _busy(what: str) -> Iterator[None]:
 
 
 def _date(text: str | None) -> date | None:
+    return None if text is None else _required_date(text)
+
+
+def _required_date(text: str) -> date:
     try:
-        return date.fromisoformat(text) if text is not None else None
+        return date.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"--as-of {text} is not a date; write it as 2026-11-24") from None

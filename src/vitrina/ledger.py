@@ -65,14 +65,28 @@ class LedgerEntry:
     total_sales_amount: Decimal
     started_at: datetime
     loaded_at: datetime
-    """When readers of `sale` first saw it."""
+    """When PostgreSQL had all of its sales."""
     analyzed_at: datetime | None = None
-    """When its marts took the place of the earlier ones; None until then."""
+    """When its marts were last computed; None until then."""
     published_at: datetime | None = None
+    """When it was last published; None until then."""
     attempt: str | None = None
     """Which attempt of its feed it was made from."""
     is_current: bool = False
-    """Whether `sale` holds it now; with `analyzed_at`, so do the marts."""
+    """Whether `sale` and the marts in PostgreSQL show it."""
+    is_kept: bool = False
+    """Whether PostgreSQL has its sales and marts."""
+    load_id: int = 0
+    """Which of the loads it is; 0 before there is one."""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether ClickHouse has the marts that PostgreSQL has."""
+        return (
+            self.published_at is not None
+            and self.analyzed_at is not None
+            and self.published_at >= self.analyzed_at
+        )
 
 
 @dataclass(frozen=True)
@@ -140,10 +154,14 @@ class LedgerTable:
 
 
 AS_OF = Column("as_of", Date(), "Names the batch: the day after its last")
+LOAD_ID = Column("load_id", Integer(32), "Which load of a batch it is; a later one has more")
+"""In PostgreSQL, where a batch may have two loads: the one that is shown, and one under way."""
 
 SET_ASIDE = Column("set_aside", Integer(64), "Rows that are no sales by the store's rules")
 SUPERSEDED = Column("superseded", Integer(64), "Older versions of a sale, or of one set aside")
 ATTEMPT = Column("attempt", FreeText(), "Of its feed, as in the lake's step.json", nullable=True)
+
+KEPT = Column("is_kept", Boolean(), "Whether PostgreSQL has its sales and marts")
 
 BATCH, REJECTS_BY_REASON, CONTROL_TOTALS = "batch", "rejects_by_reason", "control_totals"
 
@@ -193,13 +211,15 @@ def tables(contract: Contract) -> tuple[LedgerTable, ...]:
                 SUPERSEDED,
                 amount,
                 Column("started_at", moment, "When its feed was begun"),
-                Column("loaded_at", moment, "When readers of sale first saw it"),
+                Column("loaded_at", moment, "When PostgreSQL had all of its sales"),
                 ATTEMPT,
             ),
             (
-                Column("analyzed_at", moment, "When the marts came to be of it", nullable=True),
+                Column("analyzed_at", moment, "When its marts were computed", nullable=True),
                 Column("published_at", moment, "When it was last published", nullable=True),
-                Column("is_current", Boolean(), "Whether sale holds it now"),
+                Column("is_current", Boolean(), "Whether sale and the marts show it"),
+                KEPT,
+                LOAD_ID,
             ),
         ),
         LedgerTable(

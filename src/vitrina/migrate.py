@@ -11,7 +11,7 @@ from vitrina.store import Store
 from vitrina.stores.addresses import schema
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.opening import open_clickhouse, open_postgres
-from vitrina.stores.postgres.roles import create_schema, give_sale_to_loader
+from vitrina.stores.postgres.roles import create_schema, give_sales_to_loader
 from vitrina.stores.postgres.store import Postgres
 from vitrina.stores.versions import newest
 
@@ -41,7 +41,7 @@ def migrate(settings: Settings, store: Store) -> list[Migrated]:
     with open_postgres(settings, store) as postgres:
         done = [_migrate("PostgreSQL", postgres, store)]
     if dsn is not None:
-        give_sale_to_loader(dsn.get_secret_value(), schema(store))
+        give_sales_to_loader(dsn.get_secret_value(), schema(store))
     with open_clickhouse(settings, store) as clickhouse:
         done.append(_migrate("ClickHouse", clickhouse, store))
     return done

@@ -186,9 +186,9 @@ _OTHERS = (
     Step(
         name="load",
         task="load_to_postgresql",
-        summary="Replace the sales in PostgreSQL",
-        help="Replace the sales in PostgreSQL in one transaction, once they sum to what Spark "
-        "counted.",
+        summary="Load the sales into PostgreSQL",
+        help="Load the sales into PostgreSQL, once they sum to what Spark counted; readers see "
+        "them once they are published.",
         reads=(_CLEAN,),
         leaves=(_SALE, *_LEDGER),
         work=_load,
@@ -200,8 +200,7 @@ _OTHERS = (
         name="analyze",
         task="run_analytics",
         summary="Compute the marts and reconcile them with the sales",
-        help="Compute the marts in Spark; swap them in once SQL over the sales gives the same "
-        "totals.",
+        help="Compute the marts in Spark; keep them once SQL over the sales gives the same totals.",
         reads=(_CLEAN, _SALE),
         leaves=_MARTS,
         work=_analyze,
@@ -211,7 +210,8 @@ _OTHERS = (
         name="publish",
         task="publish_to_clickhouse",
         summary="Publish the marts to ClickHouse under the batch's date",
-        help="Publish the marts to ClickHouse under the batch's date, reconciled before and after.",
+        help="Publish the marts to ClickHouse under the batch's date, reconciled before and after; "
+        "show the newest batch to readers of PostgreSQL.",
         reads=(*_MARTS, *_LEDGER),
         leaves=_PUBLISHED,
         work=_publish,

@@ -93,6 +93,11 @@ class Settings(AlertSettings):
     postgres_dsn: SecretStr | None = Field(
         default=None, description="`postgresql://…`; the embedded server unless set"
     )
+    postgres_keep: int = Field(
+        default=1,
+        ge=1,
+        description="Batches whose sales and marts PostgreSQL keeps, the newest ones",
+    )
     clickhouse_dsn: SecretStr | None = Field(
         default=None, description="`clickhouse://…`; embedded chDB unless set"
     )

@@ -229,7 +229,7 @@ def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def render_ledger(ledger: Ledger) -> RenderableType:
-    """The batches, and whether all engines agree about each import.
+    """The batches, what PostgreSQL has of each, and whether all engines agree about its import.
 
     The figures follow for the newest batch, and for each one that does not reconcile.
     """
@@ -246,13 +246,27 @@ def render_ledger(ledger: Ledger) -> RenderableType:
             f"{entry.clean:,}",
             f"{entry.total_sales_amount:,}",
             f"{entry.rejected:,}",
-            "" if entry.published_at is None else f"{entry.published_at:%Y-%m-%d %H:%M}",
+            f"{entry.published_at:%Y-%m-%d %H:%M}" if entry.is_published else "",
             _mark(reconciles),
         )
         if number == 0 or not reconciles:
             source = entry.source if entry.seed is None else f"{entry.source}, seed {entry.seed}"
             details.append(reconciliation(f"{entry.as_of} ({source})", totals))
-    return Group(table, *details)
+    return Group(table, Text(f"\n{_in_postgres([entry for entry, _ in ledger])}"), *details)
+
+
+def _in_postgres(entries: Sequence[LedgerEntry]) -> str:
+    """Which batch readers of PostgreSQL see, and which others they may be shown."""
+    shown = "no batch"
+    others = []
+    for entry in entries:
+        if entry.is_current:
+            shown = f"batch {entry.as_of}"
+        elif entry.is_kept:
+            state = "" if entry.is_published else " (not published)"
+            others.append(f"{entry.as_of}{state}")
+    kept = f"; it also has {', '.join(others)}" if others else ""
+    return f"PostgreSQL shows {shown}{kept}."
 
 
 def runs_json(runs: Sequence[StepRun]) -> list[dict[str, Any]]:

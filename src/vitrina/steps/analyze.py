@@ -233,12 +233,12 @@ _COMPUTED_BY = {
 
 
 def run(spark: SparkSession, lake: Lake, postgres: Postgres, batch: Batch) -> Analyzed:
-    """Compute the marts and swap them in, once PostgreSQL has found the same totals.
+    """Compute the marts of the batch's newest load, once PostgreSQL has found the same totals.
 
     Raises:
-        BatchError: clean has not ended for this batch, or `sale` holds another, or another attempt.
+        BatchError: clean has not ended for this batch, or it is not loaded, or another attempt is.
         CorruptFile: a clean file is not the one that was written, or rows are missing.
-        ReconciliationError: a total differs from SQL over `sale`; the old marts stay.
+        ReconciliationError: a total differs from SQL over the sales; the old marts stay.
     """
     cleaning = lake.result("clean")
     cleaned = read_result(cleaning, Cleaned).counts

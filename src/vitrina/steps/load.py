@@ -1,4 +1,4 @@
-"""Load: the clean sales in, PostgreSQL's `sale` out, with the batch in the ledger."""
+"""Load: the clean sales in, a partition of PostgreSQL's sales out, with the batch in the ledger."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -127,7 +127,7 @@ def run(
     allow_few: bool = False,
     monthly_above: int | None = None,
 ) -> Loaded:
-    """Load the batch; readers of `sale` see the old batch until they see the new one, whole.
+    """Load the batch beside the others; readers of `sale` see it once it is published.
 
     More sales than `monthly_above` are kept by month; PostgreSQL's own limit unless given. How
     many sales are generated is for whoever runs it; of a store's own, few are refused unless
@@ -137,9 +137,10 @@ def run(
         BatchError: clean has not ended for this batch, or was made from another attempt.
         CorruptFile: a clean file is not the one that was written, or rows are missing.
         FeedError: there are no sales, or less than half of those of the batch before.
-        ReconciliationError: rows or money went astray; `sale` holds what it held before.
+        ReconciliationError: rows or money went astray; readers see what they saw before.
         StoreError: two sales have one `sale_id`; the same.
-        StoreUnavailable: other writers or readers were not done in time.
+        StoreUnavailable: another load of the batch, or a reader of one that is no longer kept, was
+            not done in time.
     """
     before = [lake.result(step) for step in (batch.store.feed_step, "validate", "clean")]
     with lake.step("load", *before) as left:

@@ -72,15 +72,17 @@ def reconcile(
 
 
 def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) -> Published:
-    """Publish the marts, their control totals and the batch's rejects.
+    """Publish the marts of the batch's newest load, their control totals and its rejects.
+
+    Then readers of PostgreSQL see that load, unless they see a newer batch.
 
     A reader who takes the newest `import_date` of ClickHouse's `batch` sees a whole import. A
     rerun replaces its own import and no other, table by table; `batch` does not list the
     import meanwhile.
 
     Raises:
-        BatchError: analyze has not ended for this batch, or PostgreSQL holds another, or another
-            attempt, or no marts of its present sales.
+        BatchError: analyze has not ended for this batch, or PostgreSQL has no sales of it, or those
+            of another attempt, or no marts of its newest load.
         ReconciliationError: a figure in PostgreSQL is not what analyze left, or one in ClickHouse
             is not PostgreSQL's.
     """
@@ -93,13 +95,14 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
         imported_at = datetime.now(UTC)
         imported_at = imported_at.replace(microsecond=imported_at.microsecond // 1000 * 1000)
         # Totals of ClickHouse would be left from an earlier publication.
-        totals = [each for each in postgres.control_totals(as_of) if each.engine != "clickhouse"]
+        recorded = postgres.control_totals(as_of, entry.load_id)
+        totals = [each for each in recorded if each.engine != "clickhouse"]
         computed = {each.table: each for each in totals if each.engine == "postgresql"}
 
         clickhouse.create_tables(batch.contract)
         expected = {}
         for mart in published:
-            rows = postgres.read_mart(mart)
+            rows = postgres.read_mart(mart, entry.load_id)
             expected[mart] = sums(mart, rows)
             reconcile(
                 mart,
@@ -125,8 +128,9 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
             )
 
         shown = [clickhouse.totals(mart, as_of) for mart in published]
-        clickhouse.record_batch(entry, imported_at, [*totals, *shown], postgres.rejects(as_of))
-        postgres.record_totals(as_of, shown)
+        rejects = postgres.rejects(as_of, entry.load_id)
+        clickhouse.record_batch(entry, imported_at, [*totals, *shown], rejects)
+        postgres.show_published(batch, entry.load_id, shown)
         counts = Published({mart.name: int(expected[mart][ROWS]) for mart in published})
         left.counts = counts.document()
     return counts
@@ -136,15 +140,14 @@ _UNTOUCHED = "ClickHouse still shows what it showed before"
 
 
 def _analyzed_batch(postgres: Postgres, batch: Batch, attempt: str | None) -> LedgerEntry:
-    """The batch's ledger row, if PostgreSQL holds its sales and the marts made from them.
+    """The newest load of the batch, if PostgreSQL has its sales and the marts made from them.
 
     Both of this attempt of the feed.
     """
-    entry = postgres.current_batch()
-    if entry is None or entry.as_of != batch.as_of:
-        holds = "no batch" if entry is None else f"batch {entry.as_of}"
+    entry = postgres.newest_load(batch.as_of)
+    if entry is None:
         raise BatchError(
-            f"batch {batch.as_of}: PostgreSQL holds {holds}; {_UNTOUCHED}; "
+            f"PostgreSQL has no sales of batch {batch.as_of}; {_UNTOUCHED}; "
             f"run: vitrina load --as-of {batch.as_of}"
         )
     if entry.attempt != attempt:

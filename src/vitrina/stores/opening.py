@@ -27,14 +27,15 @@ def open_postgres(settings: "Settings", store: Store) -> Iterator["Postgres"]:
     from vitrina.stores.postgres.store import postgres
 
     if settings.postgres_dsn is not None:
-        with postgres(settings.postgres_dsn.get_secret_value(), schema(store)) as opened:
+        dsn = settings.postgres_dsn.get_secret_value()
+        with postgres(dsn, schema(store), settings.postgres_keep) as opened:
             yield opened
         return
     from vitrina.stores.postgres.embedded import embedded_postgres
 
     with (
         embedded_postgres(settings.folder / "postgres") as dsn,
-        postgres(dsn, schema(store)) as opened,
+        postgres(dsn, schema(store), settings.postgres_keep) as opened,
     ):
         yield opened
 
@@ -77,7 +78,7 @@ def open_postgres_for_queries(settings: "Settings", store: Store) -> Iterator["P
             dsn = for_queries(embedded, schema(store))
         session = opened.enter_context(open_session(dsn, schema(store)))
         require_harmless(session)
-        yield Postgres(session)
+        yield Postgres(session, settings.postgres_keep)
 
 
 @contextmanager

@@ -64,11 +64,19 @@ class AddTotal:
 
 
 @dataclass(frozen=True)
+class ByLoad:
+    """A table of PostgreSQL takes the rows of several loads, and a view of its name shows one.
+
+    Parts of later changes name the view; they change the table, and the view with it.
+    """
+
+
+@dataclass(frozen=True)
 class Change:
     """What leads from one version to the next, in each of the stores."""
 
     description: str
-    postgres: tuple[Rename | Add | AddTotal, ...] = ()
+    postgres: tuple[Rename | Add | AddTotal | ByLoad, ...] = ()
     clickhouse: tuple[Add | AddTotal, ...] = ()
 
 
@@ -105,6 +113,10 @@ CHANGES: tuple[Change, ...] = (
     ),
     # Its table is new, and so is created as any that is absent.
     Change("PostgreSQL has a ledger of runs"),
+    Change(
+        "Several batches are in PostgreSQL side by side, and readers see one of them",
+        postgres=(ByLoad(),),
+    ),
 )
 """In order; the first leads to version 2."""
 

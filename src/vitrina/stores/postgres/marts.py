@@ -1,4 +1,4 @@
-"""Marts: staged in temporary tables, compared with SQL over `sale`, put in place, read back."""
+"""Marts: staged in temporary tables, compared with SQL over the sales, put in place, read back."""
 
 import io
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from vitrina.columns import FreeText, Label, arrow_schema
 from vitrina.errors import ReconciliationError
 from vitrina.marts import TOTAL_ORDERS, Mart
 from vitrina.stores.postgres.session import Session, columns, each
+from vitrina.stores.postgres.tables import by_load
 
 SUMS_OF_SALES = sql.SQL(
     "count(*) FILTER (WHERE sale_amount >= 0) AS total_sales, "
@@ -19,15 +20,15 @@ SUMS_OF_SALES = sql.SQL(
     "count(*) FILTER (WHERE sale_amount < 0) AS total_returns, "
     "coalesce(-sum(sale_amount) FILTER (WHERE sale_amount < 0), 0) AS total_returns_amount"
 )
-"""The `TOTALS` of rows of `sale`, in their order."""
+"""The `TOTALS` of sales, in their order."""
 
 
 def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:
     """Put a mart's rows into a temporary table of its columns."""
     session.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {}) ON COMMIT DROP").format(
-            staged(mart), sql.Identifier(mart.name)
-        )
+        sql.SQL(
+            "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
+        ).format(staged(mart), columns(mart.names), sql.Identifier(by_load(mart.name)))
     )
     text = pa.BufferOutputStream()
     arrow_csv.write_csv(
@@ -45,9 +46,9 @@ def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:
 
 
 def group_sales(
-    session: Session, keys: Sequence[tuple[str, ...]]
+    session: Session, sales: str, keys: Sequence[tuple[str, ...]]
 ) -> dict[tuple[str, ...], sql.Identifier]:
-    """For each key a temporary table of the `TOTALS` of `sale`, with groups no coarser.
+    """For each key a temporary table of the `TOTALS` of the sales, with groups no coarser.
 
     A key that is part of another needs no pass over all sales: its groups are made from
     the other's.
@@ -57,8 +58,8 @@ def group_sales(
     for key, table in groups.items():
         session.execute(
             sql.SQL(
-                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, {} FROM sale GROUP BY {}"
-            ).format(table, columns(key), SUMS_OF_SALES, columns(key))
+                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, {} FROM {} GROUP BY {}"
+            ).format(table, columns(key), SUMS_OF_SALES, sql.Identifier(sales), columns(key))
         )
     return {
         key: next(table for finer, table in groups.items() if set(key) <= set(finer))
@@ -66,8 +67,10 @@ def group_sales(
     }
 
 
-def reconcile_mart(session: Session, mart: Mart, groups: sql.Identifier, left: str) -> None:
-    """Compare each row of a mart with SQL over `sale`, in every measure that this recomputes.
+def reconcile_mart(
+    session: Session, mart: Mart, sales: str, groups: sql.Identifier, left: str
+) -> None:
+    """Compare each row of a mart with SQL over the sales, in every measure that this recomputes.
 
     Raises:
         ReconciliationError: names the first row, in the order of the key, that differs.
@@ -80,7 +83,7 @@ def reconcile_mart(session: Session, mart: Mart, groups: sql.Identifier, left: s
             "FROM expected FULL JOIN actual USING ({key}) WHERE {differ} "
             "ORDER BY {by_key} LIMIT 1"
         ).format(
-            recomputed=_recomputed(mart, groups),
+            recomputed=_recomputed(mart, sales, groups),
             key=columns(mart.key),
             measures=columns(measures),
             new=staged(mart),
@@ -106,19 +109,32 @@ def reconcile_mart(session: Session, mart: Mart, groups: sql.Identifier, left: s
         )
 
 
-def put_in_place(session: Session, mart: Mart) -> None:
-    """Let the staged rows take the place of the mart's; readers see them once all is committed."""
-    table = sql.Identifier(mart.name)
-    # Not TRUNCATE, which a reader with an older snapshot would see as no rows.
-    session.execute(sql.SQL("DELETE FROM {}").format(table))
-    session.execute(sql.SQL("INSERT INTO {} SELECT * FROM {}").format(table, staged(mart)))
-    session.execute(sql.SQL("ANALYZE {}").format(table))
+def put_in_place(session: Session, mart: Mart, load_id: int) -> None:
+    """Let the staged rows take the place of the load's; readers see them once all is committed."""
+    delete_mart(session, mart, load_id)
+    names = columns(mart.names)
+    session.execute(
+        sql.SQL("INSERT INTO {} (load_id, {}) SELECT {}, {} FROM {}").format(
+            sql.Identifier(by_load(mart.name)), names, load_id, names, staged(mart)
+        )
+    )
 
 
-def read_mart(session: Session, mart: Mart) -> pa.Table:
-    """The rows of a mart in the order of its key, each type exactly as declared."""
+def delete_mart(session: Session, mart: Mart, load_id: int) -> None:
+    """Delete a load's rows. Not TRUNCATE, after which an older snapshot would see none."""
+    table = sql.Identifier(by_load(mart.name))
+    session.execute(sql.SQL("DELETE FROM {} WHERE load_id = {}").format(table, load_id))
+
+
+def read_mart(session: Session, mart: Mart, load_id: int | None) -> pa.Table:
+    """The rows of a load's mart, or of the one that is shown, in the order of its key."""
+    source = (
+        sql.Identifier(mart.name)
+        if load_id is None
+        else sql.SQL("{} WHERE load_id = {}").format(sql.Identifier(by_load(mart.name)), load_id)
+    )
     query = sql.SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT csv, HEADER)").format(
-        columns(mart.names), sql.Identifier(mart.name), _by_key(mart)
+        columns(mart.names), source, _by_key(mart)
     )
     text = io.BytesIO()
     with (
@@ -146,8 +162,8 @@ def staged(mart: Mart) -> sql.Identifier:
     return sql.Identifier("pg_temp", f"new_{mart.name}")
 
 
-def _recomputed(mart: Mart, groups: sql.Identifier) -> sql.Composed:
-    """What SQL over `sale` finds for each row of a mart; `groups` are no coarser."""
+def _recomputed(mart: Mart, sales: str, groups: sql.Identifier) -> sql.Composed:
+    """What SQL over the sales finds for each row of a mart; `groups` are no coarser."""
     key = columns(mart.key)
     totals = sql.SQL(
         "SELECT {}, true AS is_there, {}, "
@@ -158,9 +174,9 @@ def _recomputed(mart: Mart, groups: sql.Identifier) -> sql.Composed:
     # An order may be in several of the groups, so they cannot be added up.
     return sql.SQL(
         "SELECT * FROM ({totals}) AS summed LEFT JOIN (SELECT {key}, count(*) AS total_orders "
-        "FROM (SELECT DISTINCT {key}, order_id FROM sale WHERE sale_amount >= 0 "
+        "FROM (SELECT DISTINCT {key}, order_id FROM {sales} WHERE sale_amount >= 0 "
         "AND order_id IS NOT NULL) AS of_group GROUP BY {key}) AS ordered USING ({key})"
-    ).format(totals=totals, key=key)
+    ).format(totals=totals, key=key, sales=sql.Identifier(sales))
 
 
 def _by_key(mart: Mart) -> sql.Composed:

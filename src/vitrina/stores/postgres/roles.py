@@ -7,6 +7,7 @@ from psycopg.conninfo import make_conninfo
 
 from vitrina.errors import StoreError
 from vitrina.stores.postgres.session import Session, open_session, translated
+from vitrina.stores.postgres.tables import SALE, by_load
 
 LOADER, READER = "vitrina_loader", "vitrina_reader"
 _QUERIES = "vitrina_query"
@@ -36,10 +37,10 @@ def create_schema(dsn: str, schema: str) -> None:
             session.execute(sql.SQL(_RIGHTS).format(**names))
 
 
-def give_sale_to_loader(dsn: str, schema: str) -> None:
-    """Make the loader the owner of `sale`: no other may give it a new partition.
+def give_sales_to_loader(dsn: str, schema: str) -> None:
+    """Make the loader the owner of `sale_by_load`: no other may give it a new partition.
 
-    The user of `dsn` owns `sale` and is a member of the loader's role. Where the server has no
+    The user of `dsn` owns the table and is a member of the loader's role. Where the server has no
     such role, whoever made the tables loads them, and nothing changes.
 
     Raises:
@@ -47,11 +48,16 @@ def give_sale_to_loader(dsn: str, schema: str) -> None:
     """
     with open_session(dsn, schema) as session, translated(session.address):
         if session.execute(
-            "SELECT 1 FROM pg_class AS c CROSS JOIN pg_roles AS r WHERE c.oid = 'sale'::regclass "
-            "AND r.rolname = %s AND r.oid <> c.relowner",
+            "SELECT 1 FROM pg_class AS c CROSS JOIN pg_roles AS r "
+            "WHERE c.oid = to_regclass(%s) AND r.rolname = %s AND r.oid <> c.relowner",
+            by_load(SALE),
             LOADER,
         ):
-            session.execute(sql.SQL("ALTER TABLE sale OWNER TO {}").format(sql.Identifier(LOADER)))
+            session.execute(
+                sql.SQL("ALTER TABLE {} OWNER TO {}").format(
+                    sql.Identifier(by_load(SALE)), sql.Identifier(LOADER)
+                )
+            )
 
 
 def for_queries(dsn: str, schema: str) -> str:

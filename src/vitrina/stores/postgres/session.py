@@ -1,10 +1,11 @@
-"""A session with PostgreSQL: its address, its errors in our words, its statements, its lock."""
+"""A session with PostgreSQL: its address, its errors in our words, its statements, its locks."""
 
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NoReturn
 
 import psycopg
@@ -20,6 +21,11 @@ from vitrina.stores.answer import Row
 # Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
 # its name; that of the generated shop has always been this.
 _WRITER_LOCK = 7_204_518_337_291
+_BATCH_LOCK = 7_204_518_337_293
+
+# How such a lock is taken, and how it is let go.
+_EXCLUSIVE = "SELECT pg_try_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)"
+_SHARED = "SELECT pg_try_advisory_lock_shared(%s)", "SELECT pg_advisory_unlock_shared(%s)"
 
 # Seconds to wait for others to be done, and how often to look.
 _PATIENCE = 600.0
@@ -77,18 +83,37 @@ class Session:
 
     @contextmanager
     def alone(self, left: str) -> Iterator[None]:
-        """Keep other loads and analyses of the schema out until the block ends.
+        """Keep loads and analyses of the schema out until the block ends: the tables change.
 
         In this process or another; those of other schemas do not matter.
 
         Raises:
             StoreUnavailable: another was not done in time; the text ends with `left`.
         """
+        with self._holding(self.lock(_WRITER_LOCK), left):
+            yield
+
+    @contextmanager
+    def at_work_on(self, as_of: date, left: str) -> Iterator[None]:
+        """Keep others from this batch, and from changing the tables, until the block ends.
+
+        Raises:
+            StoreUnavailable: another was not done in time; the text ends with `left`.
+        """
+        of_batch = _BATCH_LOCK + (zlib.crc32(f"{self.schema} {as_of}".encode()) << 8)
+        with (
+            self._holding(self.lock(_WRITER_LOCK), left, shared=True),
+            self._holding(of_batch, left),
+        ):
+            yield
+
+    @contextmanager
+    def _holding(self, lock: int, left: str, *, shared: bool = False) -> Iterator[None]:
+        take, let_go = _SHARED if shared else _EXCLUSIVE
         deadline = time.monotonic() + self.patience
         # Asked again and again: to wait within a statement would hold a snapshot, for which
-        # the other load waits in turn.
-        lock = self.lock(_WRITER_LOCK)
-        while self.execute("SELECT pg_try_advisory_lock(%s)", lock) == [(False,)]:
+        # others may wait in turn.
+        while self.execute(take, lock) == [(False,)]:
             if time.monotonic() > deadline:
                 others = self.execute(
                     "SELECT a.pid, a.usename, coalesce(a.xact_start, a.backend_start) "
@@ -106,7 +131,7 @@ class Session:
         finally:
             # The server unlocks by itself when the connection is gone.
             with suppress(psycopg.OperationalError):
-                self.execute("SELECT pg_advisory_unlock(%s)", lock)
+                self.execute(let_go, lock)
 
 
 # SQL and words

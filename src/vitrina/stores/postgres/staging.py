@@ -1,6 +1,6 @@
-"""The table in which new sales are staged, whole and keyed, before it becomes `sale`'s partition.
+"""The table in which new sales are staged, whole and keyed, before it becomes a partition.
 
-In the order of a load: drop what a killed one left, create, copy, key.
+In the order of a load: create, copy, key, say which load they are of, attach.
 
 Many sales are kept by month, in partitions of the partition. PostgreSQL keeps a key unique over
 partitions only if the key holds what they are partitioned by, which `sale_id` does not: so
@@ -8,7 +8,6 @@ each month has a key of its own, and that no id is in two months is checked once
 """
 
 import threading
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import date
@@ -23,6 +22,7 @@ from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.store import Batch
 from vitrina.stores.postgres.session import Session, connecting, refuse
+from vitrina.stores.postgres.tables import SALE, by_load, sales_of_a_load
 
 MONTHLY_ABOVE = 50_000_000
 """Sales in a batch above which they are kept by month.
@@ -46,29 +46,21 @@ _CONNECTION_FAILURE = "08006"
 """PostgreSQL's SQLSTATE for a connection that was lost."""
 
 
-def drop_leftovers(session: Session) -> None:
-    """Drop what loads that were killed have staged."""
-    for (name,) in session.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace "
-        "AND relkind IN ('r', 'p') AND NOT relispartition "
-        "AND relname ~ '^sale_[0-9]{8}_[0-9a-f]{8}$'",
-        session.schema,
-    ):
-        # Its months too.
-        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+def partition_of(as_of: date, load_id: int) -> str:
+    """The name of the table with the sales of a load, before it is a partition and after."""
+    return f"sale_{as_of:%Y%m%d}_{load_id}"
 
 
-def create_staging(session: Session, batch: Batch, *, monthly: bool) -> str:
-    """Create an empty table like `sale`, in one piece or with a partition a month; its name."""
-    name = f"sale_{batch.as_of:%Y%m%d}_{uuid.uuid4().hex[:8]}"
+def create_staging(session: Session, batch: Batch, load_id: int, *, monthly: bool) -> str:
+    """Create an empty table for sales, in one piece or with a partition a month; its name."""
+    name = partition_of(batch.as_of, load_id)
     staging = sql.Identifier(name)
+    create, *_ = sales_of_a_load(name, batch.contract).statements()
     if not monthly:
-        session.execute(sql.SQL("CREATE TABLE {} (LIKE sale)").format(staging))
+        session.execute(create)
         return name
     with session.connection.transaction():
-        session.execute(
-            sql.SQL("CREATE TABLE {} (LIKE sale) PARTITION BY RANGE (sale_date)").format(staging)
-        )
+        session.execute(create + sql.SQL("PARTITION BY RANGE (sale_date)"))
         for month, following in months(batch):
             session.execute(
                 sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
@@ -156,6 +148,31 @@ def add_key(session: Session, staging: str, left: str) -> None:
         )
     if of_months:
         _require_each_id_in_one_month(session, staging, left)
+
+
+def say_which_load(session: Session, staging: str, load_id: int) -> None:
+    """Give the sales their `load_id`, and prove it, so that to attach them takes no time.
+
+    The rows stay as they are, and take no more room: PostgreSQL notes a column's value once for
+    all rows that are there when it is added.
+    """
+    session.execute(
+        sql.SQL(
+            "ALTER TABLE {} ADD COLUMN load_id integer NOT NULL DEFAULT {}, "
+            "ADD CONSTRAINT {} CHECK (load_id = {})"
+        ).format(
+            sql.Identifier(staging), load_id, sql.Identifier(f"{staging}_load_id_check"), load_id
+        )
+    )
+
+
+def attach(session: Session, staging: str, load_id: int) -> None:
+    """Make the staged table a partition. No reader of the others waits for it."""
+    session.execute(
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+            sql.Identifier(by_load(SALE)), sql.Identifier(staging), load_id
+        )
+    )
 
 
 def _require_each_id_in_one_month(session: Session, staging: str, left: str) -> None:

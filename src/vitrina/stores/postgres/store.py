@@ -1,16 +1,16 @@
-"""PostgreSQL: the sales of one batch, the marts made from them, and the ledger of all batches.
+"""PostgreSQL: sales and marts of the batches that are kept, and the ledger of all batches.
 
-Whoever reads while a batch is replaced sees the old one or the new one, whole. `sale` itself
-is never replaced: it is partitioned, and its only partition changes, so that its grants,
-views and foreign readers stay. `docs/postgresql.md` describes the tables and what a reader
-sees when.
+Each load of a batch has its sales in a partition, and its marts, side by side with those of others.
+Readers see one load: which one is a row of the ledger, so that sales, marts and ledger agree in
+every snapshot. `docs/postgresql.md` describes the tables and what a reader sees when.
 
-The transactions are here; what they consist of is in `staging`, `swap`, `marts` and `ledger`.
+The transactions are here; what they consist of is in `staging`, `marts`, `ledger` and
+`housekeeping`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import psycopg
@@ -19,14 +19,26 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from vitrina.contract import Contract
-from vitrina.errors import BatchError, ReconciliationError
-from vitrina.ledger import ControlTotals, LedgerEntry, StepRun
+from vitrina.errors import BatchError, ReconciliationError, StoreError, StoreUnavailable
+from vitrina.ledger import CONTROL_TOTALS, REJECTS_BY_REASON, ControlTotals, LedgerEntry, StepRun
 from vitrina.marts import TOTALS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Answer, Row
 from vitrina.stores.postgres import lock, versions
-from vitrina.stores.postgres.ledger import ENTRY, insert_totals, require_current
+from vitrina.stores.postgres.catalog import described
+from vitrina.stores.postgres.housekeeping import PATIENCE_AFTER, drop_unkept
+from vitrina.stores.postgres.ledger import (
+    ENTRY,
+    begin,
+    enter,
+    enter_marts,
+    enter_published,
+    newest_load,
+    of_load,
+    require_newest_load,
+    show,
+)
 from vitrina.stores.postgres.marts import (
     SUMS_OF_SALES,
     copy_mart,
@@ -43,12 +55,14 @@ from vitrina.stores.postgres.session import Session, columns, open_session, tran
 from vitrina.stores.postgres.staging import (
     MONTHLY_ABOVE,
     add_key,
+    attach,
     copy_sales,
     create_staging,
-    drop_leftovers,
+    partition_of,
+    say_which_load,
 )
-from vitrina.stores.postgres.swap import swap_in, wait_for_older_snapshots
-from vitrina.stores.postgres.tables import RUN_EVENT, VERSION, Table, TableColumn, tables
+from vitrina.stores.postgres.tables import RUN_EVENT, SALE, VERSION, Table, by_load, tables
+from vitrina.stores.postgres.views import are_put, put_views
 from vitrina.stores.versions import newest
 
 # Chosen by chance, so as not to meet the advisory locks of others.
@@ -59,22 +73,25 @@ _AGGREGATION = {"max_parallel_workers_per_gather": "2", "work_mem": "64MB"}
 
 
 @contextmanager
-def postgres(dsn: str, schema: str = SCHEMA) -> Iterator["Postgres"]:
+def postgres(dsn: str, schema: str = SCHEMA, keep: int = 1) -> Iterator["Postgres"]:
     """A connection to the tables of a schema, open until the block ends.
+
+    So many batches are kept, the newest ones.
 
     Raises:
         StoreError: the address cannot be read.
         StoreUnavailable: nothing answers there, or it does not let this user in.
     """
     with open_session(dsn, schema) as session:
-        yield Postgres(session)
+        yield Postgres(session, keep)
 
 
 class Postgres:
     """One schema. Made by `postgres`; every method raises `StoreError` when refused."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, keep: int) -> None:
         self._session = session
+        self._keep = keep
 
     def create_tables(self, contract: Contract) -> None:
         """Create the schema and the tables that are absent; upgrade those of an older version.
@@ -90,7 +107,7 @@ class Postgres:
                 # A load that is under way still writes to the older tables.
                 with self._session.alone("the tables are as they were"):
                     self._upgrade(contract)
-            self._create(wanted)
+            self._create(wanted, contract)
 
     @contextmanager
     def alone_with(self, batch: Batch) -> Iterator[RunsOfBatch]:
@@ -133,113 +150,141 @@ class Postgres:
         *,
         monthly_above: int | None = None,
     ) -> ControlTotals:
-        """Let a batch take the place of the one that `sale` holds, and enter it in the ledger.
+        """Load a batch beside those that are there; no reader sees it until it is published.
 
-        A reader sees the old batch or the new one, whole. The rows are staged first, each of
-        `shares` (record batches of the contract's columns) by a thread and a connection of
-        its own. More of them than `monthly_above` (`MONTHLY_ABOVE` unless given) are kept by
-        month, whatever the batch before was. `entry.loaded_at` becomes the time of the swap.
-        What was analyzed and published of an earlier load of this batch no longer counts.
+        It replaces what was loaded of this batch and not published. Each of `shares` (record
+        batches of the contract's columns) is copied by a thread and a connection of its own.
+        More rows than `monthly_above` (`MONTHLY_ABOVE` unless given) are kept by month.
+        `entry.loaded_at` becomes the time at which all are there.
 
         Raises:
             ReconciliationError: the staged rows do not sum to `expected`.
             StoreError: two of them have one `sale_id`.
-            StoreUnavailable: another writer or a reader was not done within ten minutes.
+            StoreUnavailable: another load of this batch was not done within ten minutes, or a
+                reader kept what has to be dropped first.
         """
         left = "PostgreSQL shows what it showed before"
         limit = MONTHLY_ABOVE if monthly_above is None else monthly_above
         monthly = entry.clean > limit
-        with self._translated(), self._session.alone(left):
-            drop_leftovers(self._session)
-            staging = create_staging(self._session, batch, monthly=monthly)
+        with self._translated(), self._session.at_work_on(batch.as_of, left):
+            patience = self._session.patience
+            self._drop_unkept(batch.contract, left, patience=patience, anew=batch.as_of)
+            load_id = begin(self._session, entry)
             try:
+                staging = create_staging(self._session, batch, load_id, monthly=monthly)
                 copy_sales(self._session, staging, batch.contract, shares)
                 add_key(self._session, staging, left)
                 found = self._sums("sale", _totals_of_sales(staging))
                 remedy = f"{left}; run: vitrina clean --as-of {batch.as_of}"
                 _reconcile(expected, found, remedy)
-                wait_for_older_snapshots(self._session, left)
-                swap_in(self._session, staging, entry, rejects, (expected, found), left)
+                say_which_load(self._session, staging, load_id)
+                self._session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(staging)))
+                with self._session.connection.transaction():
+                    attach(self._session, staging, load_id)
+                    enter(self._session, load_id, rejects, (expected, found))
             except BaseException:
                 # Where this fails too, the next load does it.
-                with suppress(psycopg.Error):
-                    self._session.execute(
-                        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(staging))
-                    )
+                with suppress(psycopg.Error, StoreError):
+                    self._drop_unkept(batch.contract, left, patience=0, anew=batch.as_of)
                 raise
-            # Its partitions too; autovacuum would never analyze the table that it belongs to.
-            self._session.execute("ANALYZE sale")
         return found
 
     def replace_marts(
         self, batch: Batch, new: Mapping[str, pa.Table], attempt: str | None = None
     ) -> list[ControlTotals]:
-        """Let marts take the place of the earlier ones, once they equal SQL over `sale`.
+        """Give the newest load of a batch its marts, once they equal SQL over its sales.
 
         Every row is compared, in every total that it has; a row of zeros equals none. All
-        marts and the ledger change in one transaction: a reader sees them before it or after
-        it. They are of this `attempt` of the feed. Returns the totals of `sale` and of each mart.
+        marts and the ledger change in one transaction: whoever reads this load sees the marts
+        before it or after it. They are of this `attempt` of the feed. Returns the totals of the
+        sales and of each mart.
 
         Raises:
-            BatchError: `sale` holds another batch, or another attempt.
+            BatchError: the batch is not loaded, or another attempt is.
             ReconciliationError: a total of a row differs; everything stays as it was.
             StoreUnavailable: another writer was not done within ten minutes.
         """
         left = "PostgreSQL shows the marts that it showed before"
         declared = marts(batch.contract)
-        with self._translated(), self._session.alone(left), self._session.connection.transaction():
-            # One moment of `sale` for all passes over it.
-            self._session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            for name, value in _AGGREGATION.items():
-                self._session.execute("SELECT set_config(%s, %s, true)", name, value)
-            require_current(self._session, batch, attempt)
+        with self._translated(), self._session.at_work_on(batch.as_of, left):
+            load_id = require_newest_load(self._session, batch.as_of, attempt).load_id
+            sales = partition_of(batch.as_of, load_id)
+            with self._session.connection.transaction():
+                # One moment of the sales for all passes over them.
+                self._session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                for name, value in _AGGREGATION.items():
+                    self._session.execute("SELECT set_config(%s, %s, true)", name, value)
+                for mart in declared:
+                    copy_mart(self._session, mart, new[mart.name])
+                groups = group_sales(self._session, sales, [mart.key for mart in declared])
+                for mart in declared:
+                    remedy = f"{left}; run: vitrina load --as-of {batch.as_of}"
+                    reconcile_mart(self._session, mart, sales, groups[mart.key], remedy)
+                totals = [self._sums("sale", _total_of_totals(groups[declared[0].key], TOTALS))]
+                for mart in declared:
+                    put_in_place(self._session, mart, load_id)
+                    totals.append(
+                        self._sums(mart.name, _total_of_totals(staged(mart), mart.totals))
+                    )
+                enter_marts(self._session, load_id, totals)
             for mart in declared:
-                copy_mart(self._session, mart, new[mart.name])
-            groups = group_sales(self._session, [mart.key for mart in declared])
-            for mart in declared:
-                remedy = f"{left}; run: vitrina load --as-of {batch.as_of}"
-                reconcile_mart(self._session, mart, groups[mart.key], remedy)
-            totals = [self._sums("sale", _total_of_totals(groups[declared[0].key], TOTALS))]
-            for mart in declared:
-                put_in_place(self._session, mart)
-                totals.append(self._sums(mart.name, _total_of_totals(staged(mart), mart.totals)))
-            self._session.execute(
-                "UPDATE batch SET analyzed_at = %s, published_at = NULL WHERE as_of = %s",
-                datetime.now(UTC),
-                batch.as_of,
-            )
-            # What was published was of the marts before.
-            self._session.execute(
-                "DELETE FROM control_totals WHERE as_of = %s AND engine <> 'spark'", batch.as_of
-            )
-            insert_totals(self._session, batch.as_of, totals)
+                self._session.execute(
+                    sql.SQL("ANALYZE {}").format(sql.Identifier(by_load(mart.name)))
+                )
         return totals
 
-    def record_totals(self, as_of: date, totals: Sequence[ControlTotals]) -> None:
-        """Record what a batch's marts sum to where they were published, and that they were.
+    def show_published(self, batch: Batch, load_id: int, totals: Sequence[ControlTotals]) -> None:
+        """Record that a load was published, and what its marts sum to there; then show it.
+
+        Readers see it instead of an earlier load of its batch, or of an older batch. An older
+        batch than the one that they see is shown only when that is asked for. What is no longer
+        kept is dropped, if readers let go of it soon; if not, by the next load.
 
         Raises:
-            BatchError: the batch was never loaded.
+            BatchError: the load is not there.
         """
-        with self._translated(), self._session.connection.transaction():
-            if not self._session.execute(
-                "UPDATE batch SET published_at = %s WHERE as_of = %s RETURNING as_of",
-                datetime.now(UTC),
-                as_of,
-            ):
-                raise BatchError(
-                    f"batch {as_of} is not in the ledger; run: vitrina load --as-of {as_of}"
-                )
-            insert_totals(self._session, as_of, totals)
+        left = f"batch {batch.as_of} is published, and PostgreSQL shows what it showed before"
+        with self._translated(), self._session.at_work_on(batch.as_of, left):
+            with self._session.connection.transaction():
+                if not enter_published(self._session, load_id, totals):
+                    raise BatchError(
+                        f"batch {batch.as_of} was loaded again while it was published; "
+                        f"run: vitrina analyze --as-of {batch.as_of}"
+                    )
+            with suppress(StoreUnavailable):
+                self._drop_unkept(batch.contract, left, patience=PATIENCE_AFTER)
+            # What autovacuum never does for a table that has partitions.
+            with suppress(psycopg.errors.LockNotAvailable):
+                self._session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(by_load(SALE))))
 
-    def read_mart(self, mart: Mart) -> pa.Table:
-        """The rows of a mart in the order of its key, each type exactly as declared."""
+    def show(self, as_of: date) -> None:
+        """Let readers see a batch that is kept, until a newer one is published.
+
+        Raises:
+            BatchError: it is not kept, or was never published.
+        """
         with self._translated():
-            return read_mart(self._session, mart)
+            if not versions.has_ledger(self._session):
+                raise BatchError(f"no batch has been loaded yet; run: vitrina run --as-of {as_of}")
+            with self._session.connection.transaction():
+                show(self._session, as_of)
+
+    def read_mart(self, mart: Mart, load_id: int | None = None) -> pa.Table:
+        """The rows of a mart in the order of its key, each type exactly as declared.
+
+        Of the load that is shown, unless another is named.
+        """
+        with self._translated():
+            return read_mart(self._session, mart, load_id)
 
     def current_batch(self) -> LedgerEntry | None:
-        """The batch that `sale` holds; the marts are of it if it has an `analyzed_at`."""
+        """The batch that `sale` and the marts show."""
         return next((entry for entry in self.ledger() if entry.is_current), None)
+
+    def newest_load(self, as_of: date) -> LedgerEntry | None:
+        """The newest load of a batch whose sales are here, whether published or not."""
+        with self._translated():
+            return newest_load(self._session, as_of) if versions.has_ledger(self._session) else None
 
     def ledger(self) -> list[LedgerEntry]:
         """Every batch that was ever loaded, newest first; none before the first load."""
@@ -250,30 +295,40 @@ class Postgres:
             with self._session.connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
                 return cursor.execute(query).fetchall()
 
-    def rejects(self, as_of: date) -> dict[str, int]:
-        """How many rows of a batch each reason speaks against; one row may have several."""
+    def rejects(self, as_of: date, load_id: int | None = None) -> dict[str, int]:
+        """How many rows of a batch each reason speaks against; one row may have several.
+
+        Of the load that the ledger lists, unless another is named.
+        """
         with self._translated():
             if not versions.has_ledger(self._session):
                 return {}
             return dict(
-                self._session.execute(
-                    "SELECT reason, rejected_rows FROM rejects_by_reason WHERE as_of = %s "
-                    "ORDER BY rejected_rows DESC, reason",
+                of_load(
+                    self._session,
+                    REJECTS_BY_REASON,
+                    ("reason", "rejected_rows"),
+                    "rejected_rows DESC, reason",
                     as_of,
+                    load_id,
                 )
             )
 
-    def control_totals(self, as_of: date) -> list[ControlTotals]:
-        """What each table of a batch sums to, in each engine that has reported it."""
+    def control_totals(self, as_of: date, load_id: int | None = None) -> list[ControlTotals]:
+        """What each table of a batch sums to, in each engine that has reported it.
+
+        Of the load that the ledger lists, unless another is named.
+        """
         with self._translated():
             if not versions.has_ledger(self._session):
                 return []
-            rows = self._session.execute(
-                sql.SQL(
-                    "SELECT engine, table_name, {} FROM control_totals WHERE as_of = %s "
-                    "ORDER BY table_name, engine"
-                ).format(columns(TOTALS)),
+            rows = of_load(
+                self._session,
+                CONTROL_TOTALS,
+                ("engine", "table_name", *TOTALS),
+                "table_name, engine",
                 as_of,
+                load_id,
             )
             return [ControlTotals(*row) for row in rows]
 
@@ -306,10 +361,10 @@ class Postgres:
             if version is not None:
                 versions.upgrade(self._session, version, contract)
 
-    def _create(self, wanted: Sequence[Table]) -> None:
-        """Create the schema, and those of the tables that are absent."""
+    def _create(self, wanted: Sequence[Table], contract: Contract | None = None) -> None:
+        """Create the schema, those of the tables that are absent, and the contract's views."""
         with self._session.connection.transaction():
-            if not self._absent(wanted):
+            if not self._absent(wanted) and (contract is None or are_put(self._session, contract)):
                 return
             self._wait_for_creations()
             # Looked for first: a user may be allowed to use it and not to create it.
@@ -320,7 +375,8 @@ class Postgres:
                     sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._session.schema))
                 )
             # Again: another process may have created some meanwhile.
-            for table in self._absent(wanted):
+            absent = self._absent(wanted)
+            for table in absent:
                 if table == VERSION:
                     versions.create(self._session, newest(), "Created")
                     continue
@@ -328,25 +384,21 @@ class Postgres:
                     self._session.execute(statement)
                 if table.is_append_only:
                     let_loader_only_add(self._session, table.name)
+            if contract is not None:
+                put_views(self._session, contract, {table.name for table in absent})
 
     def _absent(self, wanted: Sequence[Table]) -> list[Table]:
         """The tables that are not there; those that are must be as wanted."""
-        found: dict[str, tuple[str, dict[str, TableColumn]]] = {}
-        for name, kind, column, type_, is_nullable in self._session.execute(
-            "SELECT c.relname, c.relkind::text, a.attname, "
-            "format_type(a.atttypid, a.atttypmod), NOT a.attnotnull FROM pg_class AS c "
-            "JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_attribute AS a "
-            "ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-            "WHERE n.nspname = %s AND c.relname = ANY(%s) ORDER BY a.attnum",
-            self._session.schema,
-            [table.name for table in wanted],
-        ):
-            there = found.setdefault(name, (kind, {}))[1]
-            there[column] = TableColumn(column, type_, nullable=is_nullable)
+        found = described(self._session, [table.name for table in wanted])
         for table in wanted:
             if table.name in found:
                 table.check(self._session.schema, *found[table.name])
         return [table for table in wanted if table.name not in found]
+
+    def _drop_unkept(
+        self, contract: Contract, left: str, *, patience: float, anew: date | None = None
+    ) -> None:
+        drop_unkept(self._session, marts(contract), self._keep, left, patience=patience, anew=anew)
 
     def _sums(self, table: str, query: sql.Composed) -> ControlTotals:
         [(sales, quantity, amount, returns, returned)] = self._session.execute(query)

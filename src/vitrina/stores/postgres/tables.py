@@ -1,16 +1,23 @@
-"""The tables in PostgreSQL: how each is created, and whether one that is there will do."""
+"""The tables and views in PostgreSQL: how each is created, and whether one that is there will do.
+
+Each table holds rows of several loads, `load_id` saying which. What people read are views of the
+same columns without it: of the load that is shown or, in the ledger, of one load a batch.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
 from vitrina import ledger
-from vitrina.columns import Column, FreeText, Integer, Timestamp, postgres_type
+from vitrina.columns import Boolean, Column, FreeText, Integer, Timestamp, postgres_type
 from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.marts import marts
 from vitrina.stores import versions
+from vitrina.stores.postgres.session import columns as listed
+
+SALE = "sale"
 
 
 @dataclass(frozen=True)
@@ -21,16 +28,18 @@ class TableColumn:
     description: str = ""
     nullable: bool = False
     collation: str | None = None
+    is_identity: bool = False
 
     def declaration(self) -> sql.Composed:
         """The column as CREATE TABLE and ADD COLUMN have it."""
-        return sql.SQL("{} {}{} {}").format(
+        return sql.SQL("{} {}{} {}{}").format(
             sql.Identifier(self.name),
             sql.SQL(self.type),
             sql.SQL(" COLLATE {}").format(sql.Identifier(self.collation))
             if self.collation
             else sql.SQL(""),
             sql.SQL("" if self.nullable else "NOT NULL"),
+            sql.SQL(" GENERATED ALWAYS AS IDENTITY" if self.is_identity else ""),
         )
 
     def comment(self, table: str) -> sql.Composed:
@@ -56,8 +65,7 @@ class Table:
         create = sql.SQL("CREATE TABLE {} ({}) {}").format(
             name,
             sql.SQL(", ").join([*columns, *self.constraints]),
-            # Any column would do: the one partition is the default, which takes every row.
-            sql.SQL("PARTITION BY LIST (sale_date)" if self.is_partitioned else ""),
+            sql.SQL("PARTITION BY LIST (load_id)" if self.is_partitioned else ""),
         )
         comments = [column.comment(self.name) for column in self.columns]
         refuse = _refuse_changes(name) if self.is_append_only else []
@@ -73,12 +81,7 @@ class Table:
             f"alter it, or rename it (ALTER TABLE {schema}.{self.name} RENAME TO …) and the "
             "next load creates it anew"
         )
-        wanted_kind = "p" if self.is_partitioned else "r"
-        if kind != wanted_kind:
-            raise StoreError(
-                f"{schema}.{self.name} is {_KINDS.get(kind, 'no table')}, and "
-                f"{_KINDS[wanted_kind]} is needed; {remedy}"
-            )
+        _require_kind("p" if self.is_partitioned else "r", kind, f"{schema}.{self.name}", remedy)
         wanted = {column.name: column for column in self.columns}
         for name in [*wanted, *found]:
             is_there, is_needed = _spelt(found.get(name)), _spelt(wanted.get(name))
@@ -103,7 +106,48 @@ def _refuse_changes(table: sql.Identifier) -> list[sql.Composed]:
     return [function.format(), trigger.format(table)]
 
 
+@dataclass(frozen=True)
+class View:
+    """What readers see of a table."""
+
+    name: str
+    columns: tuple[TableColumn, ...]
+    table: str
+    query: sql.Composed
+
+    def statements(self) -> list[sql.Composed]:
+        """What creates the view in the first schema searched, and describes its columns."""
+        create = sql.SQL("CREATE VIEW {} AS {}").format(sql.Identifier(self.name), self.query)
+        return [create, *(column.comment(self.name) for column in self.columns)]
+
+    def drop(self) -> sql.Composed:
+        return sql.SQL("DROP VIEW {}").format(sql.Identifier(self.name))
+
+    def is_as(self, schema: str, kind: str, found: Mapping[str, TableColumn]) -> bool:
+        """Whether what is there has the columns of this view.
+
+        Raises:
+            StoreError: it is no view.
+        """
+        name = f"{schema}.{self.name}"
+        _require_kind("v", kind, name, f"rename it (ALTER TABLE {name} RENAME TO …)")
+        types = {column.name: column.type for column in self.columns}
+        return types == {name: column.type for name, column in found.items()}
+
+
+def by_load(name: str) -> str:
+    """The table behind the view that people read under this name."""
+    return f"{name}_by_load"
+
+
 _KINDS = {"p": "a partitioned table", "r": "an ordinary table", "v": "a view"}
+
+
+def _require_kind(wanted: str, found: str, name: str, remedy: str) -> None:
+    if found != wanted:
+        raise StoreError(
+            f"{name} is {_KINDS.get(found, 'no table')}, and {_KINDS[wanted]} is needed; {remedy}"
+        )
 
 
 def _spelt(column: TableColumn | None) -> str:
@@ -115,16 +159,62 @@ def _spelt(column: TableColumn | None) -> str:
 def tables(contract: Contract) -> list[Table]:
     """Every table, each after those that it refers to."""
     of_marts = [
-        Table(mart.name, _stored(mart.columns), (_primary_key(mart.key),))
+        Table(
+            by_load(mart.name),
+            (LOAD, *_stored(mart.columns)),
+            (_primary_key([LOAD.name, *mart.key]),),
+        )
         for mart in marts(contract)
     ]
     return [
         VERSION,
-        Table("sale", _stored(contract.fields), is_partitioned=True),
+        Table(by_load(SALE), (*_stored(contract.fields), LOAD), is_partitioned=True),
         *of_marts,
         *map(_of_ledger, ledger.tables(contract)),
         RUN_EVENT,
     ]
+
+
+def views(contract: Contract) -> list[View]:
+    """Every view, under the name that people know."""
+    shown = {SALE: contract.fields} | {mart.name: mart.columns for mart in marts(contract)}
+    return [
+        *(_of_the_shown(name, _stored(columns)) for name, columns in shown.items()),
+        *map(_of_the_listed, ledger.tables(contract)),
+    ]
+
+
+def sales_of_a_load(name: str, contract: Contract) -> Table:
+    """A table like a partition of the sales, which does not say yet of which load they are."""
+    return Table(name, _stored(contract.fields))
+
+
+def _of_the_shown(name: str, columns: tuple[TableColumn, ...]) -> View:
+    # The row that says which load it is belongs to the reader's snapshot. So sales and marts are
+    # of one load in it, and only the partition of that load is read.
+    query = sql.SQL(
+        "SELECT {} FROM {} WHERE load_id = (SELECT load_id FROM {} WHERE is_current)"
+    ).format(
+        listed(column.name for column in columns),
+        sql.Identifier(by_load(name)),
+        sql.Identifier(by_load(ledger.BATCH)),
+    )
+    return View(name, columns, by_load(name), query)
+
+
+def _of_the_listed(table: ledger.LedgerTable) -> View:
+    of_batch = table.name == ledger.BATCH
+    columns = _stored((ledger.AS_OF, *table.columns, *table.of_postgres))
+    query = sql.SQL("SELECT {} FROM {}{} WHERE is_listed").format(
+        listed(column.name for column in columns),
+        sql.Identifier(by_load(table.name)),
+        sql.SQL("")
+        if of_batch
+        else sql.SQL(
+            " JOIN (SELECT load_id, as_of, is_listed FROM {}) AS load USING (load_id)"
+        ).format(sql.Identifier(by_load(ledger.BATCH))),
+    )
+    return View(table.name, columns, by_load(table.name), query)
 
 
 def stored(column: Column) -> TableColumn:
@@ -143,19 +233,32 @@ def _stored(columns: Iterable[Column]) -> tuple[TableColumn, ...]:
 
 
 def _of_ledger(table: ledger.LedgerTable) -> Table:
-    columns = (ledger.AS_OF, *table.columns, *table.of_postgres)
-    in_key = {ledger.AS_OF.name, *table.key}
-    key = _primary_key([column.name for column in columns if column.name in in_key])
-    rule = _ONE_IS_CURRENT if table.name == ledger.BATCH else _GOES_WITH_ITS_BATCH
-    return Table(table.name, _stored(columns), (key, rule))
+    name = by_load(table.name)
+    if table.name == ledger.BATCH:
+        columns = _stored((ledger.AS_OF, *table.columns, *table.of_postgres))
+        columns = tuple(LOAD_OF_BATCH if column == LOAD else column for column in columns)
+        constraints = (_primary_key([LOAD.name]), _ONE_IS_SHOWN, ONE_IS_LISTED)
+        return Table(name, (*columns, LISTED), constraints)
+    key = _primary_key([LOAD.name, *(each for each in table.names if each in table.key)])
+    return Table(name, (LOAD, *_stored(table.columns)), (key, GOES_WITH_ITS_LOAD))
 
 
 def _primary_key(key: Sequence[str]) -> sql.Composed:
-    return sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, key)))
+    return sql.SQL("PRIMARY KEY ({})").format(listed(key))
 
 
-_ONE_IS_CURRENT = sql.SQL("EXCLUDE (is_current WITH =) WHERE (is_current)")
-_GOES_WITH_ITS_BATCH = sql.SQL("FOREIGN KEY (as_of) REFERENCES batch ON DELETE CASCADE")
+LOAD = stored(ledger.LOAD_ID)
+LOAD_OF_BATCH = replace(LOAD, is_identity=True)
+KEPT = stored(ledger.KEPT)
+LISTED = stored(
+    Column("is_listed", Boolean(), "Whether the ledger tells of this load of the batch")
+)
+_ONE_IS_SHOWN = sql.SQL("EXCLUDE (is_current WITH =) WHERE (is_current)")
+ONE_IS_LISTED = sql.SQL("EXCLUDE (as_of WITH =) WHERE (is_listed)")
+"""Of each batch."""
+GOES_WITH_ITS_LOAD = sql.SQL("FOREIGN KEY (load_id) REFERENCES {} ON DELETE CASCADE").format(
+    sql.Identifier(by_load(ledger.BATCH))
+)
 
 VERSION = Table(
     versions.TABLE,

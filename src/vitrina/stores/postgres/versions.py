@@ -3,13 +3,15 @@
 from datetime import UTC, datetime
 
 import psycopg
-from psycopg import sql
 
 from vitrina import ledger
 from vitrina.contract import Contract
 from vitrina.stores import versions
+from vitrina.stores.postgres.alter import add, rename
 from vitrina.stores.postgres.session import Session
-from vitrina.stores.postgres.tables import VERSION, stored
+from vitrina.stores.postgres.tables import VERSION
+from vitrina.stores.postgres.to_loads import separate_loads
+from vitrina.stores.postgres.views import put_views
 
 
 def recorded(session: Session) -> int | None:
@@ -54,7 +56,8 @@ def upgrade(session: Session, version: int, contract: Contract) -> None:
     """Bring tables of this version to the newest, within a transaction of the caller's.
 
     Raises:
-        StoreError: the user does not own them; the text names the command to run.
+        StoreError: the user does not own them, or has built something on them that cannot stay as
+            it is; the text says what to do.
     """
     try:
         if not session.exists(versions.TABLE):
@@ -63,13 +66,16 @@ def upgrade(session: Session, version: int, contract: Contract) -> None:
             for part in change.postgres:
                 match part:
                     case versions.Rename():
-                        _rename(session, part)
+                        rename(session, part.old, part.new)
                     case versions.Add():
-                        _add(session, part)
+                        add(session, part)
                     case versions.AddTotal():
                         for each in part.parts(contract):
-                            _add(session, each)
+                            add(session, each)
+                    case versions.ByLoad():
+                        separate_loads(session, contract)
             _note(session, number, change.description)
+        put_views(session, contract)
     except psycopg.errors.InsufficientPrivilege as error:
         reason = error.diag.message_primary or ""
         raise versions.outdated("PostgreSQL", version, reason) from error
@@ -82,46 +88,3 @@ def _note(session: Session, version: int, description: str) -> None:
         description,
         datetime.now(UTC),
     )
-
-
-def _rename(session: Session, change: versions.Rename) -> None:
-    new = sql.Identifier(change.new)
-    session.execute(
-        sql.SQL("ALTER TABLE IF EXISTS {} RENAME TO {}").format(sql.Identifier(change.old), new)
-    )
-    # Named after the table by PostgreSQL, as they would be in a new one.
-    for (name,) in session.execute(
-        "SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s) "
-        "AND starts_with(conname, %s)",
-        change.new,
-        f"{change.old}_",
-    ):
-        renamed = sql.Identifier(change.new + name.removeprefix(change.old))
-        session.execute(
-            sql.SQL("ALTER TABLE {} RENAME CONSTRAINT {} TO {}").format(
-                new, sql.Identifier(name), renamed
-            )
-        )
-
-
-def _add(session: Session, change: versions.Add) -> None:
-    table, column = sql.Identifier(change.table), stored(change.column)
-    session.execute(
-        sql.SQL("ALTER TABLE {} ADD COLUMN {}{}").format(
-            table, column.declaration(), sql.SQL("" if column.nullable else " DEFAULT 0")
-        )
-    )
-    if change.like is not None:
-        session.execute(
-            sql.SQL("UPDATE {} SET {} = {}").format(
-                table, sql.Identifier(column.name), sql.Identifier(change.like)
-            )
-        )
-    if not column.nullable:
-        # For the rows that are there; a new one without a value is a mistake.
-        session.execute(
-            sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT").format(
-                table, sql.Identifier(column.name)
-            )
-        )
-    session.execute(column.comment(change.table))
