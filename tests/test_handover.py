@@ -187,7 +187,7 @@ def test_marts_of_one_seed_never_stand_over_the_sales_of_another(done: Run, batc
             meanwhile.step(STEP[name])
         attempt = meanwhile.lake.result("clean")["attempt"]
     with pytest.raises(
-        BatchError, match=f"sale holds attempt {entry.attempt} .* the lake has {attempt}; .* load"
+        BatchError, match=f"has attempt {entry.attempt} .* the lake has {attempt}; .* load"
     ):
         done.step(STEP["analyze"])
     assert done.postgres.current_batch() == entry

@@ -155,7 +155,9 @@ def leave(lake: Lake, rows: dict[str, int], attempt: str = ATTEMPT) -> None:
 def prepare(lake: Lake, store: Postgres, sales: Sales, as_of: date = AS_OF) -> None:
     load(store, sales, as_of)
     analyze(store, sales, as_of)
-    rows = {mart.name: store.read_mart(mart).num_rows for mart in marts(SALES)}
+    entry = store.newest_load(as_of)
+    assert entry is not None
+    rows = {mart.name: store.read_mart(mart, entry.load_id).num_rows for mart in marts(SALES)}
     leave(Lake(lake.batches, as_of), rows)
 
 

@@ -66,12 +66,12 @@ class LedgerEntry:
     started_at: datetime
     loaded_at: datetime
     """When PostgreSQL had all of its sales."""
+    attempt: str | None = None
+    """Which attempt of its feed it was made from."""
     analyzed_at: datetime | None = None
     """When its marts were last computed; None until then."""
     published_at: datetime | None = None
     """When it was last published; None until then."""
-    attempt: str | None = None
-    """Which attempt of its feed it was made from."""
     is_current: bool = False
     """Whether `sale` and the marts in PostgreSQL show it."""
     is_kept: bool = False
