@@ -193,7 +193,7 @@ def test_another_shops_schema_has_the_same_owner_loader_and_reader(
     with postgres(address(warehouse, "vitrina_reader"), schema) as reader:
         for table in ("sale", "batch", "sales_by_region"):
             assert reader.query(f"SELECT count(*) FROM {table}")[1] == [(1,)]
-        with pytest.raises(StoreError, match=r"read-only|permission denied"):
+        with pytest.raises(StoreError, match="a query begins with SELECT"):
             reader.query("DELETE FROM sale")
 
 
