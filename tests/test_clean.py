@@ -64,13 +64,13 @@ def test_the_order_of_survival_is_by_every_field_in_the_contracts_order(
 ) -> None:
     # A smaller customer outweighs a larger amount, and the region decides last.
     rows = [
-        sale(1, "1.00", customer_id=8),
+        sale(1, "1.00", customer_id=8, region="East"),
         sale(1, "5.00", customer_id=7, region="South"),
-        sale(1, "5.00", customer_id=7, region="East"),
+        sale(1, "5.00", customer_id=7, region="North"),
     ]
     valid = sales(spark, rows)
     survivors = one_row_per_sale(valid, number_repeated(valid, SALES), SALES)
-    assert collected(survivors, "customer_id", "region") == [(7, "East")]
+    assert collected(survivors, "customer_id", "region") == [(7, "North")]
 
 
 @FEW

@@ -136,11 +136,12 @@ def test_what_a_server_echoes_of_our_credentials_is_cut_out(login: str) -> None:
 def test_a_query_may_read_and_not_write(address: str) -> None:
     with clickhouse(address) as store:
         store.create_tables(SALES)
-        assert store.query("SELECT count() AS n FROM batch")[0] == ("n",)
+        names, before = store.query("SELECT count() AS n FROM batch")
+        assert names == ("n",)
         for statement in ("DROP TABLE batch", "SELECT 1; SELECT 2", "SELECT 1 INTO OUTFILE 'x'"):
             with pytest.raises(StoreError, match=r"^ClickHouse: "):
                 store.query(statement)
-        assert store.query("SELECT count() FROM batch")[1] == [(0,)]
+        assert store.query("SELECT count() AS n FROM batch")[1] == before
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ from vitrina.observability.delivery import line_of
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.store import GENERATED, Batch, Store
-from vitrina.stores.opening import require_owner
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -292,6 +291,8 @@ class Run:
         names = [each.name for each in self.steps]
         if step.name not in names:
             raise SettingsError(_no_such_step(step, self.store))
+        from vitrina.stores.opening import require_owner
+
         require_owner(self.settings)
         if step.uses_spark and self._opened.spark is None:
             # The ledger of runs, in PostgreSQL, comes first.
