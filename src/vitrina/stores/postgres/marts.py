@@ -23,13 +23,13 @@ SUMS_OF_SALES = sql.SQL(
 """The `TOTALS` of sales, in their order."""
 
 _SUMS_OF_GROUPS = sql.SQL(
-    "coalesce(sum(rows) FILTER (WHERE NOT is_return), 0) AS total_sales, "
-    "coalesce(sum(quantity) FILTER (WHERE NOT is_return), 0) AS total_quantity, "
-    "coalesce(sum(amount) FILTER (WHERE NOT is_return), 0) AS total_sales_amount, "
-    "coalesce(sum(rows) FILTER (WHERE is_return), 0) AS total_returns, "
-    "coalesce(-sum(amount) FILTER (WHERE is_return), 0) AS total_returns_amount"
+    "coalesce(sum(_rows) FILTER (WHERE NOT _is_return), 0) AS total_sales, "
+    "coalesce(sum(_quantity) FILTER (WHERE NOT _is_return), 0) AS total_quantity, "
+    "coalesce(sum(_amount) FILTER (WHERE NOT _is_return), 0) AS total_sales_amount, "
+    "coalesce(sum(_rows) FILTER (WHERE _is_return), 0) AS total_returns, "
+    "coalesce(-sum(_amount) FILTER (WHERE _is_return), 0) AS total_returns_amount"
 )
-"""The same of groups, of which each has sales or returns."""
+"""The same of groups, of which each has sales or returns. No field begins with `_`."""
 
 
 def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:
@@ -69,8 +69,8 @@ def group_sales(
         session.execute(
             sql.SQL(
                 "CREATE TEMPORARY TABLE {table} ON COMMIT DROP AS SELECT {key}, {sums} FROM ("
-                "SELECT {key}, sale_amount < 0 AS is_return, count(*) AS rows, "
-                "sum(quantity) AS quantity, sum(sale_amount) AS amount "
+                "SELECT {key}, sale_amount < 0 AS _is_return, count(*) AS _rows, "
+                "sum(quantity) AS _quantity, sum(sale_amount) AS _amount "
                 "FROM {sales} GROUP BY {key}, sale_amount < 0) AS apart GROUP BY {key}"
             ).format(
                 table=table, key=columns(key), sums=_SUMS_OF_GROUPS, sales=sql.Identifier(sales)
