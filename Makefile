@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-spark test-topology test-grafana bench-check lint format store-file grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test audit test-spark test-topology test-grafana bench-check lint format store-file grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -35,6 +35,9 @@ down: set-up ## stop what make up started
 test: set-up-dev ## set up and run the tests; ARGS= is passed to pytest
 	@scripts/browser
 	@$(PYTHON_OF_VENV) -m pytest $(WORKERS) $(ARGS)
+
+audit: set-up-dev ## verify small batches by the auditor's script, and alter each; BATCHES= instead of 1,000
+	@PYTHONPATH=scripts $(PYTHON_OF_VENV) -m tests.auditor $(BATCHES)
 
 test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedded engine
 	@$(PYTHON_OF_VENV) scripts/spark_server.py $(PYTHON_OF_VENV) -m pytest $(ARGS)

@@ -25,7 +25,6 @@ import pyarrow as pa
 from tests.batches import until_clean
 from tests.homes import home_folder
 from tests.recomputation import MARTS, Table, differences, recompute_marts
-from vitrina.contract import ORDER_ID
 from vitrina.exports.store_file import load_store
 from vitrina.marts import marts
 from vitrina.pipeline import Opened, Run
@@ -126,9 +125,7 @@ def by_duckdb(file: Path, as_of: datetime.date, store: Store) -> Figures:
             "SELECT product_id, quantity, sale_date, amount::DECIMAL(18, 2) AS sale_amount, "
             "region, order_id FROM judged WHERE fate LIKE 'clean%'"
         ).to_arrow_table()
-    recomputed = recompute_marts(
-        sales, as_of, store.contract.days, (), has_orders=ORDER_ID in store.contract.names
-    )
+    recomputed = recompute_marts(sales, as_of, store.contract, ())
     return Figures(Counter(dict(fates)), {"DuckDB": recomputed})
 
 

@@ -12,6 +12,8 @@ from tests.batches import until_clean
 from vitrina.errors import ExportError
 from vitrina.exports.store_file import load_store
 from vitrina.pipeline import Opened, Run
+from vitrina.proof.feed import clean_differences, recomputed
+from vitrina.proof.recomputed import counts
 from vitrina.settings import Settings
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "stores"
@@ -69,6 +71,11 @@ def test_each_row_of_an_example_has_the_fate_that_it_should(
     expected = READ[example]
     with under_way(spark, example, home) as run:
         extracted, validated, cleaned = until_clean(run)
+        with recomputed(run.lake, run.batch) as database:
+            assert clean_differences(database, run.lake, run.batch) == []
+            found = counts(database)
+    assert (found["rejected"], found["collapsed"]) == (validated.rejected, cleaned.collapsed)
+    assert (found["set_aside"], found["superseded"]) == (validated.set_aside, cleaned.superseded)
     assert (
         Fates(
             cleaned.clean,

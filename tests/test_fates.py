@@ -21,6 +21,7 @@ from tests.shown import show
 from vitrina import rules
 from vitrina.counts import Cleaned, Validated
 from vitrina.errors import FeedError, ReconciliationError
+from vitrina.proof.recomputed import OfFiles, counts, recompute_sales, working_memory
 from vitrina.steps import clean, load, validate
 from vitrina.steps.clean import newest_of_each, versions_of_sales
 from vitrina.steps.load import require_enough
@@ -480,6 +481,13 @@ def test_each_row_has_the_fate_that_the_rules_give_it(
     assert counted["collapsed"] == expected["collapsed"]
     assert counted["superseded"] == expected["superseded"]
     assert len(clean_rows) + sum(expected[fate] for fate in NOT_CLEAN) == len(rows)
+    with working_memory() as database:
+        feed = exported(spark, OWN.contract, *placed).toArrow()
+        recompute_sales(database, feed, OWN.contract, AS_OF, OfFiles(adds_up=False))
+        by_duckdb = counts(database)
+    assert {fate: by_duckdb[fate] for fate in ("clean", "collapsed", "superseded")} == {
+        fate: expected[fate] for fate in ("clean", "collapsed", "superseded")
+    }
     if repeated:
         alone = sum(row["set_aside"] is not None for row in placed) - sum(
             placed[line - 2]["set_aside"] is not None for _, line, _ in repeated

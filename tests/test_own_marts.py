@@ -44,7 +44,7 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def by_rules(rows: pa.Table) -> dict[str, Table]:
-    return recompute_marts(rows, AS_OF, KIOSK.contract.days, (), has_orders=True)
+    return recompute_marts(rows, AS_OF, KIOSK.contract, ())
 
 
 def mart(spark: SparkSession, name: str, rows: list[dict[str, Any]]) -> dict[Any, Any]:

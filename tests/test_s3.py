@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
 from vitrina.pipeline import STEPS, Opened, Run
+from vitrina.proof.prove import prove
 from vitrina.settings import Settings
 from vitrina.steps.load import shares
 from vitrina.store import GENERATED, Batch
-from vitrina.stores.lake import Lake
+from vitrina.stores.lake import Lake, batches_of
 from vitrina.stores.opening import open_clickhouse, open_postgres
 
 VITRINA = Path(sys.executable).with_name("vitrina")
@@ -126,6 +128,21 @@ def test_a_batch_over_s3_is_the_batch_on_disk_cell_by_cell(
     files = [str(path.relative_to(disk.root)) for path in Path(disk.root).rglob("*.*")]
     assert kinds(keys(lake)) == kinds(files)
     assert not (home / "s3" / "lake").exists()
+
+    proof = prove(Settings(home=home / "s3", lake=f"{LAKE}/whole"), GENERATED, from_feed=True)
+    assert [each for check in proof.checks for each in check.wrong] == []
+    assert all(check.is_kept for check in proof.checks)
+
+
+def test_a_batch_is_deleted_with_all_its_objects(sail: SparkSession, lake: Lake) -> None:
+    later = Lake(lake.batches, AS_OF + timedelta(days=7))
+    leave(sail, lake, "1", "2")
+    leave(sail, later, "3")
+    assert batches_of(lake.batches) == [AS_OF, later.as_of]
+    assert lake.size() > later.size() > 0
+    lake.delete()
+    assert (keys(lake), batches_of(lake.batches)) == ([], [later.as_of])
+    assert keys(later)
 
 
 def test_a_bucket_that_is_not_there_is_one_clear_line(

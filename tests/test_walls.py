@@ -108,6 +108,24 @@ def test_observability_knows_neither_a_step_nor_the_inside_of_a_store(path: Path
     assert {name for name in found if not name.startswith("vitrina.stores.addresses")} == set()
 
 
+@pytest.mark.parametrize("path", modules("proof"), ids=shown)
+def test_a_proof_knows_neither_a_step_nor_the_inside_of_a_store(path: Path) -> None:
+    assert imports_from(path, "steps", "engine", "generator") == set()
+    inside = ("vitrina.stores.postgres.store", "vitrina.stores.clickhouse.store")
+    found = imports_from(path, "stores.postgres", "stores.clickhouse")
+    assert {name for name in found if not name.startswith(inside)} == set()
+
+
+def test_the_recomputation_takes_nothing_but_what_is_declared() -> None:
+    declared = ("columns", "contract", "errors", "marts")
+    ours = {
+        name.removeprefix("vitrina.").partition(".")[0]
+        for name in imported(SOURCE / "proof" / "recomputed.py")
+        if name.startswith("vitrina.")
+    }
+    assert ours <= {*declared}
+
+
 @pytest.mark.parametrize("path", modules("dashboard"), ids=shown)
 def test_the_dashboard_knows_neither_a_step_nor_how_a_batch_runs(path: Path) -> None:
     assert imports_from(path, "steps", "pipeline", "counts", "generator") == set()
@@ -119,8 +137,8 @@ def test_what_draws_contains_no_sql(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=shown)
-def test_only_stores_and_panels_contain_sql(path: Path) -> None:
-    if not shown(path).startswith(("stores/", "dashboard/")):
+def test_only_stores_panels_and_the_recomputation_contain_sql(path: Path) -> None:
+    if not shown(path).startswith(("stores/", "dashboard/", "proof/recomputed.py")):
         assert [text for text in texts(path) if SQL.search(text)] == []
 
 

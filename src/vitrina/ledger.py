@@ -168,6 +168,33 @@ BATCH, REJECTS_BY_REASON, CONTROL_TOTALS = "batch", "rejects_by_reason", "contro
 NAMES = (BATCH, REJECTS_BY_REASON, CONTROL_TOTALS)
 """The ledger's tables, each after those that it refers to."""
 
+MANIFEST = "manifest"
+"""The chain of manifests: PostgreSQL's alone, a row per publication, never changed."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A link of the chain of manifests of a store."""
+
+    sequence: int
+    """Its place in the chain, from 1."""
+    as_of: date
+    sha256: str
+    """Of the document."""
+    previous: str | None
+    """The SHA-256 of the link before; the first has none."""
+    document: str
+    """JSON, kept to the byte."""
+
+
+MANIFEST_COLUMNS = (
+    Column("sequence", Integer(64), "Its place in the chain, from 1"),
+    AS_OF,
+    Column("sha256", FreeText(), "Of the document"),
+    Column("previous", FreeText(), "The SHA-256 of the link before", nullable=True),
+    Column("document", FreeText(), "What the batch consisted of when it was published, as JSON"),
+)
+
 
 RUN_EVENT = "run_event"
 

@@ -120,9 +120,14 @@ def _analyze(run: "Run") -> Analyzed:
 
 
 def _publish(run: "Run") -> Published:
+    from vitrina.proof.manifest import seal
     from vitrina.steps import publish
 
-    return publish.run(run.lake, run.postgres, run.clickhouse, run.batch)
+    counts = publish.run(run.lake, run.postgres, run.clickhouse, run.batch)
+    # Last, so that the manifest has all that the steps left.
+    found = results(run.lake, run.store)
+    seal(run.lake, run.batch, found, run.settings, run.postgres, run.clickhouse, run.started_by)
+    return counts
 
 
 _TYPED = Place("lake", "validate/typed")

@@ -233,6 +233,18 @@ def _legible(path: Path, variable: str) -> Path:
     return path
 
 
+def of_figures(settings: Settings) -> dict[str, str]:
+    """The settings that decide what a batch's figures are, and by which engines. No secret."""
+    return {
+        "max_rejected_share": str(settings.max_rejected_share),
+        "allow_few": str(settings.allow_few).lower(),
+        "spark_memory": str(settings.spark_memory),
+        "spark": "embedded" if settings.spark_remote is None else "server",
+        "postgresql": "embedded" if settings.postgres_dsn is None else "server",
+        "clickhouse": "embedded" if settings.clickhouse_dsn is None else "server",
+    }
+
+
 def load_settings() -> Settings:
     """The settings of this process.
 

@@ -173,6 +173,18 @@ class Archive:
             if self._exists(sha256):
                 self._fs.delete_file(f"{self._path}/{sha256}")
 
+    def measured(self, sha256: str) -> str | None:
+        """The SHA-256 that the bytes kept under one have now; None where there are none."""
+        with lake_failures(self.root):
+            return self._measure(sha256) if self._exists(sha256) else None
+
+    def delete(self, sha256: str) -> None:
+        """Take a file out of the archive: its document first, without which it is nobody's."""
+        with lake_failures(self.root):
+            self._fs.delete_file(f"{self._path}/{sha256}.json")
+            if self._exists(sha256):
+                self._fs.delete_file(f"{self._path}/{sha256}")
+
     @contextmanager
     def open(self, sha256: str) -> Iterator[BinaryIO]:
         """A file's bytes, in any order.

@@ -12,14 +12,16 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vitrina.columns import Date, FreeText, Label, Numeric
+from vitrina.columns import Date, FreeText, Label, Numeric, arrow_schema
 from vitrina.counts import Analyzed, Published, read_result
+from vitrina.documents import Document
 from vitrina.errors import BatchError, ReconciliationError
 from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS, Mart, marts
+from vitrina.proof.rows import canonical, described
 from vitrina.store import Batch
 from vitrina.stores.clickhouse.store import ROWS, ClickHouse
-from vitrina.stores.lake import Lake
+from vitrina.stores.lake import Lake, Outcome
 from vitrina.stores.postgres.store import Postgres
 
 
@@ -101,6 +103,7 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
 
         clickhouse.create_tables(batch.contract)
         expected = {}
+        kept = {}
         for mart in published:
             rows = postgres.read_mart(mart, entry.load_id)
             expected[mart] = sums(mart, rows)
@@ -110,6 +113,7 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
                 ("PostgreSQL", expected[mart]),
                 f"{_UNTOUCHED}; run: vitrina analyze --as-of {as_of}",
             )
+            kept[mart.name] = _keep(lake, left, mart, rows, expected[mart])
             clickhouse.stage(mart, as_of, imported_at, rows)
             reconcile(
                 mart,
@@ -131,10 +135,14 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
         rejects = postgres.rejects(as_of, entry.load_id)
         clickhouse.record_batch(entry, imported_at, [*totals, *shown], rejects)
         postgres.show_published(batch, entry.load_id, shown)
+        lake.document("publish", MARTS, kept)
         counts = Published({mart.name: int(expected[mart][ROWS]) for mart in published})
         left.counts = counts.document()
     return counts
 
+
+MARTS = "marts.json"
+"""The document with each mart's rows, sums and SHA-256, for the manifest."""
 
 _UNTOUCHED = "ClickHouse still shows what it showed before"
 
@@ -162,3 +170,16 @@ def _analyzed_batch(postgres: Postgres, batch: Batch, attempt: str | None) -> Le
             f"run: vitrina analyze --as-of {batch.as_of}"
         )
     return entry
+
+
+def _keep(
+    lake: Lake, left: Outcome, mart: Mart, rows: pa.Table, sums: Mapping[str, Decimal]
+) -> Document:
+    """Keep the rows in the lake, in their canonical text; what the manifest says of them."""
+    with lake.create(left, mart.name, "rows.csv") as file:
+        file.write(canonical(rows, mart.columns))
+    lake.collect(left, mart.name, arrow_schema(mart.columns), {"rows.csv": file}, "csv")
+    return {
+        **described(mart.columns, mart.key, rows.num_rows, file.sha256),
+        "sums": {name: str(value) for name, value in sums.items() if name != ROWS},
+    }

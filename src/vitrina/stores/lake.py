@@ -54,6 +54,7 @@ _CSV = {
 _READ_SIZE = 8 << 20
 _SPARK_TYPES = {
     pa.bool_(): "boolean",
+    pa.date32(): "date",
     pa.int32(): "int",
     pa.int64(): "bigint",
     pa.string(): "string",
@@ -63,6 +64,7 @@ _SPARK_TYPES = {
 _COLUMN = r"`[^`]+` [a-z]+(\(\d+,\d+\)|<[a-z]+>)?"
 _COLUMNS = re.compile(rf"{_COLUMN}(, {_COLUMN})*")
 _TRY_SIZE = 1 << 20
+_BATCH = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,15 @@ def open_folder(root: str) -> tuple[fs.FileSystem, str]:
         return open_bucket(root)
     except (ValueError, OSError) as error:
         raise SettingsError(f"lake {root} cannot be opened: {error}") from error
+
+
+def batches_of(root: str) -> list[date]:
+    """The batches that have a folder in the lake, oldest first; `root` is where a store's are."""
+    opened, path = open_folder(root)
+    with lake_failures(root):
+        found = opened.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    names = [info.base_name for info in found if info.type == fs.FileType.Directory]
+    return sorted(date.fromisoformat(name) for name in names if _BATCH.fullmatch(name))
 
 
 def lake_failures(root: str) -> AbstractContextManager[None]:
@@ -264,15 +275,20 @@ class Lake:
             yield Measured(stream)
 
     def collect(
-        self, outcome: Outcome, name: str, schema: pa.Schema, written: Mapping[str, Measured]
+        self,
+        outcome: Outcome,
+        name: str,
+        schema: pa.Schema,
+        written: Mapping[str, Measured],
+        format_: Format = "parquet",
     ) -> Dataset:
-        """Make a dataset of Parquet files that Arrow wrote, by their names."""
+        """Make a dataset of files that Arrow wrote, by their names."""
         files = tuple(
             File(f"{outcome.folder}/{name}/{file}", measured.size, measured.sha256)
             for file, measured in sorted(written.items())
         )
-        columns = ", ".join(f"`{field.name}` {_SPARK_TYPES[field.type]}" for field in schema)
-        outcome.datasets[name] = Dataset("parquet", columns, files)
+        columns = ", ".join(f"`{field.name}` {_spark_type(field.type)}" for field in schema)
+        outcome.datasets[name] = Dataset(format_, columns, files)
         return outcome.datasets[name]
 
     def discard(self, outcome: Outcome, name: str) -> None:
@@ -463,6 +479,32 @@ class Lake:
             rows: int = parquet.read_metadata(source).num_rows
             return rows
 
+    def documents(self, step: str) -> list[File]:
+        """The documents that a step left beside its data, as they are now."""
+        with self._failures():
+            names = [
+                entry.base_name
+                for entry in self._entries(step)
+                if entry.type == fs.FileType.File and not entry.base_name.startswith(".")
+            ]
+            found = [self._measure(f"{step}/{name}") for name in sorted(names)]
+            return [file for file in found if file is not None]
+
+    def measure(self, paths: Sequence[str]) -> list[File | None]:
+        """Files as they are now; None for one that is not there."""
+        with self._failures(), ThreadPoolExecutor() as pool:
+            return list(pool.map(self._measure, paths))
+
+    def size(self) -> int:
+        """The bytes of everything that the batch has here."""
+        with self._failures():
+            return sum(entry.size or 0 for entry in self._entries("", recursive=True))
+
+    def delete(self) -> None:
+        """Delete everything that the batch has here."""
+        with self._failures():
+            self._fs.delete_dir(self._path)
+
     def read(self, spark: "SparkSession", dataset: Dataset) -> "DataFrame":
         """The rows of a dataset, with the columns and types they were written with."""
         if not dataset.files:
@@ -506,7 +548,7 @@ class Lake:
 
     def _entries(self, folder: str, *, recursive: bool = False) -> list[fs.FileInfo]:
         selector = fs.FileSelector(
-            f"{self._path}/{folder}", recursive=recursive, allow_not_found=True
+            f"{self._path}/{folder}".rstrip("/"), recursive=recursive, allow_not_found=True
         )
         found: list[fs.FileInfo] = self._fs.get_file_info(selector)
         return found
@@ -522,3 +564,9 @@ class Lake:
         except FileNotFoundError:
             return None
         return File(path, size, digest.hexdigest())
+
+
+def _spark_type(type_: pa.DataType) -> str:
+    if pa.types.is_decimal(type_):
+        return f"decimal({type_.precision},{type_.scale})"
+    return _SPARK_TYPES[type_]

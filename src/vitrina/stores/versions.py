@@ -117,6 +117,8 @@ CHANGES: tuple[Change, ...] = (
         "Several batches are in PostgreSQL side by side, and readers see one of them",
         postgres=(ByLoad(),),
     ),
+    # The table itself is created with any other that is absent.
+    Change("The chain of manifests has a table in PostgreSQL"),
 )
 """In order; the first leads to version 2."""
 

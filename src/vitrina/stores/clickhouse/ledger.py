@@ -35,3 +35,29 @@ def imports(session: Session) -> list[tuple[date, datetime]]:
         table=ledger.BATCH,
     )
     return [(import_date, imported_at) for import_date, imported_at in rows]
+
+
+def fates(session: Session, import_date: date, names: Sequence[str]) -> dict[str, int]:
+    """What `batch` counts of an import, by these of its columns; none that it does not list."""
+    parameters = {f"column_{number}": name for number, name in enumerate(names)}
+    counted = ", ".join(f"{{{parameter}:Identifier}}" for parameter in parameters)
+    rows = session.rows(
+        # Every name in it is a parameter.
+        f"SELECT {counted} FROM "  # noqa: S608
+        "{database:Identifier}.{table:Identifier} WHERE import_date = {day:Date32}",
+        table=ledger.BATCH,
+        day=import_date,
+        **parameters,
+    )
+    return {name: value for row in rows for name, value in zip(names, row, strict=True)}
+
+
+def rejects(session: Session, import_date: date) -> dict[str, int]:
+    """How many rows of an import each reason speaks against."""
+    rows = session.rows(
+        "SELECT reason, rejected_rows FROM {database:Identifier}.{table:Identifier} "
+        "WHERE import_date = {day:Date32}",
+        table=ledger.REJECTS_BY_REASON,
+        day=import_date,
+    )
+    return dict(rows)

@@ -1,12 +1,13 @@
 """Marts: staged with the date of their import, and summed up."""
 
 from array import array
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
 
-from vitrina.columns import Column, Date, FreeText, Label, Numeric
+from vitrina.columns import Column, Date, FreeText, Label, Numeric, arrow_schema
 from vitrina.ledger import ControlTotals
 from vitrina.marts import Mart
 from vitrina.stores.clickhouse.session import Session
@@ -49,6 +50,25 @@ def sums(session: Session, table: str, mart: Mart, import_date: date) -> dict[st
     }
 
 
+def read(session: Session, mart: Mart, import_date: date) -> pa.Table:
+    """The rows of a mart's import in the order of its key, each type exactly as declared."""
+    names = {f"column_{number}": name for number, name in enumerate(mart.names)}
+    key = {f"key_{number}": name for number, name in enumerate(mart.key)}
+    found = session.arrow(
+        # Every name in it is a parameter.
+        f"SELECT {_identifiers(names)} FROM "  # noqa: S608
+        "{database:Identifier}.{table:Identifier} WHERE import_date = {day:Date32} "
+        f"ORDER BY {_identifiers(key)}",
+        table=mart.name,
+        day=import_date,
+        **names,
+        **key,
+    )
+    schema = arrow_schema(mart.columns)
+    # An engine may name no columns of a result without rows.
+    return found.cast(schema) if found.num_rows else schema.empty_table()
+
+
 def totals(mart: Mart, sums: dict[str, Decimal]) -> ControlTotals:
     """The control totals among the sums of an import."""
     return ControlTotals(
@@ -77,6 +97,10 @@ def _sum(parameter: str, column: Column) -> str:
     if isinstance(column.type, Date):
         number = f"toInt32({number})"
     return f"sum(toDecimal256({number}, {scale}))"
+
+
+def _identifiers(parameters: Iterable[str]) -> str:
+    return ", ".join(f"{{{parameter}:Identifier}}" for parameter in parameters)
 
 
 def _repeated(type_: pa.DataType, code: str, value: int, count: int) -> pa.Array:

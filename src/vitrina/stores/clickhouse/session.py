@@ -107,6 +107,11 @@ class Session:
             found = self.client.query(query, parameters=self._bound(values)).result_rows
         return [tuple(row) for row in found]
 
+    def arrow(self, query: str, **values: Any) -> pa.Table:
+        """The rows of a query as Arrow has them. `{database:Identifier}` is the session's."""
+        with self.translated():
+            return self.client.query_arrow(query, parameters=self._bound(values), use_strings=True)
+
     def exists(self, table: str) -> bool:
         """Whether the table is there."""
         return bool(

@@ -24,7 +24,7 @@ from vitrina.stores.clickhouse.query import query
 from vitrina.stores.clickhouse.session import Session, open_session
 from vitrina.stores.clickhouse.staging import stage_arrow, staging
 from vitrina.stores.clickhouse.swap import drop_import, swap_in
-from vitrina.stores.clickhouse.tables import create_tables
+from vitrina.stores.clickhouse.tables import create_tables, names_of_imports
 from vitrina.stores.versions import newest
 
 __all__ = ["ROWS", "ClickHouse", "clickhouse"]
@@ -94,6 +94,11 @@ class ClickHouse:
         """Take an import out of `batch`; its tables stay as they are."""
         drop_import(self._session, BATCH, import_date)
 
+    def delete_import(self, contract: Contract, import_date: date) -> None:
+        """Take an import out of every table; out of `batch` first, so that nobody looks for it."""
+        for table in (BATCH, *(name for name in names_of_imports(contract) if name != BATCH)):
+            drop_import(self._session, table, import_date)
+
     def replace_import(self, mart: Mart, import_date: date) -> None:
         """Let the staged rows take the place of the mart's import of this date.
 
@@ -114,6 +119,14 @@ class ClickHouse:
         """The control totals of a mart's import; zeros where there is no such import."""
         return marts.totals(mart, self.sums(mart, import_date))
 
+    def read_mart(self, mart: Mart, import_date: date) -> pa.Table:
+        """The rows of a mart's import in the order of its key, each type exactly as declared."""
+        return marts.read(self._session, mart, import_date)
+
+    def engine(self) -> str:
+        """The server's name and version."""
+        return f"ClickHouse {self._session.client.server_version}"
+
     def record_batch(
         self,
         entry: LedgerEntry,
@@ -127,6 +140,14 @@ class ClickHouse:
         its old rows or its new ones.
         """
         ledger.enter(self._session, entry, imported_at, rejects, totals)
+
+    def fates(self, import_date: date, names: Sequence[str]) -> dict[str, int]:
+        """What `batch` counts of an import, by these of its columns; none that it does not list."""
+        return ledger.fates(self._session, import_date, names)
+
+    def rejects(self, import_date: date) -> dict[str, int]:
+        """How many rows of an import each reason speaks against."""
+        return ledger.rejects(self._session, import_date)
 
     def imports(self) -> list[tuple[date, datetime]]:
         """The date of each import that `batch` lists and when it was made (UTC), oldest first."""

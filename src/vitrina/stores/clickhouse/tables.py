@@ -117,6 +117,11 @@ def tables(contract: Contract) -> tuple[Table, ...]:
     )
 
 
+def names_of_imports(contract: Contract) -> list[str]:
+    """The tables that hold an import a partition."""
+    return [table.name for table in tables(contract) if table.partition == _PARTITIONED_BY]
+
+
 def _of_imports(name: str, key: tuple[str, ...], columns: Iterable[Column]) -> Table:
     return Table(name, (_PARTITIONED_BY, *key), _types((*_OF_IMPORT, *columns)))
 

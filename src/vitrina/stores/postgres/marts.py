@@ -1,13 +1,13 @@
 """Marts: staged in temporary tables, compared with SQL over the sales, put in place, read back."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from psycopg import sql
 
-from vitrina.columns import FreeText, Label, arrow_schema
+from vitrina.columns import Column, FreeText, Label, arrow_schema
 from vitrina.errors import ReconciliationError
 from vitrina.marts import TOTAL_ORDERS, Mart
 from vitrina.stores.postgres.session import Session, columns, each
@@ -148,13 +148,18 @@ def read_mart(session: Session, mart: Mart, load_id: int | None) -> pa.Table:
         if load_id is None
         else sql.SQL("{} WHERE load_id = {}").format(sql.Identifier(by_load(mart.name)), load_id)
     )
-    query = sql.SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT csv, HEADER)").format(
+    query = sql.SQL("SELECT {} FROM {} ORDER BY {}").format(
         columns(mart.names), source, _by_key(mart)
     )
+    return copy_out(session, query, mart.columns)
+
+
+def copy_out(session: Session, query: sql.Composed, declared: Iterable[Column]) -> pa.Table:
+    """The rows of a query, each type exactly as declared."""
     text = io.BytesIO()
     with (
         session.connection.cursor() as cursor,
-        cursor.copy(query) as copy,
+        cursor.copy(sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(query)) as copy,
     ):
         for chunk in copy:
             text.write(chunk)
@@ -163,7 +168,7 @@ def read_mart(session: Session, mart: Mart, load_id: int | None) -> pa.Table:
         text,
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
-            column_types=arrow_schema(mart.columns),
+            column_types=arrow_schema(declared),
             # PostgreSQL quotes an empty text, and leaves a missing value bare.
             null_values=[""],
             strings_can_be_null=True,

@@ -8,7 +8,7 @@ The transactions are here; what they consist of is in `staging`, `marts`, `ledge
 `housekeeping`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from decimal import Decimal
@@ -20,12 +20,19 @@ from psycopg.rows import class_row
 
 from vitrina.contract import Contract
 from vitrina.errors import BatchError, ReconciliationError, StoreError, StoreUnavailable
-from vitrina.ledger import CONTROL_TOTALS, REJECTS_BY_REASON, ControlTotals, LedgerEntry, StepRun
+from vitrina.ledger import (
+    CONTROL_TOTALS,
+    REJECTS_BY_REASON,
+    ControlTotals,
+    LedgerEntry,
+    Manifest,
+    StepRun,
+)
 from vitrina.marts import TOTALS, Mart, marts
 from vitrina.store import Batch
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Answer, Row
-from vitrina.stores.postgres import lock, versions
+from vitrina.stores.postgres import lock, manifests, versions
 from vitrina.stores.postgres.catalog import described
 from vitrina.stores.postgres.housekeeping import PATIENCE_AFTER, drop_unkept
 from vitrina.stores.postgres.ledger import (
@@ -42,6 +49,7 @@ from vitrina.stores.postgres.ledger import (
 from vitrina.stores.postgres.marts import (
     SUMS_OF_SALES,
     copy_mart,
+    copy_out,
     group_sales,
     put_in_place,
     read_mart,
@@ -276,6 +284,49 @@ class Postgres:
         """
         with self._translated():
             return read_mart(self._session, mart, load_id)
+
+    def read_sales(
+        self, contract: Contract, load_id: int, first: date | None, end: date | None
+    ) -> pa.Table:
+        """A load's sales of `first <= sale_date < end`, in no order, types exactly as declared.
+
+        None leaves that side open.
+        """
+        query = sql.SQL(
+            "SELECT {} FROM {} WHERE load_id = {} AND sale_date >= coalesce({}::date, '-infinity') "
+            "AND sale_date < coalesce({}::date, 'infinity')"
+        ).format(
+            columns(contract.names),
+            sql.Identifier(by_load(SALE)),
+            *map(sql.Literal, (load_id, first, end)),
+        )
+        with self._translated():
+            return copy_out(self._session, query, contract.fields)
+
+    def manifests(self) -> list[Manifest]:
+        """The chain of manifests, in its order; none before the first publication."""
+        with self._translated():
+            return manifests.read(self._session)
+
+    def append_manifest(
+        self,
+        as_of: date,
+        document: Callable[[int, str | None], str],
+        known: Iterable[Manifest] = (),
+    ) -> Manifest:
+        """Add a link to the chain, whose document is made of its sequence and of what precedes it.
+
+        That is the SHA-256 of the link before. `known` are links that are kept elsewhere: those
+        that follow the last one here are added first. Two at once come one after the other.
+        """
+        with self._translated():
+            return manifests.append(self._session, as_of, document, known)
+
+    def engine(self) -> str:
+        """The server's name and version."""
+        with self._translated():
+            [(version,)] = self._session.execute("SHOW server_version")
+        return f"PostgreSQL {version}"
 
     def current_batch(self) -> LedgerEntry | None:
         """The batch that `sale` and the marts show."""

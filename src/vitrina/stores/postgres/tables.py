@@ -172,6 +172,7 @@ def tables(contract: Contract) -> list[Table]:
         *of_marts,
         *map(_of_ledger, ledger.tables(contract)),
         RUN_EVENT,
+        Table(ledger.MANIFEST, _stored(ledger.MANIFEST_COLUMNS), (_primary_key(["sequence"]),)),
     ]
 
 
