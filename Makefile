@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test audit test-spark test-topology test-grafana bench-check lint format store-file grafana lock upgrade check-lock clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test audit test-spark test-topology test-grafana bench-check lint format store-file grafana lock upgrade check-lock security accept-secrets advisories sbom fuzz clean set-up set-up-dev set-up-spark set-up-airflow
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -76,6 +76,36 @@ upgrade: set-up-dev ## pin the newest versions that pyproject.toml allows
 
 check-lock: set-up-dev ## check that the pins match pyproject.toml and have wheels on every platform
 	@$(PYTHON_OF_VENV) scripts/lock.py --check
+
+# A test makes up passwords, so only tokens of known services are looked for there.
+MADE_UP = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector \
+	HexHighEntropyString Base64HighEntropyString)
+
+security: set-up-dev ## look for insecure code, secrets in files and pins with known vulnerabilities
+	@.venv/bin/bandit --quiet --configfile pyproject.toml --recursive src dags deploy scripts
+	@git ls-files -z -- . :!tests :!requirements | \
+		xargs -0 .venv/bin/detect-secrets-hook --no-verify --baseline .secrets.baseline
+	@git ls-files -z -- tests | xargs -0 .venv/bin/detect-secrets-hook --no-verify $(MADE_UP)
+	@$(PYTHON_OF_VENV) scripts/advisories.py
+
+accept-secrets: set-up-dev ## accept what the search for secrets finds now, as not secret
+	@.venv/bin/detect-secrets scan --slim --no-verify --exclude-files '^(tests/|requirements/|\.secrets)' \
+		> .secrets.baseline.new && mv .secrets.baseline.new .secrets.baseline
+
+advisories: set-up-dev ## fetch the list of known vulnerabilities from OSV; FROM= takes a folder or zip
+	@$(PYTHON_OF_VENV) scripts/advisories.py --refresh $(if $(FROM),"$(FROM)")
+
+sbom: set-up-dev ## list what is pinned in build/sbom, as CycloneDX
+	@mkdir -p build/sbom
+	@for file in run airflow spark-image; do \
+		$(PYTHON_OF_VENV) -W ignore::UserWarning -m cyclonedx_py requirements "requirements/$$file.txt" --pyproject pyproject.toml \
+			--output-reproducible --output-format JSON --output-file "build/sbom/$$file.cdx.json" \
+			|| exit 1; \
+		echo "build/sbom/$$file.cdx.json"; \
+	done
+
+fuzz: set-up-dev ## try unlikely input for minutes, looking for tracebacks and passwords
+	@$(PYTHON_OF_VENV) -m pytest tests/test_fuzz.py --hypothesis-profile fuzz --timeout 1800 $(ARGS)
 
 clean: ## remove environments and caches, but not the data
 	@rm -rf .venv .venv-spark .venv-airflow .venv*.lock .uv-cache

@@ -54,6 +54,8 @@ gc.set_threshold(50_000)
 # `pytest --hypothesis-profile thorough` tries more.
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
+# For `make fuzz`.
+settings.register_profile("fuzz", max_examples=1500, deadline=None)
 settings.load_profile("quick")
 
 

@@ -169,7 +169,9 @@ def address_parts(dsn: str) -> dict[str, Any]:
         address = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
         address = {"port": "unreadable"}
-    if not str(address.get("port", "")).replace(",", "").isdigit() and address.get("port"):
+    wrong_port = not str(address.get("port", "")).replace(",", "").isdigit() and address.get("port")
+    # No host has an `@`: what stands before it is the end of a password.
+    if wrong_port or "@" in str(address.get("host", "")):
         raise StoreError(
             "the address of PostgreSQL cannot be read; it looks like "
             "postgresql://user:password@host:5432/database, with each of @ : / ? # % in the "
