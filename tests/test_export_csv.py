@@ -1,13 +1,15 @@
 """Separated values of any dialect come back as they were; what is broken is told, line by line."""
 
+import csv
 import gzip
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from vitrina.errors import ExportError
@@ -416,6 +418,14 @@ def lines_of(text: str) -> list[str]:
     share=st.floats(0, 1, exclude_max=True),
     is_cut=st.booleans(),
 )
+@example(
+    words=["Mug", ", x", 'x "'],
+    is_quoted=[False] * 12,
+    line_end="\n",
+    damage=b"\n",
+    share=25.5 / 53,
+    is_cut=False,
+)
 def test_damage_at_a_byte_hides_no_row_and_makes_none_unseen(
     words: list[str],
     is_quoted: list[bool],
@@ -459,5 +469,10 @@ def test_damage_at_a_byte_hides_no_row_and_makes_none_unseen(
         begin = end
     read_well = [tuple(row[1:5]) for row in found if len(row) > 3]
     untouched = [sale for sale in sales if sale[0] not in touched]
+    # A quote that lost its end may find another in a later row, and the file is valid again.
+    with suppress(csv.Error, UnicodeDecodeError):
+        standard = [*csv.reader(io.StringIO(broken.decode(), newline=""), strict=True)]
+        if all(len(row) == 4 for row in standard):
+            untouched = [sale for sale in untouched if [each or "" for each in sale] in standard]
     assert [sale for sale in read_well if sale in untouched] == untouched
     assert len(read_well) - len(untouched) <= len(touched)
