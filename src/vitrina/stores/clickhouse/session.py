@@ -64,7 +64,7 @@ def open_session(
         StoreUnavailable: nothing answers there.
         StoreError: the server refuses the user, or to create the database.
     """
-    database = database or _database(dsn)
+    named = _database(dsn)
     with translated(dsn):
         client = _connect(dsn)
     with closing(client):
@@ -72,7 +72,7 @@ def open_session(
             for name, value in SETTINGS.items():
                 client.set_client_setting(name, value)
         session = Session(dsn, client, cluster)
-        session.use(database)
+        session.use(database or named)
         yield session
 
 
@@ -173,7 +173,9 @@ def _database(dsn: str) -> str:
     """
     try:
         parts = urlsplit(dsn)
-        readable = parts.scheme in _SCHEMES and parts.port != 0
+        # What stands before an `@` is a password, cut off by one of its own characters.
+        stray = parts.scheme != "chdb" and "@" in f"{parts.path}{parts.query}{parts.fragment}"
+        readable = parts.scheme in _SCHEMES and parts.port != 0 and not stray
     except ValueError:
         parts, readable = urlsplit(""), False
     if not readable:
