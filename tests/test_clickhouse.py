@@ -308,8 +308,8 @@ def test_the_ledger_of_an_import_is_replaced(store: ClickHouse) -> None:
         (each.started_at, each.loaded_at) for each in (ledger_entry(), ledger_entry(WEEK_BEFORE))
     )
     assert store.query("SELECT * EXCEPT imported_at FROM batch ORDER BY import_date DESC")[1] == [
-        (AS_OF, "orders.csv", None, 10, 7, 2, 1, 1, 0, 0, Decimal("61.00"), *last),
-        (WEEK_BEFORE, "generated", 42, 10, 7, 2, 1, 1, 0, 0, Decimal("61.00"), *before),
+        (AS_OF, "orders.csv", None, 10, 7, 2, 1, 1, 0, 0, Decimal("61.00"), *last, None),
+        (WEEK_BEFORE, "generated", 42, 10, 7, 2, 1, 1, 0, 0, Decimal("61.00"), *before, None),
     ]
 
 
