@@ -1,0 +1,36 @@
+"""`python -m tests.faults`: rounds of kills for so many seconds; `make faults` calls it."""
+
+import argparse
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.rounds import Faults
+from tests.faults.stage import Stage
+from tests.homes import home_folder
+
+
+def main() -> None:
+    """Print what was seen; exit with 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120, help="how long to go on")
+    parser.add_argument("--seed", type=int, help="draws the same kills again")
+    chosen = parser.parse_args()
+    seed = secrets.randbelow(10**6) if chosen.seed is None else chosen.seed
+    print(f"seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="vitrina-faults-") as folder:
+        stage = Stage(Path(folder))
+        with home_folder(stage.home):
+            faults = Faults(stage, seed)
+            faults.prepare()
+            deadline = time.monotonic() + chosen.seconds
+            while time.monotonic() < deadline:
+                faults.round()
+    print(*faults.tally.lines(), sep="\n")
+    sys.exit(bool(faults.tally.problems))
+
+
+if __name__ == "__main__":
+    main()
