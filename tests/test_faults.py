@@ -1,9 +1,13 @@
 """What `make faults` takes for right and for wrong."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.faults.readers import Seen, wrong_in
 
+ROOT = Path(__file__).parents[1]
 OLD, NEW, MIXED = ("sales 1", "marts 1"), ("sales 2", "marts 2"), ("sales 2", "marts 1")
 
 
@@ -26,3 +30,10 @@ def test_a_mixture_and_a_step_back_are_found(history: list[Seen], complaint: str
 def test_where_nothing_changes_anything_else_is_wrong() -> None:
     assert wrong_in([OLD], OLD, OLD) is None
     assert wrong_in([OLD, NEW], OLD, OLD) is not None
+
+
+def test_every_guarantee_names_a_test_that_is_there() -> None:
+    named = re.findall(r"`(tests/\w+\.py)::(\w+)`", (ROOT / "docs/guarantees.md").read_text())
+    assert len(named) > 15
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(), test

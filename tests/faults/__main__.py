@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -9,7 +10,6 @@ from pathlib import Path
 
 from tests.faults.rounds import Faults
 from tests.faults.stage import Stage
-from tests.homes import home_folder
 
 
 def main() -> None:
@@ -20,14 +20,18 @@ def main() -> None:
     chosen = parser.parse_args()
     seed = secrets.randbelow(10**6) if chosen.seed is None else chosen.seed
     print(f"seed {seed}", flush=True)
+    # It ends what it has started, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="vitrina-faults-") as folder:
         stage = Stage(Path(folder))
-        with home_folder(stage.home):
-            faults = Faults(stage, seed)
+        faults = Faults(stage, seed)
+        try:
             faults.prepare()
             deadline = time.monotonic() + chosen.seconds
             while time.monotonic() < deadline:
                 faults.round()
+        finally:
+            stage.clear()
     print(*faults.tally.lines(), sep="\n")
     sys.exit(bool(faults.tally.problems))
 

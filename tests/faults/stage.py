@@ -1,6 +1,7 @@
 """Two stores in one home, two batches of each, and how a batch of them is run."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tests.faults.kills import Target
 from tests.own_shop import own_shop
 from tests.waiting import wait_for
 from vitrina.store import GENERATED, Store
+from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 NEW = date(2026, 11, 24)
 OLD = NEW - timedelta(days=7)
@@ -75,6 +77,7 @@ class Stage:
 
     folder: Path
     own: Store = field(init=False)
+    _last: "Started | None" = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for path in (self.home, self.temporary, self.folder / "sales"):
@@ -115,7 +118,17 @@ class Stage:
 
         At the boundary of number `at` it kills the target; nowhere if it is 0.
         """
-        return Started(self, work, at, target, spark)
+        self._last = Started(self, work, at, target, spark)
+        return self._last
+
+    def clear(self) -> None:
+        """End what is still running, and remove what PostgreSQL has outside of the folder."""
+        if self._last is not None:
+            self._last.end()
+        # Whoever leaves last stops the server.
+        with embedded_postgres(self.home / "postgres"):
+            pass
+        shutil.rmtree(data_home(self.home / "postgres"))
 
     def environment(self) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("VITRINA_")}
@@ -174,6 +187,11 @@ class Started:
             start_new_session=True,
         )
 
+    def end(self) -> None:
+        """Kill it, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+
     def wait(self) -> Ended:
         """Wait until it has ended.
 
@@ -183,8 +201,7 @@ class Started:
         try:
             code = self.process.wait(HANG_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.end()
             raise
         seconds = time.monotonic() - self._started
         reached = self._log.read_text().splitlines()
