@@ -101,8 +101,7 @@ def test_a_server_that_takes_connections_and_never_answers_is_given_up(database:
         return server
 
     with proxy(connect) as before:
-        address = {"host": "127.0.0.1", "port": before.port, "connect_timeout": 2}
-        dsn = make_conninfo(database, **address)
+        dsn = make_conninfo(database, host="127.0.0.1", port=before.port, connect_timeout=2)
         with postgres(dsn) as store:
             assert store.query("SELECT 1")[1] == [(1,)]
         before.silent = True

@@ -31,8 +31,8 @@ def main() -> None:
             while time.monotonic() < deadline:
                 faults.round()
         finally:
+            print(*faults.tally.lines(), sep="\n", flush=True)
             stage.clear()
-    print(*faults.tally.lines(), sep="\n")
     sys.exit(bool(faults.tally.problems))
 
 

@@ -13,6 +13,9 @@ from vitrina.errors import StoreError
 from vitrina.store import Store
 from vitrina.stores.postgres.embedded import embedded_postgres
 
+# Often enough to see each state, and seldom enough not to slow the batch down.
+_PAUSE = 0.02
+
 Seen = tuple[str, ...]
 """The fingerprints of the sales and of each mart, in one snapshot."""
 
@@ -73,7 +76,7 @@ class Reader:
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 while not self._done.is_set():
                     self._look(connection)
-                    self._done.wait(0.005)
+                    self._done.wait(_PAUSE)
 
     def _look(self, connection: "psycopg.Connection[Any]") -> None:
         with connection.transaction():

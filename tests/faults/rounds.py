@@ -14,7 +14,7 @@ from tests.faults.stage import HANG_SECONDS, Ended, SparkServer, Stage, Started,
 from tests.faults.state import State, left_over, state
 
 # The most kills between two whole runs.
-_KILLS = 3
+_KILLS = 4
 # How often readers look on, and how often a kill is at a commit.
 _WATCHED = 0.5
 _AT_COMMITS = 0.5
