@@ -38,7 +38,9 @@ class Boundaries:
     def reach(self, name: str) -> None:
         self._reached += 1
         print(name, file=self._log)
-        if self._reached == self._at and self._strike():
+        # What is to be killed may not have started yet: then at the next one.
+        if 0 < self._at <= self._reached and self._strike():
+            self._at = 0
             print("killed", file=self._log)
             # So that what was killed is gone before the next statement.
             time.sleep(0.05)

@@ -58,7 +58,7 @@ class Ended:
     said: str
     seconds: float
     boundaries: tuple[str, ...]
-    """Those that it reached; the last one is where it was killed, if it was killed at one."""
+    """Those that it reached, up to the one at which something was killed, if it was."""
     killed: bool
 
     @property
@@ -205,7 +205,10 @@ class Started:
             raise
         seconds = time.monotonic() - self._started
         reached = self._log.read_text().splitlines()
-        others = reached[-1:] == ["killed"]
+        others = "killed" in reached
+        if others:
+            # What was killed may be missed only later.
+            del reached[reached.index("killed") :]
         self._said.seek(0)
         said = "\n".join(line for line in self._said.read().splitlines() if "✓" not in line)
         self._said.close()
@@ -213,7 +216,7 @@ class Started:
             code,
             said,
             seconds,
-            tuple(reached[:-1] if others else reached),
+            tuple(reached),
             others or code == -signal.SIGKILL,
         )
 
