@@ -1,7 +1,10 @@
 """Stores that fail: one line says what, a batch is left as it was, and a rerun heals it."""
 
 import datetime
+import shutil
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -27,6 +30,7 @@ from vitrina.store import Batch
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres import session
+from vitrina.stores.postgres.session import translated
 from vitrina.stores.postgres.store import Postgres, postgres
 from vitrina.stores.postgres.tables import tables
 
@@ -89,6 +93,49 @@ def test_a_lock_on_any_table_ends_soon_and_a_rerun_heals(
                 run(lake, database)
         require_one_line(refused.value)
         run(lake, database)
+    require_shown(database)
+
+
+@pytest.fixture
+def tiny_disk(database: str) -> Iterator[Path | None]:
+    """A disk of 256 KiB, on which the database has its tables; None where nobody may mount one."""
+    folder = Path(tempfile.mkdtemp())
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        folder.rmdir()
+        yield None
+        return
+    with psycopg.connect(database, autocommit=True) as owner:
+        [(data,)] = owner.execute("SELECT current_setting('data_directory')")
+        shutil.chown(folder, Path(data).stat().st_uid)
+        place, here = sql.Identifier(folder.name), sql.Identifier(owner.info.dbname)
+        owner.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(place, str(folder)))
+        owner.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = {}").format(here, place))
+        yield folder
+        owner.execute("DROP SCHEMA IF EXISTS vitrina CASCADE")
+        owner.execute(sql.SQL("ALTER DATABASE {} RESET default_tablespace").format(here))
+        owner.execute(sql.SQL("DROP TABLESPACE {}").format(place))
+    subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
+
+
+def test_a_server_whose_disk_is_full_is_worth_another_try(
+    database: str, lake: Lake, tiny_disk: Path | None
+) -> None:
+    if tiny_disk is None:
+        # The same code, from the system's own full device.
+        with (
+            psycopg.connect(database) as owner,
+            pytest.raises(StoreUnavailable, match="No space left"),
+            translated({}),
+        ):
+            owner.execute("COPY (SELECT 1) TO '/dev/full'")
+        return
+    with pytest.raises(StoreUnavailable) as refused:
+        run(lake, database)
+    require_one_line(refused.value, "PostgreSQL at ", "No space left on device")
+    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    run(lake, database)
     require_shown(database)
 
 
