@@ -7,6 +7,7 @@ Vitrina itself knows nothing of it: its functions are wrapped, in this process a
 """
 
 import functools
+import itertools
 import os
 import sys
 import time
@@ -93,10 +94,8 @@ def _changes(_: ClickHouseSession, statement: str, **values: Any) -> str | None:
 
 
 def _beginning(statement: str) -> str:
-    """The verb of a statement, and what it is done to."""
-    words = statement.split()
-    kept = [word for word in words[:8] if word.isupper()]
-    return " ".join(kept[:5])
+    """The words of SQL at the beginning of a statement."""
+    return " ".join(itertools.takewhile(str.isupper, statement.split()))
 
 
 if __name__ == "__main__":

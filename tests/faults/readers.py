@@ -1,6 +1,7 @@
 """A reader of PostgreSQL, who looks again and again, and what he saw."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
 
@@ -55,15 +56,17 @@ class Reader:
         self.looks = 0
         self._stage, self._store = stage, store
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._read)
+        self._pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._reading = self._pool.submit(self._read)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join()
+        self._pool.shutdown()
+        # What a reader was refused, other than a server that was gone, is an error.
+        self._reading.result()
 
     def _read(self) -> None:
         while not self._done.is_set():

@@ -26,8 +26,10 @@ class Tally:
 
     kills: Counter[str] = field(default_factory=Counter)
     """By what was killed, and whether at a random moment or at a commit."""
-    commits: set[str] = field(default_factory=set)
-    """The names of the commits at which something was killed."""
+    boundaries: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each store, the boundaries in a run: one before each commit, and one after it."""
+    killed_at: set[tuple[str, int]] = field(default_factory=set)
+    """Stores, and the numbers of the boundaries at which something was killed."""
     rounds: int = 0
     looks: int = 0
     undisturbed: list[float] = field(default_factory=list)
@@ -39,8 +41,10 @@ class Tally:
         killed = sum(self.kills.values())
         said = [f"{killed} kills in {self.rounds} rounds; {len(self.problems)} problems"]
         said += [f"    {number:5} {name}" for name, number in sorted(self.kills.items())]
+        there = sum(map(len, self.boundaries.values()))
         said.append(
-            f"kills at {len(self.commits)} different commits; readers looked {self.looks} times"
+            f"killed at {len(self.killed_at)} of {there} boundaries of commits; "
+            f"readers looked {self.looks} times"
         )
         if self.recovered:
             said.append(
@@ -60,8 +64,6 @@ class Faults:
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._expected: dict[int, State] = {}
         """What a store holds after each of the works, by its place in turn."""
-        self._commits: dict[str, tuple[str, ...]] = {}
-        """The commits of a run of each store, before and after each."""
         self._to_kill_at: dict[str, list[int]] = defaultdict(list)
         """The numbers of those that have not been killed at."""
         self._next = 1
@@ -77,7 +79,7 @@ class Faults:
             self.tally.undisturbed.append(ended.seconds)
             # The first runs of all do not count: they lack a batch.
             self._expected[place] = state(self._stage, work.store)
-            self._commits[work.store.name] = ended.boundaries
+            self.tally.boundaries[work.store.name] = ended.boundaries
         self._expected[1] = self._expected[5]
         self._require_nothing_left("undisturbed")
 
@@ -113,11 +115,11 @@ class Faults:
         with ExitStack() as opened:
             spark = opened.enter_context(spark_server()) if target is Target.SPARK else None
             if self._random.random() < _AT_COMMITS:
-                at = self._commit(work.store.name)
+                at = self._boundary(work.store.name)
                 ended = self._run(work, f"{work}, {target} killed", at, target, spark)
                 if ended is not None and ended.killed:
                     self.tally.kills[f"{target} at a commit"] += 1
-                    self.tally.commits.add(ended.boundaries[-1])
+                    self.tally.killed_at.add((work.store.name, len(ended.boundaries)))
                 return
             started = self._stage.start(work, spark=spark)
             typical = median(self.tally.undisturbed)
@@ -132,11 +134,11 @@ class Faults:
                 time.sleep(0.02)
             self._ended(started, f"{work}, {target} killed")
 
-    def _commit(self, store: str) -> int:
-        """The number of a commit of the store's run, each in turn by chance."""
+    def _boundary(self, store: str) -> int:
+        """The number of a boundary in the store's run: each in turn, in an order by chance."""
         left = self._to_kill_at[store]
         if not left:
-            left += range(1, len(self._commits[store]) + 1)
+            left += range(1, len(self.tally.boundaries[store]) + 1)
             self._random.shuffle(left)
         return left.pop()
 
