@@ -143,6 +143,8 @@ def test_a_server_that_takes_connections_and_never_answers_is_given_up(database:
     parts = conninfo_to_dict(database)
 
     def connect() -> socket.socket:
+        if not str(parts["host"]).startswith("/"):
+            return socket.create_connection((str(parts["host"]), int(parts["port"] or 5432)))
         server = socket.socket(socket.AF_UNIX)
         server.connect(f"{parts['host']}/.s.PGSQL.{parts['port']}")
         return server
