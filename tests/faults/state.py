@@ -19,11 +19,13 @@ from tests.faults.stage import NEW, OLD, Stage
 from vitrina import ledger
 from vitrina.marts import marts
 from vitrina.pipeline import lake_root
+from vitrina.proof.chain import Chain
 from vitrina.settings import Settings
 from vitrina.store import Store
 from vitrina.stores.addresses import schema
 from vitrina.stores.opening import open_clickhouse
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+from vitrina.stores.postgres.store import postgres
 
 State = dict[str, str]
 """A fingerprint for each thing that is compared, by its name."""
@@ -63,7 +65,14 @@ def fingerprint(connection: "psycopg.Connection[Any]", store: Store, table: str)
 def state(stage: Stage, store: Store) -> State:
     """All that a store has: in both databases, and in the lake."""
     found = dict(_in_lake(stage, store))
-    with embedded_postgres(stage.home / "postgres") as dsn, psycopg.connect(dsn) as connection:
+    chain = Chain(lake_root(Settings(home=stage.home), store))
+    with (
+        embedded_postgres(stage.home / "postgres") as dsn,
+        psycopg.connect(dsn) as connection,
+        postgres(dsn, schema(store)) as opened,
+    ):
+        agree = chain.links() == opened.manifests() and not chain.broken()
+        found["manifests"] = "the same in lake and PostgreSQL" if agree else "not the same"
         for table in shown_tables(store):
             found[f"PostgreSQL {table}"] = fingerprint(connection, store, table)
         for name, number in connection.execute(
