@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test audit test-spark test-topology test-grafana bench-check lint format store-file grafana lock upgrade check-lock security accept-secrets advisories sbom fuzz clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test audit test-spark test-topology test-grafana bench-check faults lint format store-file grafana lock upgrade check-lock security accept-secrets advisories sbom fuzz clean set-up set-up-dev set-up-spark set-up-airflow
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -47,6 +47,9 @@ test-topology: set-up-spark set-up-airflow ## run a batch through all of compose
 
 bench-check: set-up-dev ## run each benchmark small, and the commands and the batch that the pages show
 	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
+
+faults: set-up-dev ## kill batches at any moment and compare what reruns leave; SECONDS= and SEED= choose how long and which
+	@$(PYTHON_OF_VENV) -m tests.faults $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 test-grafana: set-up-dev ## draw the dashboards with Grafana's own packages, if Node is installed
 	@scripts/browser

@@ -18,6 +18,7 @@ from vitrina import engine
 from vitrina.engine import require_version, spark_failures, spark_session
 from vitrina.errors import EngineError, FeedError, SettingsError, StoreUnavailable
 from vitrina.settings import Settings
+from vitrina.spill import spill_folder
 
 REMOTE = "sc://spark:15002"
 AGAIN = "run: vitrina clean --as-of 2026-11-24"
@@ -174,6 +175,16 @@ def test_a_folder_that_cannot_be_made_for_spilling_is_named(tmp_path: Path) -> N
         spark_session(settings),
     ):
         pass
+
+
+def test_what_killed_processes_spilled_is_removed_unless_others_may_use_it(tmp_path: Path) -> None:
+    with spill_folder(tmp_path) as folder:
+        (folder / "datafusion-1").mkdir()
+        (folder / "datafusion-1" / "spilled").touch()
+        with spill_folder(tmp_path):
+            assert [path.name for path in folder.iterdir()] == ["datafusion-1"]
+    with spill_folder(tmp_path):
+        assert list(folder.iterdir()) == []
 
 
 # Reached, and left

@@ -71,6 +71,7 @@ def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
             the embedded engine is not installed; or the process may open too few files.
     """
     from vitrina.settings import configure_embedded_engine, configure_grpc
+    from vitrina.spill import spill_folder
 
     _allow_files()
     configure_grpc()
@@ -84,7 +85,14 @@ def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
             require_version(session.version, pyspark.__version__, _shown(settings.spark_remote))
             yield session
         return
-    configure_embedded_engine(settings)
+    with spill_folder(settings.folder) as spill:
+        configure_embedded_engine(settings, spill)
+        with _embedded() as session:
+            yield session
+
+
+@contextmanager
+def _embedded() -> Iterator["SparkSession"]:
     try:
         from pysail.spark import SparkConnectServer
     except ImportError as error:

@@ -339,22 +339,11 @@ def configure_grpc() -> None:
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
-def configure_embedded_engine(settings: Settings) -> None:
+def configure_embedded_engine(settings: Settings, spill: Path) -> None:
     """Give Sail its limits before it is imported. It takes them only from the environment.
 
-    By default its memory pool has no bound, and then it never spills.
-
-    Raises:
-        SettingsError: the folder to spill into cannot be made.
+    By default its memory pool has no bound, and then it never spills. It does so into `spill`.
     """
-    spill = settings.folder / "tmp"
-    try:
-        spill.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"{spill} cannot be made: {error.strerror}; set VITRINA_HOME to a folder that can "
-            "be written"
-        ) from error
     os.environ.update(
         SAIL_RUNTIME__MEMORY_POOL__TYPE="fair",
         SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE=str(settings.spark_memory * 2**20),

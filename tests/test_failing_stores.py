@@ -1,0 +1,234 @@
+"""Stores that fail: one line says what, a batch is left as it was, and a rerun heals it."""
+
+import datetime
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from spark_server import free_port
+
+from tests.lakes import clean_lake, clean_sales, right_marts
+from tests.servers.clickhouse import clickhouse_server
+from tests.servers.proxy import proxy
+from tests.shown import show
+from vitrina.contract import SALES
+from vitrina.counts import Analyzed
+from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.ledger import MANIFEST, RUN_EVENT
+from vitrina.marts import marts
+from vitrina.steps import load, publish
+from vitrina.store import Batch
+from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
+from vitrina.stores.lake import Lake
+from vitrina.stores.postgres import session
+from vitrina.stores.postgres.session import translated
+from vitrina.stores.postgres.store import Postgres, postgres
+from vitrina.stores.postgres.tables import tables
+
+BATCH = Batch(datetime.date(2026, 11, 24))
+SOLD = clean_sales(BATCH, 100)
+MARTS = right_marts(BATCH, SOLD)
+LEFT = "PostgreSQL shows "
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return clean_lake(tmp_path / "lake", BATCH, SOLD)
+
+
+def run(lake: Lake, dsn: str) -> None:
+    """Load a batch, compute its marts, show both."""
+    with postgres(dsn) as store:
+        load.run(lake, store, BATCH)
+        store.replace_marts(BATCH, MARTS, lake.result("load")["attempt"])
+        show(store, BATCH)
+
+
+def require_one_line(error: StoreError, *parts: str) -> None:
+    assert "\n" not in str(error)
+    for part in parts:
+        assert part in str(error)
+    assert error.transient
+
+
+def require_shown(dsn: str) -> None:
+    with postgres(dsn) as store:
+        assert store.read_mart(marts(SALES)[0]).num_rows == MARTS[marts(SALES)[0].name].num_rows
+
+
+# PostgreSQL
+
+
+def test_a_server_out_of_connections_is_worth_another_try(database: str, lake: Lake) -> None:
+    with ExitStack() as others:
+        with suppress(psycopg.OperationalError):
+            while True:
+                others.enter_context(psycopg.connect(database))
+        with pytest.raises(StoreUnavailable) as refused, postgres(database):
+            pass
+    require_one_line(refused.value, "PostgreSQL at ", "too many clients")
+    run(lake, database)
+    require_shown(database)
+
+
+def test_a_lock_on_any_table_ends_soon_and_a_rerun_heals(
+    database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(lake, database)
+    monkeypatch.setitem(session._SETTINGS, "lock_timeout", "100ms")  # noqa: SLF001
+    # The other two are written by the run around the steps.
+    for table in sorted({each.name for each in tables(SALES)} - {MANIFEST, RUN_EVENT}):
+        with psycopg.connect(database) as other:
+            other.execute(sql.SQL("LOCK TABLE vitrina.{}").format(sql.Identifier(table)))
+            with pytest.raises(StoreUnavailable) as refused:
+                run(lake, database)
+        require_one_line(refused.value)
+        run(lake, database)
+    require_shown(database)
+
+
+@pytest.fixture
+def tiny_disk(database: str) -> Iterator[Path | None]:
+    """A disk of 256 KiB, on which the database has its tables; None where nobody may mount one."""
+    folder = Path(tempfile.mkdtemp())
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        folder.rmdir()
+        yield None
+        return
+    with psycopg.connect(database, autocommit=True) as owner:
+        [(data,)] = owner.execute("SELECT current_setting('data_directory')")
+        shutil.chown(folder, Path(data).stat().st_uid)
+        place, here = sql.Identifier(folder.name), sql.Identifier(owner.info.dbname)
+        owner.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(place, str(folder)))
+        owner.execute(sql.SQL("ALTER DATABASE {} SET default_tablespace = {}").format(here, place))
+        yield folder
+        owner.execute("DROP SCHEMA IF EXISTS vitrina CASCADE")
+        owner.execute(sql.SQL("ALTER DATABASE {} RESET default_tablespace").format(here))
+        owner.execute(sql.SQL("DROP TABLESPACE {}").format(place))
+    subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
+
+
+def test_a_server_whose_disk_is_full_is_worth_another_try(
+    database: str, lake: Lake, tiny_disk: Path | None
+) -> None:
+    if tiny_disk is None:
+        # The same code, from the system's own full device.
+        with (
+            psycopg.connect(database) as owner,
+            pytest.raises(StoreUnavailable, match="No space left"),
+            translated({}),
+        ):
+            owner.execute("COPY (SELECT 1) TO '/dev/full'")
+        return
+    with pytest.raises(StoreUnavailable) as refused:
+        run(lake, database)
+    require_one_line(refused.value, "PostgreSQL at ", "No space left on device")
+    subprocess.run(["mount", "-o", "remount,size=64m", str(tiny_disk)], check=True)
+    run(lake, database)
+    require_shown(database)
+
+
+def test_a_server_that_takes_connections_and_never_answers_is_given_up(database: str) -> None:
+    parts = conninfo_to_dict(database)
+
+    def connect() -> socket.socket:
+        if not str(parts["host"]).startswith("/"):
+            return socket.create_connection((str(parts["host"]), int(parts["port"] or 5432)))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{parts['host']}/.s.PGSQL.{parts['port']}")
+        return server
+
+    with proxy(connect) as before:
+        dsn = make_conninfo(database, host="127.0.0.1", port=before.port, connect_timeout=2)
+        with postgres(dsn) as store:
+            assert store.query("SELECT 1")[1] == [(1,)]
+        before.silent = True
+        with pytest.raises(StoreUnavailable) as refused, postgres(dsn):
+            pass
+    require_one_line(refused.value, f"PostgreSQL at 127.0.0.1:{before.port}: ", "timeout expired")
+
+
+# ClickHouse
+
+
+@pytest.fixture
+def analyzed(database: str, lake: Lake) -> Iterator[Postgres]:
+    """A PostgreSQL whose batch is ready to be published."""
+    with postgres(database) as store:
+        load.run(lake, store, BATCH)
+        attempt = lake.result("load")["attempt"]
+        store.replace_marts(BATCH, MARTS, attempt)
+        with lake.step("analyze", lake.result("load")) as left:
+            left.counts = Analyzed({name: mart.num_rows for name, mart in MARTS.items()}).document()
+        yield store
+
+
+def require_published(store: ClickHouse) -> None:
+    assert [day for day, _ in store.imports()] == [BATCH.as_of]
+    for mart in marts(SALES):
+        [(rows,)] = store.query(f"SELECT count() FROM {mart.name}")[1]
+        assert rows == MARTS[mart.name].num_rows
+    tables = {name for (name,) in store.query("SHOW TABLES")[1]}
+    assert not [name for name in tables if name.endswith("_staging")]
+
+
+def test_a_refused_insert_leaves_what_was_shown_and_a_rerun_heals(
+    analyzed: Postgres, lake: Lake, clickhouse_store: ClickHouse
+) -> None:
+    publish.run(lake, analyzed, clickhouse_store, BATCH)
+    command = clickhouse_store._session.command  # noqa: SLF001
+    command(f"ALTER TABLE {marts(SALES)[1].name} ADD CONSTRAINT none CHECK total_sales < 0")
+    with pytest.raises(StoreError, match="VIOLATED_CONSTRAINT") as refused:
+        publish.run(lake, analyzed, clickhouse_store, BATCH)
+    assert "\n" not in str(refused.value)
+    assert [day for day, _ in clickhouse_store.imports()] == [BATCH.as_of]
+    command(f"ALTER TABLE {marts(SALES)[1].name} DROP CONSTRAINT none")
+    publish.run(lake, analyzed, clickhouse_store, BATCH)
+    require_published(clickhouse_store)
+
+
+@pytest.mark.parametrize("moment", ["withdraw", "replace_import"])
+def test_a_server_that_dies_between_stage_and_swap_is_worth_another_try(
+    analyzed: Postgres,
+    lake: Lake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    port = free_port()
+    original = getattr(ClickHouse, moment)
+
+    def die(store: ClickHouse, *arguments: object) -> None:
+        """End the server just before what was asked of it."""
+        for child in psutil.Process().children():
+            if str(port) in child.cmdline():
+                child.kill()
+                child.wait()
+        original(store, *arguments)
+
+    with (
+        clickhouse_server(tmp_path / "server", "127.0.0.1", "p", port) as dsn,
+        clickhouse(dsn) as store,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(ClickHouse, moment, die)
+        with pytest.raises(StoreUnavailable) as refused:
+            publish.run(lake, analyzed, store, BATCH)
+    require_one_line(refused.value, f"ClickHouse does not answer at 127.0.0.1:{port}")
+    with (
+        clickhouse_server(tmp_path / "server", "127.0.0.1", "p", port) as dsn,
+        clickhouse(dsn) as store,
+    ):
+        publish.run(lake, analyzed, store, BATCH)
+        require_published(store)
