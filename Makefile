@@ -49,7 +49,8 @@ bench: set-up-bench ## measure Vitrina against other ways to do the same; ROWS= 
 	@scripts/jdbc_driver
 	@$(PYTHON_OF_VENV) benchmarks/compare.py --write --rounds $(or $(ROUNDS),3) $(or $(ROWS),100000 1000000)
 
-bench-check: set-up-dev ## run each benchmark small, and the commands and the batch that the pages show
+bench-check: set-up-bench ## run each benchmark small, and the commands and the batch that the pages show
+	@scripts/jdbc_driver
 	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
 
 test-grafana: set-up-dev ## draw the dashboards with Grafana's own packages, if Node is installed

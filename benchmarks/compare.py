@@ -25,9 +25,9 @@ import own_sales
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi as postgresql
 from peer import MARTS
-from pipeline import AS_OF, HERE, MIB, Measured, machine, measure
+from pipeline import AS_OF, HERE, MIB, Measured, machine, measure, new_home
 
-from vitrina.stores.postgres.embedded import data_home, embedded_postgres
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 VITRINA, BY_HAND = "Vitrina", "DuckDB by hand"
 BENCH = HERE.parent / ".venv-bench"
@@ -137,13 +137,9 @@ def one_round(rows: int, store: Path, peers: Sequence[Peer]) -> Iterator[tuple[s
     ours: dict[str, pa.Table] = {}
     for peer in peers:
         print(f"{rows:,} rows: {peer.name}", file=sys.stderr)
-        with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
-            home = Path(folder)
-            try:
-                yield peer.name, peer.run(store, home)
-                made = marts(home)
-            finally:
-                shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+        with new_home() as home:
+            yield peer.name, peer.run(store, home)
+            made = marts(home)
         ours = ours or made
         require_same(peer.name, ours, made)
 
@@ -151,24 +147,21 @@ def one_round(rows: int, store: Path, peers: Sequence[Peer]) -> Iterator[tuple[s
 def parts(rows: int, store: Path) -> Iterator[tuple[str, float]]:
     """The seconds of generating, loading, writing and reading as others do it."""
     programs: dict[str, Callable[[Path], list[str | Path]]] = {
-        "Vitrina": lambda _: [
+        VITRINA: lambda _: [
             Path(sys.executable).with_name("vitrina"),
             *("generate", "--rows", str(rows), "--as-of", AS_OF, "--json"),
-        ]
+        ],
+        "limits": lambda home: [sys.executable, HERE / "limits.py", home],
     }
     if PYTHON.exists():
-        programs["parts"] = lambda home: [PYTHON, HERE / "parts.py", home]
+        programs["dlt"] = lambda home: [PYTHON, HERE / "dlt_load.py", home]
         if shutil.which("java") is not None:
             programs["feeds"] = lambda home: [PYTHON, HERE / "feeds.py", str(rows), home]
     for name, command in programs.items():
         print(f"{rows:,} rows: {name}", file=sys.stderr)
-        with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
-            home = Path(folder)
+        with new_home() as home:
             home.joinpath("sales.csv").symlink_to(store.with_name("sales.csv"))
-            try:
-                steps = measure(command(home), home).steps
-            finally:
-                shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+            steps = measure(command(home), home).steps
         yield from steps.items()
 
 
@@ -178,7 +171,7 @@ PART_NAMES = {
     "dbldatagen": "generate: dbldatagen on Apache Spark, to CSV",
     "copy": "load: COPY by the server from its own file, one connection, with the key",
     "adbc": "load: ADBC, one connection, without a key",
-    "dlt": "load: dlt, with the key's index",
+    "dlt_load": "load: dlt, with the key's index",
     "parquet_write": "write Parquet: pyarrow",
     "parquet_read": "read Parquet: pyarrow",
     "clickhouse_insert": "insert Arrow: ClickHouse (chDB)",

@@ -1,15 +1,13 @@
-"""Measure the parts of a batch beside it: what they could cost at the least, and dlt's load.
+"""Measure what writing, reading and loading the sales costs at the least.
 
-    python benchmarks/parts.py folder
+    python benchmarks/limits.py folder
 
-Takes the sales of `folder/sales.csv` that are valid, once each. Prints the seconds of each part.
+Takes the sales of `folder/sales.csv` that are valid, once each. Prints the seconds of each.
 """
 
-import os
 import sys
 from pathlib import Path
 
-import dlt
 import duckdb
 import psycopg
 import pyarrow as pa
@@ -17,7 +15,6 @@ from adbc_driver_postgresql import dbapi as postgresql
 from peer import add_key, run
 from psycopg import sql
 from pyarrow import parquet
-from relay import tcp
 
 from vitrina.stores.postgres.embedded import embedded_postgres
 
@@ -36,14 +33,17 @@ SALES = """
 """
 
 
-class Parts:
-    """Each method is a part."""
+def valid_sales(folder: Path) -> pa.Table:
+    found = duckdb.connect().sql(SALES, params={"feed": str(folder / "sales.csv")})
+    rows = found.to_arrow_table()
+    return rows.cast(pa.schema([field.with_nullable(False) for field in rows.schema]))
+
+
+class Limits:
+    """Each method is one."""
 
     def __init__(self, folder: Path, address: str) -> None:
-        self.folder, self.address = folder, address
-        feed = {"feed": str(folder / "sales.csv")}
-        found = duckdb.connect().sql(SALES, params=feed).to_arrow_table()
-        self.sales = found.cast(pa.schema([field.with_nullable(False) for field in found.schema]))
+        self.folder, self.address, self.sales = folder, address, valid_sales(folder)
         self.file = folder / "sales.parquet"
         with psycopg.connect(address) as store:
             (data,) = store.execute("SHOW data_directory").fetchall()
@@ -84,23 +84,6 @@ class Parts:
             store.execute(_copy("sale", "FROM", self.binary))
         add_key(self.address)
 
-    def dlt(self) -> None:
-        os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
-        with tcp(self.address) as place:
-            pipeline = dlt.pipeline(
-                "sales",
-                pipelines_dir=str(self.folder / "dlt"),
-                destination=dlt.destinations.postgres(f"postgresql://vitrina:none@{place}"),
-                dataset_name="dlt",
-            )
-            pipeline.run(
-                self.sales.to_batches(2**16),
-                table_name="sale",
-                write_disposition="replace",
-                primary_key="sale_id",
-                loader_file_format="csv",
-            )
-
 
 def _copy(table: str, direction: str, file: str) -> sql.Composed:
     return sql.SQL("COPY {} " + direction + " {} (FORMAT binary)").format(
@@ -110,15 +93,14 @@ def _copy(table: str, direction: str, file: str) -> sql.Composed:
 
 def main(folder: Path) -> None:
     with embedded_postgres(folder / "postgres") as address:
-        parts = Parts(folder, address)
+        limits = Limits(folder, address)
         run(
-            parts.parquet_write,
-            parts.parquet_read,
-            parts.clickhouse_insert,
-            parts.adbc,
-            parts.to_file,
-            parts.copy,
-            parts.dlt,
+            limits.parquet_write,
+            limits.parquet_read,
+            limits.clickhouse_insert,
+            limits.adbc,
+            limits.to_file,
+            limits.copy,
         )
 
 
