@@ -142,6 +142,7 @@ def test_every_benchmark_is_run_here() -> None:
     assert {path.name for path in BENCHMARKS.glob("*.py")} == {*SMALL, *PARTS}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_prints_its_table(home: Path, name: str) -> None:
     ended = run(home, sys.executable, BENCHMARKS / name, *SMALL[name])
@@ -168,6 +169,7 @@ def test_marts_that_differ_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert differences(ours, mart(("North", 2, 0, "1.50", 1))) == 2
 
 
+@pytest.mark.timeout(900)
 def test_no_step_takes_far_longer_than_usual(home: Path) -> None:
     ended = run(home, sys.executable, BENCHMARKS / "guard.py")
     assert ended.returncode == 0, ended.stdout + ended.stderr
