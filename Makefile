@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run up down test audit test-spark test-topology test-grafana bench-check faults lint format store-file grafana lock upgrade check-lock security accept-secrets advisories sbom fuzz clean set-up set-up-dev set-up-spark set-up-airflow
+.PHONY: help run up down test audit test-spark test-topology test-grafana bench bench-check faults lint format store-file grafana lock upgrade check-lock security accept-secrets advisories sbom fuzz clean set-up set-up-dev set-up-spark set-up-airflow set-up-bench
 # Set-ups share environments, so they run one after another, in the order given.
 .NOTPARALLEL:
 
@@ -45,7 +45,12 @@ test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedde
 test-topology: set-up-spark set-up-airflow ## run a batch through all of compose.yaml: as processes, and in Docker if available
 	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
 
-bench-check: set-up-dev ## run each benchmark small, and the commands and the batch that the pages show
+bench: set-up-bench ## measure Vitrina against other ways to do the same; ROWS= and ROUNDS= choose how much
+	@scripts/jdbc_driver
+	@$(PYTHON_OF_VENV) benchmarks/compare.py --write --rounds $(or $(ROUNDS),3) $(or $(ROWS),100000 1000000)
+
+bench-check: set-up-bench ## run each benchmark small, and the commands and the batch that the pages show
+	@scripts/jdbc_driver
 	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
 
 faults: set-up-dev ## kill batches at any moment and compare what reruns leave; SECONDS= and SEED= choose how long and which
@@ -127,3 +132,6 @@ set-up-spark:
 
 set-up-airflow:
 	@$(SET_UP) airflow
+
+set-up-bench:
+	@$(SET_UP) bench

@@ -9,23 +9,22 @@ server that Vitrina runs, with its settings. Prints the seconds of each step as 
 `vitrina run` has them.
 """
 
-import json
 import sys
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi as postgresql
+from peer import AS_OF as AS_OF_DAY
+from peer import agree, amount, publish, run
 
 from vitrina.stores.postgres.embedded import embedded_postgres
 
 CONNECTIONS = 2
 MEMORY = "1GiB"  # for DuckDB, as much as Vitrina lets its engine have
-AS_OF = "DATE '2026-11-24'"
+AS_OF = f"DATE '{AS_OF_DAY}'"
 
 # Skewed as a shop's sales are, roughly; with about as many defects as Vitrina plants.
 FEED = f"""
@@ -111,7 +110,7 @@ TOTALS = """
     round(total_sales_amount / total_sales, 2)::decimal(12, 2) AS average_sale_amount
 """
 RANKED = """
-    row_number() OVER (ORDER BY total_sales_amount DESC) AS sales_rank,
+    row_number() OVER (ORDER BY total_sales_amount DESC, {key}) AS sales_rank,
     (total_sales_amount / sum(total_sales_amount) OVER ())::decimal(7, 6) AS share
 """
 MARTS = {
@@ -127,16 +126,18 @@ MARTS = {
             by_amount AS (PARTITION BY region ORDER BY total_sales_amount DESC, product_id)
     """,
     "sales_by_region": f"""
-        SELECT *, {RANKED} FROM (SELECT region, {TOTALS} FROM sale GROUP BY ALL)
+        SELECT *, {RANKED.format(key="region")}
+        FROM (SELECT region, {TOTALS} FROM sale GROUP BY ALL)
     """,
     "sales_by_product": f"""
-        SELECT *, {RANKED} FROM (SELECT product_id, {TOTALS} FROM sale GROUP BY ALL)
+        SELECT *, {RANKED.format(key="product_id")}
+        FROM (SELECT product_id, {TOTALS} FROM sale GROUP BY ALL)
     """,
     "sales_by_day": f"""
         SELECT
             *,
             (sum(total_sales_amount) OVER (
-                PARTITION BY region ORDER BY sale_date ROWS 6 PRECEDING
+                PARTITION BY region ORDER BY sale_date RANGE INTERVAL 6 DAYS PRECEDING
             ) / 7)::decimal(22, 2) AS moving_average_7_days
         FROM (SELECT sale_date, region, {TOTALS} FROM sale GROUP BY ALL)
     """,
@@ -179,30 +180,19 @@ class ByHand:
 
     def analyze(self) -> None:
         with postgresql.connect(self.address) as store, store.cursor() as cursor:
-            sold = _amount(cursor, "sale", "sale_amount")
+            sold = amount(cursor, "sale", "sale_amount")
             for name, query in MARTS.items():
                 mart = self.lake.sql(query).to_arrow_table()
                 self.types[name] = mart.schema
                 cursor.adbc_ingest(name, mart, mode="create")
-                _agree(name, sold, _amount(cursor, name))
+                agree(name, sold, amount(cursor, name))
             store.commit()
 
     def publish(self) -> None:
-        from chdb.session import Session
+        publish(self.address, self.folder, self.types)
 
-        with (
-            Session(str(self.folder / "clickhouse")) as marts,  # type: ignore[no-untyped-call]
-            postgresql.connect(self.address) as store,
-            store.cursor() as cursor,
-        ):
-            marts.query("CREATE DATABASE vitrina")
-            for name, types in self.types.items():
-                cursor.execute(f"SELECT * FROM {name}")
-                # Decimals come as text.
-                _publish(marts, name, cursor.fetch_arrow_table().cast(types))
-                sold = _amount(cursor, name)
-                found = marts.query(f"SELECT sum(total_sales_amount) FROM vitrina.{name}", "TSV")
-                _agree(name, sold, Decimal(str(found).strip()))
+    def after_the_feed(self) -> tuple[Callable[[], None], ...]:
+        return self.validate, self.clean, self.load, self.analyze, self.publish
 
     def _copy(self, share: int) -> None:
         sales = self.lake.cursor().sql(f"FROM sale WHERE {self.split_by} % {CONNECTIONS} = {share}")
@@ -211,43 +201,10 @@ class ByHand:
             store.commit()
 
 
-def _publish(marts: Any, name: str, rows: pa.Table) -> None:  # noqa: ARG001 - chDB reads `rows`
-    marts.query(
-        f"CREATE TABLE vitrina.{name} ENGINE = MergeTree PARTITION BY import_date ORDER BY tuple() "
-        f"AS SELECT *, {AS_OF} AS import_date FROM Python(rows)"
-    )
-
-
-def _amount(cursor: Any, table: str, column: str = "total_sales_amount") -> Decimal:
-    cursor.execute(f"SELECT sum({column})::text FROM {table}")
-    return Decimal(cursor.fetchone()[0])
-
-
-def _agree(mart: str, one: Decimal, other: Decimal) -> None:
-    if one != other:
-        raise SystemExit(f"{mart}: {one} is not {other}")
-
-
-def run(batch: ByHand, *, generates: bool = True) -> None:
-    """Do the steps and print their seconds."""
-    steps = {}
-    for step in (
-        *((batch.generate,) if generates else ()),
-        batch.validate,
-        batch.clean,
-        batch.load,
-        batch.analyze,
-        batch.publish,
-    ):
-        started = time.perf_counter()
-        step()
-        steps[step.__name__] = {"seconds": time.perf_counter() - started}
-    print(json.dumps({"steps": steps}))
-
-
 def main(rows: int, folder: Path) -> None:
     with embedded_postgres(folder / "postgres") as address:
-        run(ByHand(rows, folder, address))
+        batch = ByHand(rows, folder, address)
+        run(batch.generate, *batch.after_the_feed())
 
 
 if __name__ == "__main__":

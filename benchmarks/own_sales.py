@@ -19,7 +19,7 @@ from statistics import median
 import duckdb
 from by_hand import AS_OF as AS_OF_SQL
 from by_hand import FEED, ByHand
-from by_hand import run as run_by_hand
+from peer import run
 from pipeline import AS_OF, MIB, Measured, in_turn, machine, measure
 
 from vitrina.stores.postgres.embedded import embedded_postgres
@@ -143,7 +143,7 @@ def main() -> None:
         folder = chosen.by_hand.absolute()
         folder.joinpath("feed.csv").symlink_to(chosen.file.with_name("sales.csv"))
         with embedded_postgres(folder / "postgres") as address:
-            run_by_hand(OwnByHand(0, folder, address), generates=False)
+            run(*OwnByHand(0, folder, address).after_the_feed())
         return
     print(f"{machine()} Rounds: {chosen.rounds}; medians.")
     for rows in chosen.rows:

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -135,6 +135,17 @@ def measure(command: Sequence[str | Path], home: Path) -> Measured:
     return Measured(wall, steps, memory.client, memory.postgres)
 
 
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """A folder for one run, removed afterwards with PostgreSQL's data, which may be elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
+        home = Path(folder)
+        try:
+            yield home
+        finally:
+            shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+
+
 def in_turn(
     rows: int, rounds: int, by_hand: Callable[[Path], Measured], vitrina: Callable[[Path], Measured]
 ) -> Iterator[tuple[Measured, Measured]]:
@@ -142,13 +153,9 @@ def in_turn(
     for number in range(1, rounds + 1):
         pair = []
         for name, run in (("by hand", by_hand), ("vitrina", vitrina)):
-            with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
-                home = Path(folder)
-                print(f"{rows:,} rows, round {number} of {rounds}: {name}", file=sys.stderr)
-                try:
-                    pair.append(run(home))
-                finally:
-                    shutil.rmtree(data_home(home / "postgres"), ignore_errors=True)
+            print(f"{rows:,} rows, round {number} of {rounds}: {name}", file=sys.stderr)
+            with new_home() as home:
+                pair.append(run(home))
         yield pair[0], pair[1]
 
 

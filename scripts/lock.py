@@ -27,6 +27,7 @@ FILES: dict[str, list[str]] = {
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "-c", "uv.txt"],
     "run": ["pyproject.toml", "--all-extras", "-c", "dev.txt"],
     "spark": ["--group", "spark-server", "-c", "dev.txt", "-c", "build.txt"],
+    "bench": ["--group", "bench", "-c", "dev.txt", "-c", "build.txt"],
     # The images of deploy/.
     "airflow": ["pyproject.toml", "--extra=airflow", "--group=airflow-server", "-c", "dev.txt"],
     "spark-image": ["--group", "spark-image", "-c", "spark.txt"],
@@ -36,6 +37,7 @@ FILES: dict[str, list[str]] = {
 SOURCE_ONLY = {
     "dev": "pyspark-client",
     "spark": "pyspark",
+    "bench": "pyspark",
     "airflow": "pyspark-client",
     "spark-image": "pyspark",
 }
@@ -46,7 +48,7 @@ PLATFORMS = (
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
 )
-# Those of the images in deploy/.
+# Those of the images in deploy/, and of the benchmarks.
 IMAGE_PYTHON = "3.12"
 IMAGE_PLATFORMS = PLATFORMS[:2]
 
@@ -143,7 +145,7 @@ def main() -> None:
         return
     targets = [
         *product(("dev", "spark"), PYTHONS, PLATFORMS),
-        *product(("airflow", "spark-image"), (IMAGE_PYTHON,), IMAGE_PLATFORMS),
+        *product(("airflow", "spark-image", "bench"), (IMAGE_PYTHON,), IMAGE_PLATFORMS),
     ]
     with ThreadPoolExecutor(max_workers=8) as pool:  # they mostly wait
         problems = [problem for problem in pool.map(missing_wheels, targets) if problem]

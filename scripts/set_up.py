@@ -4,6 +4,7 @@
     set_up.py dev      .venv          and what tests and checks take
     set_up.py spark    .venv-spark    Apache Spark, for a test server
     set_up.py airflow  .venv-airflow  what Airflow's image has, for a test
+    set_up.py bench    .venv-bench    what Vitrina is measured against
 
 Each call brings an environment to the state that the requirements describe, from any state.
 If nothing is to be done, it takes a tenth of a second. An environment that is incomplete, was
@@ -25,9 +26,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-FOLDERS = {"run": ".venv", "dev": ".venv", "spark": ".venv-spark", "airflow": ".venv-airflow"}
+FOLDERS = {
+    "run": ".venv",
+    "dev": ".venv",
+    "spark": ".venv-spark",
+    "airflow": ".venv-airflow",
+    "bench": ".venv-bench",
+}
 # Environments that need the one with uv first.
-BESIDE_DEV = ("spark", "airflow")
+BESIDE_DEV = ("spark", "airflow", "bench")
 # A set that a larger one contains.
 PART_OF = {"run": "dev"}
 

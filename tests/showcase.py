@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.homes import home_folder
@@ -25,6 +27,22 @@ SMALL = {
     "panels.py": ("1",),
     "extract.py": ("--rounds", "1", "100000"),
     "own_sales.py": ("--rounds", "1", "5000"),
+    "guard.py": ("5000",),
+    # It runs the peers too, and compares the marts of all.
+    "compare.py": ("--rounds", "1", "5000"),
+}
+# What those run, and what they share.
+PARTS = {
+    "by_hand.py",
+    "dlt_load.py",
+    "feeds.py",
+    "limits.py",
+    "pandas_sqlalchemy.py",
+    "peer.py",
+    "plot.py",
+    "polars_adbc.py",
+    "relay.py",
+    "spark_jdbc.py",
 }
 # The batch of the README's picture: `make run` takes a million rows unless told otherwise.
 AS_OF = re.compile(r"(?m)^Batch (\d{4}-\d\d-\d\d)$")
@@ -121,12 +139,37 @@ def test_a_command_that_a_page_shows_works(
 
 
 def test_every_benchmark_is_run_here() -> None:
-    assert {path.name for path in BENCHMARKS.glob("*.py")} == {*SMALL, "by_hand.py"}
+    assert {path.name for path in BENCHMARKS.glob("*.py")} == {*SMALL, *PARTS}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_prints_its_table(home: Path, name: str) -> None:
     ended = run(home, sys.executable, BENCHMARKS / name, *SMALL[name])
     assert "\n|---|" in ended.stdout, ended.stderr
     # One that finds something slow says so by its exit code, and here everything may be.
     assert "Traceback" not in ended.stderr, ended.stderr
+
+
+def test_marts_that_differ_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from compare import differences
+
+    columns = ("region", "total_sales", "total_returns", "average_sale_amount", "sales_rank")
+
+    def mart(*rows: tuple[str, int, int, str, int]) -> pa.Table:
+        values = [[*column] for column in zip(*rows, strict=True)]
+        values[3] = [Decimal(text) for text in values[3]]
+        return pa.table(dict(zip(columns, values, strict=True)))
+
+    ours = mart(("East", 2, 0, "1.50", 1), ("West", 0, 0, "0.00", 2))
+    assert differences(ours, mart(("East", 2, 0, "1.51", 1))) == 0  # rounded otherwise
+    assert differences(ours, mart(("East", 2, 0, "1.52", 1))) == 1
+    assert differences(ours, mart(("East", 2, 0, "1.50", 2))) == 1
+    assert differences(ours, mart(("North", 2, 0, "1.50", 1))) == 2
+
+
+@pytest.mark.timeout(900)
+def test_no_step_takes_far_longer_than_usual(home: Path) -> None:
+    ended = run(home, sys.executable, BENCHMARKS / "guard.py")
+    assert ended.returncode == 0, ended.stdout + ended.stderr

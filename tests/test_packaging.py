@@ -51,6 +51,7 @@ def declared(name: str) -> list[Requirement]:
             *group("airflow-server"),
         ],
         "spark-image": [*group("spark-image")],
+        "bench": [*group("bench")],
     }[name]
     return [Requirement(entry) for entry in entries]
 
@@ -138,7 +139,9 @@ def test_the_package_and_its_metadata_state_one_version() -> None:
 def test_every_direct_dependency_is_explained() -> None:
     text = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     names = {
-        entry.name for file in ("build", "dev", "spark", "airflow") for entry in declared(file)
+        entry.name
+        for file in ("build", "dev", "spark", "airflow", "bench")
+        for entry in declared(file)
     }
     missing = sorted(name for name in names if f"`{name}`" not in text)
     assert not missing
