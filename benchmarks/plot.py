@@ -24,6 +24,7 @@ def draw(points: list[dict[str, float | str]], picture: str) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, panes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     names = list(dict.fromkeys(point["name"] for point in points))
@@ -42,6 +43,8 @@ def draw(points: list[dict[str, float | str]], picture: str) -> None:
         pane.set(xscale="log", xlabel="Rows of the feed", title=title)
         if measure == "seconds":
             pane.set_yscale("log")
+            pane.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            pane.yaxis.set_minor_formatter(NullFormatter())
         else:
             pane.set_ylim(bottom=0)
         pane.xaxis.set_major_formatter("{x:,.0f}")
