@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -125,7 +125,8 @@ def _publish(run: "Run") -> Published:
 
     counts = publish.run(run.lake, run.postgres, run.clickhouse, run.batch)
     # Last, so that the manifest has all that the steps left.
-    found = results(run.lake, run.store)
+    until = [step.work for step in run.steps].index(_publish) + 1
+    found = results(run.lake, run.steps[:until])
     seal(run.lake, run.batch, found, run.settings, run.postgres, run.clickhouse, run.started_by)
     return counts
 
@@ -401,11 +402,11 @@ def _no_such_step(step: Step, store: Store) -> str:
     )
 
 
-def results(lake: "Lake", store: Store) -> dict[str, Result[Counts]]:
-    """What every step left of a batch, by its name, in order.
+def results(lake: "Lake", steps: Sequence[Step]) -> dict[str, Result[Counts]]:
+    """What each of the steps left of a batch, by its name, in order.
 
     Raises:
         BatchError: a step has not ended for this batch.
         CorruptFile: what it left cannot be read.
     """
-    return {step.name: read_result(lake.result(step.name), step.counts) for step in steps(store)}
+    return {step.name: read_result(lake.result(step.name), step.counts) for step in steps}

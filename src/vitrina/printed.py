@@ -12,7 +12,6 @@ from datetime import date
 from decimal import Decimal
 from io import TextIOWrapper
 from itertools import chain, zip_longest
-from textwrap import indent
 from typing import Any
 
 from rich.cells import cell_len, chop_cells
@@ -74,7 +73,8 @@ def print_json_rows(names: Sequence[str], blocks: Iterable[Sequence[Sequence[Any
     for block in blocks:
         for row in block:
             one = json_text(dict(zip(names, row, strict=True)))
-            sys.stdout.write(separator + indent(one, " " * _INDENT))
+            # Not by `textwrap.indent`, which takes more than a line feed for the end of a line.
+            sys.stdout.write(separator + ("\n" + one).replace("\n", "\n" + " " * _INDENT)[1:])
             separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 

@@ -24,7 +24,7 @@ from vitrina.counts import (
 )
 from vitrina.ledger import ControlTotals, LedgerEntry, StepRun
 from vitrina.marts import TOTALS
-from vitrina.pipeline import results
+from vitrina.pipeline import results, steps
 from vitrina.store import Store
 from vitrina.stores.lake import Lake
 
@@ -86,7 +86,7 @@ def summarize(lake: Lake, store: Store, totals: Sequence[ControlTotals]) -> Summ
     Raises:
         BatchError: a step has not ended for this batch.
     """
-    return Summary(store, lake.as_of, results(lake, store), totals, lake.root)
+    return Summary(store, lake.as_of, results(lake, steps(store)), totals, lake.root)
 
 
 def render(summary: Summary, program: str, option: str = "") -> RenderableType:

@@ -5,6 +5,7 @@ WITH. COPY, DO, CALL, a second statement and all that writes are refused, each b
 files it may read there depends on its user: see `roles.require_harmless`.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ class _Budget:
         Raises:
             StoreError: it takes longer.
         """
-        milliseconds = str(max(1, round(self._left * 1000)))
+        milliseconds = str(max(1, math.ceil(self._left * 1000)))
         # Again before each statement, since the query may have set it.
         self._session.execute("SELECT set_config('statement_timeout', %s, true)", milliseconds)
         began = time.monotonic()
