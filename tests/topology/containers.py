@@ -23,7 +23,7 @@ from airflow_api import AirflowApi
 from spark_server import free_port
 
 from tests.airflow_runs import RUNS, outcomes, tasks, unpause_and_run
-from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
+from tests.topology.batch import BATCH, KEEP, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY
 from tests.topology.engines import is_there
 from vitrina.settings import Settings
@@ -74,6 +74,7 @@ class Containers:
             cwd=self.folder,
             env=os.environ
             | self.ports
+            | KEEP
             | {"COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_FILE": files, "FIRST_BATCH": "2000"},
             capture_output=True,
             text=True,

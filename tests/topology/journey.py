@@ -19,7 +19,7 @@ from airflow_api import AirflowApi
 from cryptography.fernet import Fernet, InvalidToken
 
 from tests.airflow_runs import ENDED, RUN_SECONDS, RUNS, ended, outcomes, start, unpause_and_run
-from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells
+from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells, load_of
 from tests.topology.compose import DEPLOY
 from tests.topology.system import AIRFLOW, System, is_well, system
 from tests.waiting import wait_for
@@ -85,7 +85,7 @@ def cells(whole: System) -> list[Any]:
             found
             for mart in marts(SALES)
             for found in (
-                warehouse.read_mart(mart).to_pylist(),
+                warehouse.read_mart(mart, load_of(warehouse)).to_pylist(),
                 store.query(f"SELECT {', '.join(mart.names)} FROM {mart.name} ORDER BY ALL"),
             )
         ]

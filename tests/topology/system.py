@@ -24,6 +24,7 @@ from tests.servers.clickhouse import clickhouse_server
 from tests.servers.postgres import postgres_server
 from tests.servers.processes import Processes, answers
 from tests.servers.receivers import Received, http_receiver
+from tests.topology.batch import KEEP
 from tests.topology.compose import DEPLOY, SECRETS, Compose, make_secrets, read_secrets
 
 ROOT = DEPLOY.parent
@@ -121,7 +122,7 @@ def system(folder: Path) -> Iterator[System]:
         try:
             alerts = stack.enter_context(http_receiver())
             told = {"VITRINA_ALERT_WEBHOOK": alerts.url, "VITRINA_ALERT_LATE_AFTER": "1"}
-            compose = on_free_network(SMALL | told)
+            compose = on_free_network(SMALL | KEEP | told)
             options = compose.services["postgres"]["command"][1:]
             stack.enter_context(
                 postgres_server(
