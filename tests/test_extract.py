@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 from tests.servers.s3 import BUCKET
 from tests.test_export_files import place
 from vitrina.counts import Extracted
-from vitrina.errors import CorruptFile, ExportError, SettingsError
+from vitrina.errors import CorruptFile, ExportError, FeedError, SettingsError
 from vitrina.exports.feed import FILE_NUMBER, SET_ASIDE, feed_schema
 from vitrina.exports.intake import Tally
 from vitrina.exports.store_file import StoreFile
@@ -513,3 +513,11 @@ def test_the_report_tells_each_file_s_fate(own: Shop) -> None:
     }
     assert report["passed_over"] == [{"name": "b.csv", "size": 0, "why": "empty"}]
     assert report["nothing_there"] == [f"other/*.csv leads to no file: {own.folder}/other has none"]
+
+
+@pytest.mark.parametrize("feed_rows", [11, 13])
+def test_a_row_that_is_lost_or_invented_stops_the_step(feed_rows: int) -> None:
+    counted = Extracted("a.csv", files=1, rows_in=10, feed_rows=12, refunds=3, added_up=1)
+    extract._balance(counted)  # noqa: SLF001
+    with pytest.raises(FeedError, match=rf"10 rows were read, and {feed_rows} are in the feed"):
+        extract._balance(replace(counted, feed_rows=feed_rows))  # noqa: SLF001
