@@ -226,15 +226,10 @@ def summary(store: File = None, as_of: AsOf = None, as_json: AsJson = False) -> 
     By default it is the batch that PostgreSQL shows.
     """
     from vitrina.stores.lake import Lake
-    from vitrina.stores.opening import open_postgres
     from vitrina.summary import summarize
 
     day = _date(as_of)
-    with (
-        _of(store) as (settings, found),
-        _busy("asking PostgreSQL"),
-        open_postgres(settings, found) as postgres,
-    ):
+    with _postgres_of(store) as (postgres, settings, found):
         lake = Lake(lake_root(settings, found), day or _current_batch(postgres))
         shown = summarize(lake, found, postgres.control_totals(lake.as_of))
     _print_summary(shown, store, as_json)
@@ -243,14 +238,9 @@ def summary(store: File = None, as_of: AsOf = None, as_json: AsJson = False) -> 
 @app.command(epilog="Example: vitrina status --json")
 def status(store: File = None, as_json: AsJson = False) -> None:
     """Show the ledger: every batch loaded, what PostgreSQL has of it, and whether it reconciles."""
-    from vitrina.stores.opening import open_postgres
     from vitrina.summary import ledger_json, render_ledger
 
-    with (
-        _of(store) as (settings, found),
-        _busy("asking PostgreSQL"),
-        open_postgres(settings, found) as postgres,
-    ):
+    with _postgres_of(store) as (postgres, _, _):
         ledger = [(entry, postgres.control_totals(entry.as_of)) for entry in postgres.ledger()]
     if as_json:
         print_json(ledger_json(ledger))
@@ -271,15 +261,10 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """Show the ledger of runs: each run of a step, when, how it ended, and what started it."""
-    from vitrina.stores.opening import open_postgres
     from vitrina.summary import render_runs, runs_json
 
     day = _date(as_of)
-    with (
-        _of(store) as (settings, found),
-        _busy("asking PostgreSQL"),
-        open_postgres(settings, found) as postgres,
-    ):
+    with _postgres_of(store) as (postgres, _, _):
         shown = postgres.runs(last, day)
     if as_json:
         print_json(runs_json(shown))
@@ -705,6 +690,19 @@ def _current_batch(store: "Postgres") -> date:
     if current is None:
         raise BatchError("no batch has been published yet; run: vitrina run")
     return current.as_of
+
+
+@contextmanager
+def _postgres_of(file: Path | None) -> Iterator[tuple["Postgres", "Settings", Store]]:
+    """PostgreSQL of a command that asks it alone, and what it was opened by."""
+    from vitrina.stores.opening import open_postgres
+
+    with (
+        _of(file) as (settings, store),
+        _busy("asking PostgreSQL"),
+        open_postgres(settings, store) as postgres,
+    ):
+        yield postgres, settings, store
 
 
 @contextmanager
