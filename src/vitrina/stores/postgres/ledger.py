@@ -215,15 +215,7 @@ def insert_totals(session: Session, load_id: int, totals: Sequence[ControlTotals
 
 
 def _insert(session: Session, table: str, load_id: int, row: Mapping[str, Any]) -> None:
-    whole = {ledger.LOAD_ID.name: load_id, **row}
-    session.execute(
-        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            sql.Identifier(by_load(table)),
-            columns(whole),
-            sql.SQL(", ").join([sql.Placeholder()] * len(whole)),
-        ),
-        *whole.values(),
-    )
+    session.insert(by_load(table), {ledger.LOAD_ID.name: load_id, **row})
 
 
 def _show(session: Session, load_id: int) -> None:

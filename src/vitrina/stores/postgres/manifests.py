@@ -58,11 +58,4 @@ def append(
 
 
 def _insert(session: Session, link: Manifest) -> None:
-    session.execute(
-        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            sql.Identifier(MANIFEST),
-            columns(_NAMES),
-            sql.SQL(", ").join([sql.Placeholder()] * len(_NAMES)),
-        ),
-        *astuple(link),
-    )
+    session.insert(MANIFEST, dict(zip(_NAMES, astuple(link), strict=True)))

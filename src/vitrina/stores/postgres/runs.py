@@ -5,11 +5,9 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from psycopg import sql
-
 from vitrina.ledger import RUN_EVENT, RunEnd, RunStart, StepRun
 from vitrina.stores.postgres.lock import call, held, key
-from vitrina.stores.postgres.session import Session, columns, translated
+from vitrina.stores.postgres.session import Session, translated
 
 
 class RunsOfBatch:
@@ -40,15 +38,7 @@ class RunsOfBatch:
 
     def _add(self, start: RunStart, event: Mapping[str, Any]) -> None:
         row = {name: value for name, value in asdict(start).items() if name != "started_at"}
-        row |= event
-        self._holder.execute(
-            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-                sql.Identifier(RUN_EVENT),
-                columns(row),
-                sql.SQL(", ").join([sql.Placeholder()] * len(row)),
-            ),
-            *row.values(),
-        )
+        self._holder.insert(RUN_EVENT, {**row, **event})
 
 
 def last_runs(session: Session, number: int, as_of: date | None) -> list[StepRun]:

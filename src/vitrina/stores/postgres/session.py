@@ -72,6 +72,13 @@ class Session:
         cursor = self.connection.execute(query, values or None)
         return cursor.fetchall() if cursor.description else []
 
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
+        """Add a row, its values by the names of their columns."""
+        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(table), columns(row), sql.SQL(", ").join([sql.Placeholder()] * len(row))
+        )
+        self.execute(statement, *row.values())
+
     def exists(self, table: str) -> bool:
         """Whether a table of ours is there; who may not look into the schema is refused."""
         query = "SELECT to_regclass(%s) IS NOT NULL"
