@@ -304,15 +304,12 @@ def address_in(variable: str) -> str:
 @contextmanager
 def temporary_files_in(folder: Path) -> Iterator[None]:
     """Let libraries that are used meanwhile keep their temporary files in this folder."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
     try:
-        yield
+        with _variable("TMPDIR", str(folder)):
+            tempfile.tempdir = None
+            yield
     finally:
-        del os.environ["TMPDIR"]
         tempfile.tempdir = None
-        if before is not None:
-            os.environ["TMPDIR"] = before
 
 
 @contextmanager
@@ -364,12 +361,19 @@ def in_universal_time() -> Iterator[None]:
 
     Like the other stores, it then shows moments in UTC, whatever the machine's zone is.
     """
-    zone = os.environ.get("TZ")
-    os.environ["TZ"] = "UTC"
+    with _variable("TZ", "UTC"):
+        yield
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable with another value, until the block ends."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        if zone is None:
-            del os.environ["TZ"]
+        if before is None:
+            del os.environ[name]
         else:
-            os.environ["TZ"] = zone
+            os.environ[name] = before
