@@ -6,7 +6,7 @@ PostgreSQL and ClickHouse each get their own spelling from here, so the four can
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,6 +109,25 @@ def arrow_schema(columns: Iterable[Column]) -> "pa.Schema":
     import pyarrow as pa
 
     return pa.schema([(column.name, _arrow_type(column.type)) for column in columns])
+
+
+def read_rows(text: IO[bytes], columns: Iterable[Column]) -> "pa.Table":
+    """Rows from CSV with a header, as PostgreSQL and Arrow write it: each type as declared.
+
+    An empty text is quoted, and a missing value is bare.
+    """
+    from pyarrow import csv
+
+    return csv.read_csv(
+        text,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=arrow_schema(columns),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
 
 
 def _arrow_type(type_: ColumnType) -> "pa.DataType":

@@ -71,7 +71,8 @@ def state(stage: Stage, store: Store) -> State:
         psycopg.connect(dsn) as connection,
         postgres(dsn, schema(store)) as opened,
     ):
-        agree = chain.links() == opened.manifests() and not chain.broken()
+        links = chain.links()
+        agree = links == opened.manifests() and not chain.broken(links)
         found["manifests"] = "the same in lake and PostgreSQL" if agree else "not the same"
         for table in shown_tables(store):
             found[f"PostgreSQL {table}"] = fingerprint(connection, store, table)

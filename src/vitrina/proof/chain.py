@@ -48,10 +48,10 @@ class Chain:
             found.append(link)
         return found
 
-    def broken(self) -> list[str]:
-        """The files that hold no manifest."""
-        read = {link.sequence for link in self.links()}
-        return [self.file(sequence) for sequence, _ in self._texts() if sequence not in read]
+    def broken(self, links: Sequence[Manifest]) -> list[str]:
+        """The files that hold no manifest, since `links` are all that can be read."""
+        read = {link.sequence for link in links}
+        return [self.file(sequence) for sequence, _ in self._files() if sequence not in read]
 
     def write(self, links: Sequence[Manifest], there: Sequence[Manifest]) -> None:
         """Write those that are not there. None that is there is written again."""
@@ -77,13 +77,19 @@ class Chain:
             self._fs.move(part, path)
 
     def _texts(self) -> Iterator[tuple[int, bytes]]:
+        for sequence, name in self._files():
+            with (
+                lake_failures(self.root),
+                self._fs.open_input_stream(f"{self._path}/{name}") as stream,
+            ):
+                text = bytes(stream.read())
+            yield sequence, text
+
+    def _files(self) -> list[tuple[int, str]]:
         with lake_failures(self.root):
             selector = fs.FileSelector(self._path, allow_not_found=True)
             names = sorted(info.base_name for info in self._fs.get_file_info(selector))
-            for name in names:
-                if match := _FILE.fullmatch(name):
-                    with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
-                        yield int(match[1]), bytes(stream.read())
+        return [(int(match[1]), name) for name in names if (match := _FILE.fullmatch(name))]
 
 
 def gaps(links: Sequence[Manifest], where: str) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from vitrina.documents import Document
 from vitrina.ledger import Manifest
+from vitrina.proof.differences import SHOWN
 
 PUBLICATION, SALES, PRUNED = "publication", "sales", "pruned"
 """What a link of the chain tells of: a batch's publication, the SHA-256 of its sales, or which
@@ -21,8 +22,6 @@ _KEYS = {
     PRUNED: {"pruned_at", "batches"},
 }
 """What a proof has to know of each kind."""
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -106,5 +105,5 @@ def many(count: int, what: str) -> str:
 
 def few(wrong: Sequence[str]) -> tuple[str, ...]:
     """The first, and how many more there are."""
-    more = len(wrong) - _SHOWN
-    return (*wrong[:_SHOWN], *([f"… and {more:,} more"] if more > 0 else []))
+    more = len(wrong) - SHOWN
+    return (*wrong[:SHOWN], *([f"… and {more:,} more"] if more > 0 else []))

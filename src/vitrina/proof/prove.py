@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from vitrina.columns import read_rows
 from vitrina.documents import Document
 from vitrina.errors import BatchError, CorruptFile
 from vitrina.exports.archive import Archive
@@ -34,7 +35,7 @@ from vitrina.proof.checks import (
 from vitrina.proof.differences import differences
 from vitrina.proof.lake_rows import clean_sales, ranges
 from vitrina.proof.manifest import FORMAT, add, contract_fingerprint
-from vitrina.proof.rows import SALE_ORDER, canonical, described, in_order, read_canonical, sha256
+from vitrina.proof.rows import SALE_ORDER, canonical, described, in_order, sha256
 from vitrina.settings import Settings
 from vitrina.store import Batch, Store
 from vitrina.stores.clickhouse.store import ClickHouse
@@ -133,7 +134,7 @@ class Prover:
 
     def chain(self) -> Check:
         """The links, one after the other, in both places; and that no publication lacks one."""
-        wrong = [f"{file} is no manifest" for file in self._chain.broken()]
+        wrong = [f"{file} is no manifest" for file in self._chain.broken(self._in_lake)]
         wrong += gaps(self._in_lake, "the lake")
         wrong += gaps(self._in_ledger, "PostgreSQL")
         wrong += disagreements(self._in_lake, self._in_ledger, self._chain)
@@ -297,9 +298,7 @@ class Prover:
             (found,) = self.lake.measure([path])
             if found is not None and found.sha256 == self._tables[mart.name]["sha256"]:
                 with self.lake.open(found) as stream:
-                    self._expected[mart.name] = read_canonical(
-                        io.BytesIO(stream.read()), mart.columns
-                    )
+                    self._expected[mart.name] = read_rows(io.BytesIO(stream.read()), mart.columns)
         return self._expected.get(mart.name)
 
     def _compare_sales(self, load_id: int, *, seal_sales: bool) -> tuple[str, list[str]]:

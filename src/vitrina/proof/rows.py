@@ -10,7 +10,6 @@ decimals has all of them; a day is `2026-11-24`.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,20 +29,6 @@ def canonical(rows: pa.Table, columns: Sequence[Column], *, header: bool = True)
     options = arrow_csv.WriteOptions(include_header=header, quoting_style="needed")
     arrow_csv.write_csv(rows.select(schema.names).cast(schema), text, options)
     return memoryview(text.getvalue())
-
-
-def read_canonical(text: Any, columns: Sequence[Column]) -> pa.Table:
-    """The rows of a canonical text, which is bytes or a stream of them."""
-    return arrow_csv.read_csv(
-        text,
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=arrow_schema(columns),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
 
 
 def sha256(rows: pa.Table, columns: Sequence[Column]) -> str:

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from psycopg import sql
 
-from vitrina.columns import Column, FreeText, Label, arrow_schema
+from vitrina.columns import Column, FreeText, Label, arrow_schema, read_rows
 from vitrina.errors import ReconciliationError
-from vitrina.marts import TOTAL_ORDERS, Mart
+from vitrina.marts import TOTAL_ORDERS, Mart, finest_of
 from vitrina.stores.postgres.session import Session, columns, each
 from vitrina.stores.postgres.tables import by_load
 
@@ -63,8 +63,11 @@ def group_sales(
     the other's. Sales and returns are first grouped apart: a FILTER for each sum costs more
     than the two groups of a key.
     """
-    finest = [key for key in keys if not any(set(key) < set(other) for other in keys)]
-    groups = {key: sql.Identifier("pg_temp", f"sale_by_{'_'.join(key)}") for key in finest}
+    finest = finest_of(keys)
+    groups = {
+        key: sql.Identifier("pg_temp", f"sale_by_{'_'.join(key)}")
+        for key in dict.fromkeys(finest.values())
+    }
     for key, table in groups.items():
         session.execute(
             sql.SQL(
@@ -76,10 +79,7 @@ def group_sales(
                 table=table, key=columns(key), sums=_SUMS_OF_GROUPS, sales=sql.Identifier(sales)
             )
         )
-    return {
-        key: next(table for finer, table in groups.items() if set(key) <= set(finer))
-        for key in keys
-    }
+    return {key: groups[finest[key]] for key in keys}
 
 
 def reconcile_mart(
@@ -164,17 +164,7 @@ def copy_out(session: Session, query: sql.Composed, declared: Iterable[Column]) 
         for chunk in copy:
             text.write(chunk)
     text.seek(0)
-    return arrow_csv.read_csv(
-        text,
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=arrow_schema(declared),
-            # PostgreSQL quotes an empty text, and leaves a missing value bare.
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
+    return read_rows(text, declared)
 
 
 def staged(mart: Mart) -> sql.Identifier:
