@@ -196,7 +196,12 @@ def set_up(name: str) -> None:
         clean = {key: value for key, value in os.environ.items() if key not in FOREIGN}
         run(sys.executable, "-I", "-m", "venv", *pip, folder, environment=clean)
     environment = installer_environment(ROOT / ".venv/bin/python")
-    if name != "spark":
+    # Spark's source, its build and its wheel are 1.4 GB. A registry without cache headers makes uv
+    # keep them once more for each checkout, so they are not kept at all.
+    build_cache = folder / "uv-cache"
+    if name == "spark":
+        environment["UV_CACHE_DIR"] = str(build_cache)
+    else:
         run(
             *(python, "-m", "pip", "install", "--quiet", "--no-cache-dir"),
             *("--require-hashes", "--only-binary", ":all:"),
@@ -205,6 +210,7 @@ def set_up(name: str) -> None:
         )
     print(f"Installing requirements/{name}.txt ...", file=sys.stderr)
     install(name, folder, environment)
+    shutil.rmtree(build_cache, ignore_errors=True)
 
     # Forget any other set: its pins may have changed since it was installed.
     state = {"root": str(ROOT), name: digest(name)}
