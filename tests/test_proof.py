@@ -25,7 +25,7 @@ from vitrina.exports.store_file import load_store
 from vitrina.generator.recipe import Recipe
 from vitrina.ledger import LedgerEntry, Manifest
 from vitrina.marts import Mart, marts
-from vitrina.pipeline import Opened, Run, lake_root
+from vitrina.pipeline import Opened, Run
 from vitrina.proof import lake_rows, recomputed
 from vitrina.proof.chain import Chain
 from vitrina.proof.checks import PUBLICATION, Proof, said_by
@@ -33,6 +33,7 @@ from vitrina.proof.feed import check_feed
 from vitrina.proof.prove import newest_manifest, prove
 from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
+from vitrina.stores.addresses import lake_root
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres

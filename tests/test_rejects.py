@@ -16,9 +16,10 @@ from tests.batches import prepare
 from vitrina.errors import BatchError, FeedError, SettingsError
 from vitrina.exports.rejects import Reject, rejects, write_mendable
 from vitrina.exports.store_file import load_store
-from vitrina.pipeline import EXTRACT, STEPS, Opened, Run, lake_root
+from vitrina.pipeline import EXTRACT, STEPS, Opened, Run
 from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
+from vitrina.stores.addresses import lake_root
 from vitrina.stores.lake import Lake
 
 AS_OF = datetime.date(2026, 11, 24)

@@ -12,9 +12,10 @@ from vitrina.errors import SettingsError
 from vitrina.exports.rejects import Mendable, write_mendable
 from vitrina.exports.store_file import load_store
 from vitrina.exports.whole_orders import lines_of_orders
-from vitrina.pipeline import Opened, Run, lake_root
+from vitrina.pipeline import Opened, Run
 from vitrina.settings import Settings
 from vitrina.store import Batch, Store
+from vitrina.stores.addresses import lake_root
 from vitrina.stores.lake import Lake
 
 AS_OF = datetime.date(2026, 11, 24)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,26 @@ SQL = re.compile(
 COMMAND = re.compile(r'\bsql (postgres|clickhouse) "')
 
 
-def imported(path: Path) -> Iterator[str]:
+def imported(path: Path, *, for_types: bool = True) -> Iterator[str]:
     """The modules that a module imports, anywhere in it; each name of a module counts too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    if not for_types:
+        tree.body = [node for node in tree.body if not is_for_types(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
         elif isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
+
+
+def is_for_types(node: ast.stmt) -> bool:
+    """Whether this is `if TYPE_CHECKING:`, whose imports never run."""
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def imports_from(path: Path, *rooms: str) -> set[str]:
@@ -179,3 +192,17 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
     assert wrong.search("a(?:b|c)*+")
     assert not wrong.search(r"[^)]*+")
     assert [name for name, text in texts if wrong.search(text)] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    by_name = {
+        ".".join(("vitrina", *path.relative_to(SOURCE).with_suffix("").parts)): path
+        for path in MODULES
+    }
+    circles = TopologicalSorter(
+        {
+            name: by_name.keys() & set(imported(path, for_types=False)) - {name}
+            for name, path in by_name.items()
+        }
+    )
+    circles.prepare()  # It raises CycleError, which names the modules.

@@ -23,7 +23,7 @@ from vitrina.api import chosen_store, run_steps, today
 from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
-from vitrina.pipeline import EXTRACT, STEPS, Run, Step, lake_root
+from vitrina.pipeline import EXTRACT, STEPS, Run, Step
 from vitrina.printed import (
     drop_output,
     err,
@@ -37,6 +37,7 @@ from vitrina.printed import (
     ready_streams,
 )
 from vitrina.store import Batch, Store
+from vitrina.stores.addresses import lake_root
 
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language

@@ -4,7 +4,7 @@ Every type gives `rows_left`, `rows_rejected`, `rejects_by_reason` and a `note` 
 the metrics and the summary show without knowing the step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -268,6 +268,14 @@ def fates(fed: Generated | Extracted, validated: Validated, cleaned: Cleaned) ->
         collapsed=cleaned.collapsed + added_up,
         superseded=cleaned.superseded,
     )
+
+
+def fates_of(counted: Collection[Counts]) -> Fates:
+    """What became of a batch's rows, by what all of its steps counted."""
+    fed = next(each for each in counted if isinstance(each, Generated | Extracted))
+    validated = next(each for each in counted if isinstance(each, Validated))
+    cleaned = next(each for each in counted if isinstance(each, Cleaned))
+    return fates(fed, validated, cleaned)
 
 
 AnyCounts = TypeVar("AnyCounts", bound=Counts)

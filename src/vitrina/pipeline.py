@@ -37,6 +37,7 @@ from vitrina.observability.delivery import line_of
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.store import GENERATED, Batch, Store
+from vitrina.stores.addresses import lake_root
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -381,13 +382,6 @@ class Run:
         return self._opened.clickhouse or self._to_close.enter_context(
             open_clickhouse(self.settings, self.store)
         )
-
-
-def lake_root(settings: "Settings", store: Store) -> str:
-    """Where the batches of a store are in the lake; those of the generated shop are at its top."""
-    if store.is_generated:
-        return settings.lake_root
-    return f"{settings.lake_root}/stores/{store.name}"
 
 
 def _no_such_step(step: Step, store: Store) -> str:

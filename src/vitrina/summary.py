@@ -12,14 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from vitrina.counts import (
-    Cleaned,
     Counts,
-    Extracted,
     Fates,
-    Generated,
     Result,
     Validated,
-    fates,
+    fates_of,
     rejects_by_reason,
 )
 from vitrina.ledger import ControlTotals, LedgerEntry, StepRun
@@ -47,22 +44,17 @@ class Summary:
     @property
     def fates(self) -> Fates:
         """What became of every row that came in."""
-        fed = next(each for each in self._counts if isinstance(each, Generated | Extracted))
-        cleaned = next(each for each in self._counts if isinstance(each, Cleaned))
-        return fates(fed, self._validated, cleaned)
+        return fates_of(self._counts)
 
     @property
     def why_set_aside(self) -> dict[str, int]:
         """Rows set aside by why they are no sales."""
-        return dict(self._validated.why_set_aside)
+        validated = next(each for each in self._counts if isinstance(each, Validated))
+        return dict(validated.why_set_aside)
 
     @property
     def _counts(self) -> list[Counts]:
         return [result.counts for result in self.results.values()]
-
-    @property
-    def _validated(self) -> Validated:
-        return next(each for each in self._counts if isinstance(each, Validated))
 
     def document(self) -> dict[str, Any]:
         """The summary as JSON has it."""

@@ -18,11 +18,10 @@ from tests.faults.kills import postmaster, processes_of
 from tests.faults.stage import NEW, OLD, Stage
 from vitrina import ledger
 from vitrina.marts import marts
-from vitrina.pipeline import lake_root
 from vitrina.proof.chain import Chain
 from vitrina.settings import Settings
 from vitrina.store import Store
-from vitrina.stores.addresses import schema
+from vitrina.stores.addresses import lake_root, schema
 from vitrina.stores.opening import open_clickhouse
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 from vitrina.stores.postgres.store import postgres

@@ -144,8 +144,7 @@ def _job(store: Store) -> str:
 
 def _dataset_name(settings: "Settings", store: Store, place: "Place") -> DatasetName:
     # Late: they know the stores' drivers.
-    from vitrina.pipeline import lake_root
-    from vitrina.stores.addresses import clickhouse_address, postgres_address
+    from vitrina.stores.addresses import clickhouse_address, lake_root, postgres_address
 
     match place.store:
         case "lake":

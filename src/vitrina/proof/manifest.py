@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import vitrina
-from vitrina.counts import Counts, Result
+from vitrina.counts import Counts, Result, fates_of, rejects_by_reason
 from vitrina.documents import Document
 from vitrina.errors import BatchError
 from vitrina.ledger import Manifest
@@ -36,7 +36,6 @@ from vitrina.store import Batch, Store
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import Postgres
-from vitrina.summary import Summary
 
 FORMAT = 1
 """Of the document: readers refuse one that they do not know."""
@@ -65,7 +64,7 @@ def seal(
             f"batch {batch.as_of} has not been published; "
             f"run: vitrina publish --as-of {batch.as_of}"
         )
-    found = Summary(batch.store, batch.as_of, dict(results), [], lake.root)
+    counted = [result.counts for result in results.values()]
     said = {
         "kind": PUBLICATION,
         "store": batch.store.name,
@@ -81,8 +80,8 @@ def seal(
             }
             for name, result in results.items()
         },
-        "fates": asdict(found.fates),
-        "rejects": found.rejects,
+        "fates": asdict(fates_of(counted)),
+        "rejects": rejects_by_reason(*counted),
         "tables": marts,
         "code": {"version": vitrina.__version__, "sha256": _code()},
         "contract": contract_fingerprint(batch.store),

@@ -19,7 +19,6 @@ from vitrina.errors import BatchError, CorruptFile
 from vitrina.exports.archive import Archive
 from vitrina.ledger import Manifest
 from vitrina.marts import TOTALS, Mart, marts
-from vitrina.pipeline import lake_root
 from vitrina.proof.chain import Chain, disagreements, gaps
 from vitrina.proof.checks import (
     PRUNED,
@@ -38,6 +37,7 @@ from vitrina.proof.manifest import FORMAT, add, contract_fingerprint
 from vitrina.proof.rows import SALE_ORDER, canonical, described, in_order, sha256
 from vitrina.settings import Settings
 from vitrina.store import Batch, Store
+from vitrina.stores.addresses import lake_root
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.lake import File, Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres

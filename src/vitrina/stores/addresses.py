@@ -1,4 +1,4 @@
-"""Where a shop's tables are in PostgreSQL and ClickHouse.
+"""Where a shop's batches are in the lake, and its tables in PostgreSQL and ClickHouse.
 
 As others may be told, that is without user and password. The embedded servers have no address;
 their data's folder stands for one.
@@ -17,6 +17,13 @@ SCHEMA = "vitrina"
 SOCKETS = "/tmp/vitrina-"  # noqa: S108
 """How the folder of an embedded PostgreSQL's socket begins, which is the host of its address."""
 _DATABASE = "vitrina"
+
+
+def lake_root(settings: "Settings", store: Store) -> str:
+    """The folder of a shop's batches in the lake; the generated shop's are at its top."""
+    if store.is_generated:
+        return settings.lake_root
+    return f"{settings.lake_root}/stores/{store.name}"
 
 
 def schema(store: Store) -> str:

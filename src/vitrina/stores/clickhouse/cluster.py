@@ -6,13 +6,6 @@ all have done it. So `batch`, which is replaced last, lists no import that one o
 show yet.
 """
 
-from typing import TYPE_CHECKING
-
-from vitrina.errors import StoreError
-
-if TYPE_CHECKING:
-    from vitrina.stores.clickhouse.session import Session
-
 REPLICATED = "ReplicatedMergeTree"
 
 # Wait for every replica, and fail where one has failed or did not answer in time.
@@ -32,27 +25,3 @@ def engine(cluster: str | None) -> str:
 def staging_engine(cluster: str) -> str:
     """Of a table that comes and goes, so that none meets what is left in Keeper of the last."""
     return f"{REPLICATED}('/clickhouse/tables/{cluster}/{{uuid}}', '{{replica}}')"
-
-
-def require_one_shard(session: "Session", cluster: str) -> None:
-    """Refuse a cluster on which each server would hold a part.
-
-    Raises:
-        StoreError: the server knows no cluster of this name, or it has several shards.
-    """
-    found = session.rows(
-        "SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster"
-    )
-    shards = {str(name): int(count) for name, count in found}
-    if cluster not in shards:
-        known = ", ".join(sorted(shards)) or "none"
-        raise StoreError(
-            f"ClickHouse knows no cluster {cluster}, as VITRINA_CLICKHOUSE_CLUSTER names it; "
-            f"it knows {known}"
-        )
-    if shards[cluster] != 1:
-        raise StoreError(
-            f"ClickHouse cluster {cluster} has {shards[cluster]} shards, and each would hold a "
-            "part of an import; define one over the same servers with a single shard, and name "
-            "it in VITRINA_CLICKHOUSE_CLUSTER"
-        )

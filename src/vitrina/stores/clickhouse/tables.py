@@ -12,7 +12,7 @@ from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.marts import marts
 from vitrina.stores import versions
-from vitrina.stores.clickhouse.cluster import REPLICATED, engine, require_one_shard
+from vitrina.stores.clickhouse.cluster import REPLICATED, engine
 from vitrina.stores.clickhouse.session import Session, quoted
 
 _PARTITIONED_BY = "import_date"
@@ -78,7 +78,7 @@ def create_tables(session: Session, contract: Contract) -> None:
             replicated on a cluster; or the cluster will not do.
     """
     if session.cluster is not None:
-        require_one_shard(session, session.cluster)
+        _require_one_shard(session, session.cluster)
     columns: dict[str, dict[str, str]] = {}
     shapes: dict[str, tuple[str, str]] = {}
     for table, partition, engine_name in session.rows(
@@ -143,3 +143,27 @@ VERSION = Table(
     partition="",
 )
 """The table that says which version the others have."""
+
+
+def _require_one_shard(session: Session, cluster: str) -> None:
+    """Refuse a cluster on which each server would hold a part.
+
+    Raises:
+        StoreError: the server knows no cluster of this name, or it has several shards.
+    """
+    found = session.rows(
+        "SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster"
+    )
+    shards = {str(name): int(count) for name, count in found}
+    if cluster not in shards:
+        known = ", ".join(sorted(shards)) or "none"
+        raise StoreError(
+            f"ClickHouse knows no cluster {cluster}, as VITRINA_CLICKHOUSE_CLUSTER names it; "
+            f"it knows {known}"
+        )
+    if shards[cluster] != 1:
+        raise StoreError(
+            f"ClickHouse cluster {cluster} has {shards[cluster]} shards, and each would hold a "
+            "part of an import; define one over the same servers with a single shard, and name "
+            "it in VITRINA_CLICKHOUSE_CLUSTER"
+        )
