@@ -26,8 +26,9 @@ from tests.rows import AS_OF
 from vitrina import pipeline
 from vitrina.contract import SALES
 from vitrina.dashboard.alerts import ALERT_RULES
+from vitrina.dashboard.page.contents import as_json
 from vitrina.dashboard.page.files import write
-from vitrina.dashboard.page.html import render
+from vitrina.dashboard.page.html import packaged, render
 from vitrina.dashboard.page.serve import serving
 from vitrina.dashboard.page.snapshot import Snapshot, read_snapshot
 from vitrina.dashboard.panel import Kind, Panel
@@ -163,6 +164,27 @@ def russian(pages: dict[str, str], browser: Browser) -> Iterator[Opened]:
         yield seen
 
 
+@pytest.fixture(scope="module")
+def phone(pages: dict[str, str], browser: Browser) -> Iterator[Opened]:
+    """The Russian page on a telephone."""
+    screen = {"width": 360, "height": 844}
+    with opened(browser, pages["ru"], viewport=screen, has_touch=True) as seen:
+        yield seen
+
+
+@pytest.fixture(scope="module")
+def alone(pages: dict[str, str], browser: Browser) -> Iterator[Opened]:
+    """The page of one import, in the dark."""
+    with opened(browser, pages["alone"], color_scheme="dark") as seen:
+        yield seen
+
+
+@pytest.fixture(scope="module")
+def thirty(pages: dict[str, str], browser: Browser) -> Iterator[Opened]:
+    with opened(browser, pages["thirty"], viewport={"width": 390, "height": 900}) as seen:
+        yield seen
+
+
 def chosen(choice: Selection) -> str:
     """What the page's address says of a choice."""
     parts = [f"region={each}" for each in choice.regions]
@@ -277,10 +299,14 @@ def test_the_page_is_small(published: Published, language: Language) -> None:
 def following(english: Opened) -> Iterator[Page]:
     """The English page, which goes back to everything afterwards, its tables folded."""
     yield english.page
-    english.page.evaluate(
-        "for (const table of document.querySelectorAll('details')) table.open = false"
-    )
+    english.page.mouse.move(0, 0)
+    fold(english.page)
     go_to(english.page, Selection(AS_OF))
+    assert english.complaints == []
+
+
+def fold(page: Page) -> None:
+    page.evaluate("for (const table of document.querySelectorAll('details')) table.open = false")
 
 
 def go_to(page: Page, choice: Selection) -> None:
@@ -298,7 +324,7 @@ def go_to(page: Page, choice: Selection) -> None:
 
 @pytest.mark.parametrize("number", range(5))
 def test_every_figure_is_what_clickhouse_answers(
-    published: Published, english: Opened, following: Page, number: int
+    published: Published, following: Page, number: int
 ) -> None:
     choice = list(published.answers)[number]
     go_to(following, choice)
@@ -322,7 +348,6 @@ def test_every_figure_is_what_clickhouse_answers(
                 for row in rows
             ]
             assert cells(following, panel) == expected, panel.id
-    assert english.complaints == []
 
 
 def change_said(change: Decimal) -> str:
@@ -343,39 +368,35 @@ def test_the_choices_differ_and_one_of_them_has_no_sales(published: Published) -
 
 
 def test_a_region_can_be_chosen_with_the_keyboard_and_all_panels_follow(
-    published: Published, pages: dict[str, str], browser: Browser
+    published: Published, following: Page
 ) -> None:
+    page = following
     whole, west = list(published.answers)[:2]
-    with opened(browser, pages["en"]) as seen:
-        page = seen.page
-        charts = {panel.id: page.inner_html(f"#{panel.id} .chart") for panel in DRAWN}
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.className") == "skip"
-        box = page.get_by_label("West", exact=True)
-        box.focus()
-        page.keyboard.press("Space")
-        drawn(page)
-        assert box.is_checked()
-        assert page.evaluate("document.activeElement.value") == "West"
-        assert "region=West" in page.url
-        assert page.inner_text("#shown") == "Shown: West"
-        for panel in PANELS:
-            follows = Variable.region in panel.variables
-            if panel.kind in (Kind.stat, Kind.gauge):
-                before, after = (published.answers[each][panel.id] for each in (whole, west))
-                assert (before != after) == follows, panel.id
-                if panel.id != "import_age":
-                    assert figure(page, panel.id) == said(panel.value, after[0][0])
-            elif panel in DRAWN:
-                changed = page.inner_html(f"#{panel.id} .chart") != charts[panel.id]
-                assert changed == follows, panel.id
-        page.click("#reset")
-        drawn(page)
-        assert not box.is_checked()
-        assert figure(page, "total_sales") == said(
-            "total_sales", published.answers[whole]["total_sales"][0][0]
-        )
-        assert seen.complaints == []
+    charts = {panel.id: page.inner_html(f"#{panel.id} .chart") for panel in DRAWN}
+    box = page.get_by_label("West", exact=True)
+    box.focus()
+    page.keyboard.press("Space")
+    drawn(page)
+    assert box.is_checked()
+    assert page.evaluate("document.activeElement.value") == "West"
+    assert "region=West" in page.url
+    assert page.inner_text("#shown") == "Shown: West"
+    for panel in PANELS:
+        follows = Variable.region in panel.variables
+        if panel.kind in (Kind.stat, Kind.gauge):
+            before, after = (published.answers[each][panel.id] for each in (whole, west))
+            assert (before != after) == follows, panel.id
+            if panel.id != "import_age":
+                assert figure(page, panel.id) == said(panel.value, after[0][0])
+        elif panel in DRAWN:
+            changed = page.inner_html(f"#{panel.id} .chart") != charts[panel.id]
+            assert changed == follows, panel.id
+    page.click("#reset")
+    drawn(page)
+    assert not box.is_checked()
+    assert figure(page, "total_sales") == said(
+        "total_sales", published.answers[whole]["total_sales"][0][0]
+    )
 
 
 def test_a_product_is_chosen_by_its_number_and_a_wrong_one_is_refused(
@@ -384,6 +405,9 @@ def test_a_product_is_chosen_by_its_number_and_a_wrong_one_is_refused(
     choice = list(published.answers)[3]
     with opened(browser, pages["en"]) as seen:
         page = seen.page
+        # The first key leads past what comes before the panels.
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
         for product in choice.products:
             page.fill("#product", str(product))
             page.keyboard.press("Enter")
@@ -407,70 +431,57 @@ def test_a_product_is_chosen_by_its_number_and_a_wrong_one_is_refused(
         assert page.locator("#chosen li").count() == 1
 
 
-def test_a_product_of_the_table_is_a_button_that_keeps_the_focus(
-    pages: dict[str, str], browser: Browser
-) -> None:
-    with opened(browser, pages["en"]) as seen:
-        page = seen.page
-        button = page.locator("#top_products tbody button").first
-        product = button.inner_text()
-        button.focus()
-        page.keyboard.press("Enter")
-        drawn(page)
-        assert page.evaluate("document.activeElement.dataset.product") == product
-        assert page.get_attribute(f"[data-product='{product}']", "aria-pressed") == "true"
-        assert page.locator("#top_products tbody tr").count() == 1
+def test_a_product_of_the_table_is_a_button_that_keeps_the_focus(following: Page) -> None:
+    page = following
+    button = page.locator("#top_products tbody button").first
+    product = button.inner_text()
+    button.focus()
+    page.keyboard.press("Enter")
+    drawn(page)
+    assert page.evaluate("document.activeElement.dataset.product") == product
+    assert page.get_attribute(f"[data-product='{product}']", "aria-pressed") == "true"
+    assert page.locator("#top_products tbody tr").count() == 1
 
 
 def test_a_value_shows_under_the_pointer_and_a_bar_chooses_its_region(
-    published: Published, pages: dict[str, str], browser: Browser
+    published: Published, following: Page
 ) -> None:
+    page = following
     rows = published.answers[Selection(AS_OF)]["sales_by_region"]
-    with opened(browser, pages["en"]) as seen:
-        page = seen.page
-        bar = page.locator("#sales_by_region .mark-rect path").first
-        bar.hover()
-        assert said("total_sales_amount", rows[0][2]) in page.inner_text("#tip")
-        bar.click()
-        drawn(page)
-        assert page.inner_text("#shown") == f"Shown: {rows[0][0]}"
-        assert page.is_hidden("#tip")
-        page.locator("#amount_by_day_region .chart svg").hover()
-        assert rows[0][0] in page.inner_text("#tip")
+    bar = page.locator("#sales_by_region .mark-rect path").first
+    bar.hover()
+    assert said("total_sales_amount", rows[0][2]) in page.inner_text("#tip")
+    bar.click()
+    drawn(page)
+    assert page.inner_text("#shown") == f"Shown: {rows[0][0]}"
+    assert page.is_hidden("#tip")
+    page.locator("#amount_by_day_region .chart svg").hover()
+    assert rows[0][0] in page.inner_text("#tip")
 
 
-def test_a_tap_shows_a_value_too(pages: dict[str, str], browser: Browser) -> None:
-    with opened(browser, pages["en"], has_touch=True) as seen:
-        page = seen.page
-        page.locator("#amount_by_day .chart svg").tap()
-        assert re.search(r"\d\.\d\d", page.inner_text("#tip"))
-        page.locator("h1").tap()
-        assert page.is_hidden("#tip")
+def test_a_tap_shows_a_value_too(phone: Opened) -> None:
+    page = phone.page
+    page.locator("#amount_by_day .chart svg").tap()
+    assert re.search(r"\d,\d\d", page.inner_text("#tip"))
+    page.locator("h1").tap()
+    assert page.is_hidden("#tip")
 
 
 # For every reader
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("en", {"color_scheme": "light"}),
-        ("ru", {"color_scheme": "light", "viewport": {"width": 390, "height": 844}}),
-        ("alone", {"color_scheme": "dark"}),
-    ],
-)
-def test_axe_finds_nothing_serious(
-    pages: dict[str, str], browser: Browser, name: str, options: dict[str, Any]
-) -> None:
-    with opened(browser, pages[name], **options) as seen:
-        cells(seen.page, PANEL["weekday_month"])
-        violations = Axe().run(seen.page).response["violations"]
-        serious = [
-            (each["id"], [node["html"] for node in each["nodes"]])
-            for each in violations
-            if each["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+@pytest.mark.parametrize("name", ["english", "phone", "alone"])
+def test_axe_finds_nothing_serious(request: pytest.FixtureRequest, name: str) -> None:
+    page = request.getfixturevalue(name).page
+    cells(page, PANEL["weekday_month"])
+    violations = Axe().run(page).response["violations"]
+    fold(page)
+    serious = [
+        (each["id"], [node["html"] for node in each["nodes"]])
+        for each in violations
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 def test_every_chart_says_what_it_shows(russian: Opened) -> None:
@@ -481,17 +492,32 @@ def test_every_chart_says_what_it_shows(russian: Opened) -> None:
         assert panel.picture.ru in (chart.get_attribute("aria-label") or "")
 
 
-@pytest.mark.parametrize(("name", "width"), [("ru", 360), ("en", 390), ("thirty", 820)])
-def test_nothing_is_wider_than_the_screen(
-    pages: dict[str, str], browser: Browser, name: str, width: int
-) -> None:
-    with opened(browser, pages[name], viewport={"width": width, "height": 844}) as seen:
-        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-        charts: list[list[float]] = seen.page.evaluate(
-            "[...document.querySelectorAll('.chart')].map((each) =>"
-            " [each.scrollWidth, each.clientWidth])"
-        )
-        assert all(inner <= outer for inner, outer in charts)
+@pytest.fixture
+def screen(request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page on a screen of another width, to which its charts adapt."""
+    name, width = request.param
+    page: Page = request.getfixturevalue(name).page
+    before = page.viewport_size
+    assert before is not None
+    page.set_viewport_size({"width": width, "height": before["height"]})
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".drawing:has(svg)")].every((each) =>
+            Math.abs(each.clientWidth - each.querySelector("svg").clientWidth) < 2)"""
+    )
+    yield page
+    page.set_viewport_size(before)
+
+
+@pytest.mark.parametrize(
+    "screen", [("phone", 360), ("english", 390), ("thirty", 820)], ids=str, indirect=True
+)
+def test_nothing_is_wider_than_the_screen(screen: Page) -> None:
+    assert screen.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    charts: list[list[float]] = screen.evaluate(
+        "[...document.querySelectorAll('.chart')].map((each) =>"
+        " [each.scrollWidth, each.clientWidth])"
+    )
+    assert all(inner <= outer for inner, outer in charts)
 
 
 def background(page: Page) -> str:
@@ -507,16 +533,15 @@ def test_the_theme_is_the_systems_until_the_reader_chooses_one(
         page = room.new_page()
         page.goto(pages["en"])
         assert background(page) == dark
+        page.emulate_media(color_scheme="light")
+        assert background(page) == light
+        page.get_by_label("Theme").select_option("dark")
+        assert background(page) == dark
+        page.emulate_media(color_scheme="dark")
         page.get_by_label("Theme").select_option("light")
         assert background(page) == light
         page.reload()
         assert background(page) == light
-    with browser.new_context(color_scheme="light") as room:
-        page = room.new_page()
-        page.goto(pages["en"])
-        assert background(page) == light
-        page.get_by_label("Theme").select_option("dark")
-        assert background(page) == dark
 
 
 def test_on_paper_it_is_light_and_says_what_was_chosen(
@@ -536,80 +561,83 @@ def test_on_paper_it_is_light_and_says_what_was_chosen(
         assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_the_age_is_counted_in_days_of_moscow(pages: dict[str, str], browser: Browser) -> None:
+    with browser.new_context(timezone_id="UTC") as room:
+        page = room.new_page()
+        # Half past midnight in Moscow is still the day before in UTC.
+        page.clock.set_fixed_time(datetime.combine(AS_OF, time(21, 30), UTC))
+        page.goto(pages["en"])
+        # It is there before the charts are.
+        expect(page.locator("#import_age .figure")).to_have_text("1 day")
+
+
 @pytest.mark.parametrize(
-    ("days", "english", "russian"),
+    ("language", "said"),
     [
-        (1, "1 day", "1 день"),
-        (2, "2 days", "2 дня"),
-        (5, "5 days", "5 дней"),
-        (21, "21 days", "21 день"),
+        (Language.en, ["1 day", "2 days", "5 days", "21 days"]),
+        (Language.ru, ["1 день", "2 дня", "5 дней", "21 день"]),
     ],
 )
-def test_the_age_is_counted_in_days_of_moscow_and_in_the_words_of_the_language(
-    pages: dict[str, str], browser: Browser, days: int, english: str, russian: str
+def test_days_are_counted_in_the_words_of_the_language(
+    browser: Browser, language: Language, said: list[str]
 ) -> None:
-    # Half past midnight in Moscow is still the day before in UTC.
-    day_before = datetime.combine(AS_OF + timedelta(days=days - 1), time(21, 30), UTC)
-    for language, expected in (("en", english), ("ru", russian)):
-        with browser.new_context(timezone_id="UTC") as room:
-            page = room.new_page()
-            page.clock.set_fixed_time(day_before)
-            page.goto(pages[language])
-            # It is there before the charts are.
-            expect(page.locator("#import_age .figure")).to_have_text(expected)
+    given = {
+        "language": language,
+        "decimals": {"money": 2},
+        "money_decimals": 2,
+        "words": {key: text(key, language) for key in TEXTS if key.startswith("unit.days.")},
+    }
+    page = browser.new_page()
+    page.set_content(f'<script type="application/json" id="data">{as_json(given)}</script>')
+    words = packaged("words.js")
+    assert page.evaluate(f"(() => {{ {words}; return [1, 2, 5, 21].map(countedDays); }})()") == said
+    page.close()
 
 
 # Few imports and many, and strange ones
 
 
-def test_one_import_without_rejects_says_so(pages: dict[str, str], browser: Browser) -> None:
-    with opened(browser, pages["alone"]) as seen:
-        page = seen.page
-        assert page.inner_text("#rejects_by_reason .empty") == "No row was rejected."
-        assert page.is_hidden("#rejects_by_reason .chart")
-        for panel in ("total_sales", "total_sales_amount", "average_sale_amount", "rejected_share"):
-            assert "no previous import to compare with" in page.inner_text(f"#{panel} .beside")
-        assert figure(page, "rejected_share") == "0.00%"
-        assert page.locator("#imports .mark-rect path").count() == 1
-        assert seen.complaints == []
+def test_one_import_without_rejects_says_so(alone: Opened) -> None:
+    page = alone.page
+    assert page.inner_text("#rejects_by_reason .empty") == "No row was rejected."
+    assert page.is_hidden("#rejects_by_reason .chart")
+    for panel in ("total_sales", "total_sales_amount", "average_sale_amount", "rejected_share"):
+        assert "no previous import to compare with" in page.inner_text(f"#{panel} .beside")
+    assert figure(page, "rejected_share") == "0.00%"
+    assert page.locator("#imports .mark-rect path").count() == 1
+    assert alone.complaints == []
 
 
-def test_no_sales_for_a_choice_is_said_and_not_drawn(
-    published: Published, pages: dict[str, str], browser: Browser
-) -> None:
-    nothing = list(published.answers)[-1]
-    with opened(browser, pages["en"] + chosen(nothing)) as seen:
-        page = seen.page
-        assert page.inner_text("#sales_by_region .empty") == text("page.no_sales", Language.en)
-        assert page.is_hidden("#sales_by_region .chart")
-        assert figure(page, "average_sale_amount") == "–"
-        page.click("#reset")
-        drawn(page)
-        assert page.is_visible("#sales_by_region .chart svg")
-        assert seen.complaints == []
+def test_no_sales_for_a_choice_is_said_and_not_drawn(published: Published, following: Page) -> None:
+    page = following
+    go_to(page, list(published.answers)[-1])
+    assert page.inner_text("#sales_by_region .empty") == text("page.no_sales", Language.en)
+    assert page.is_hidden("#sales_by_region .chart")
+    assert figure(page, "average_sale_amount") == "–"
+    page.click("#reset")
+    drawn(page)
+    assert page.is_visible("#sales_by_region .chart svg")
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-def test_thirty_imports_are_told_apart(pages: dict[str, str], browser: Browser, width: int) -> None:
-    with opened(browser, pages["thirty"], viewport={"width": width, "height": 900}) as seen:
-        page = seen.page
-        assert page.locator("#imports .mark-rect path").count() == 30
-        for panel in DRAWN:
-            boxes: list[dict[str, float]] = page.evaluate(
-                """(id) => [...document.querySelectorAll(
-                    `#${id} .role-axis-label text`)]
-                    .filter((each) => getComputedStyle(each).opacity !== "0")
-                    .map((each) => each.getBoundingClientRect().toJSON())""",
-                panel.id,
-            )
-            assert len(boxes) > 2
-            assert [
-                (one, other)
-                for at, one in enumerate(boxes)
-                for other in boxes[at + 1 :]
-                if overlap(one, other)
-            ] == [], panel.id
-        assert seen.complaints == []
+@pytest.mark.parametrize("screen", [("thirty", 390), ("thirty", 1440)], ids=str, indirect=True)
+def test_thirty_imports_are_told_apart(thirty: Opened, screen: Page) -> None:
+    assert screen.locator("#imports .mark-rect path").count() == 30
+    for panel in DRAWN:
+        boxes: list[dict[str, float]] = screen.evaluate(
+            """(id) => [...document.querySelectorAll(
+                `#${id} .role-axis-label text`)]
+                .filter((each) => getComputedStyle(each).opacity !== "0")
+                .map((each) => each.getBoundingClientRect().toJSON())""",
+            panel.id,
+        )
+        assert len(boxes) > 2
+        assert [
+            (one, other)
+            for at, one in enumerate(boxes)
+            for other in boxes[at + 1 :]
+            if overlap(one, other)
+        ] == [], panel.id
+    assert thirty.complaints == []
 
 
 def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
