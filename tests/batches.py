@@ -21,9 +21,9 @@ _FILTHY = Dirt(Decimal("0.04"), Decimal("0.03"), Decimal("0.02"))
 _LEAP_DAY = datetime.date(2024, 2, 29)
 
 GENERATED = {
-    "default dirt": (Batch(datetime.date(2026, 11, 17)), Recipe(20_000, 7)),
+    "default dirt": (Batch(datetime.date(2026, 11, 17)), Recipe(8_000, 7)),
     # The leap day is the window's last day here, and the first after it below.
-    "much dirt": (Batch(_LEAP_DAY + datetime.timedelta(1)), Recipe(20_000, 2024, _FILTHY)),
+    "much dirt": (Batch(_LEAP_DAY + datetime.timedelta(1)), Recipe(5_000, 2024, _FILTHY)),
     "few sales": (Batch(_LEAP_DAY), Recipe(150, 29, _FILTHY)),
 }
 BY_HAND: dict[str, tuple[Batch, list[dict[str, str | None]]]] = {

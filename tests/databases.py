@@ -9,11 +9,15 @@ from psycopg.conninfo import make_conninfo
 
 
 @contextmanager
-def new_database(server: str, name: str) -> Iterator[str]:
-    """The address of an empty database, which is there until the block ends."""
+def new_database(server: str, name: str, copied: str = "template1") -> Iterator[str]:
+    """The address of a database, which is there until the block ends.
+
+    It is empty, or a copy of one that nobody has open.
+    """
     identifier = sql.Identifier(name)
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(copied))
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+        connection.execute(create)
         try:
             yield make_conninfo(server, dbname=name)
         finally:

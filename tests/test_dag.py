@@ -45,7 +45,6 @@ def found(absent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     (folder / "a.toml").write_text(BERLIN)
     (folder / "b.toml").write_text(BERLIN.replace("berlin", "aachen"))
     (folder / "c.toml").write_text(BERLIN.replace("berlin", "cologne").replace("days", "dayz"))
-    home = tmp_path_factory.mktemp("airflow")
     cases = {
         "plain": case(),
         "late": case(VITRINA_ALERT_LATE_AFTER="5"),
@@ -54,7 +53,8 @@ def found(absent: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
         "stores": case(of_stores=True, VITRINA_STORE=str(folder), VITRINA_HOUSE="x"),
         "absent": case(of_stores=True, VITRINA_STORE=str(absent)),
     }
-    return find_facts(home, cases)
+    with home_folder(tmp_path_factory.mktemp("airflow")) as home:
+        return find_facts(home, cases)
 
 
 @pytest.fixture(scope="module")

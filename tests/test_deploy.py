@@ -287,6 +287,27 @@ def test_clickhouse_starts_with_the_passwords_of_the_file_that_its_lists_include
     assert "Password hash for" in engine(tmp_path, "SELECT 1")
 
 
+@pytest.fixture(scope="module")
+def granted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an engine with marts of stores and other tables, for Grafana's user."""
+    folder = tmp_path_factory.mktemp("granted")
+    tables = (
+        f"CREATE DATABASE {name}; CREATE TABLE {name}.batch (n Int64) ENGINE = MergeTree ORDER BY n"
+        for name in ("vitrina", "store_kontor", "stores", "other")
+    )
+    engine(folder, *(each for two in tables for each in two.split("; ")))
+    grants = ET.parse(DEPLOY / "grafana/clickhouse/grafana.xml").find("users/grafana/grants")  # noqa: S314
+    assert grants is not None
+    # The engine runs as `default`: so that user gets the grants.
+    (folder / "users.d").mkdir()
+    (folder / "users.d/grants.xml").write_text(
+        '<clickhouse><users><default><access_management remove="remove"/>'
+        f"{ET.tostring(grants, 'unicode')}</default></users></clickhouse>",
+        "utf-8",
+    )
+    return folder
+
+
 @pytest.mark.parametrize(
     ("statement", "answer"),
     [
@@ -299,23 +320,9 @@ def test_clickhouse_starts_with_the_passwords_of_the_file_that_its_lists_include
     ],
 )
 def test_grafana_reads_the_marts_of_every_store_and_nothing_else(
-    tmp_path: Path, statement: str, answer: str
+    granted: Path, statement: str, answer: str
 ) -> None:
-    tables = (
-        f"CREATE DATABASE {name}; CREATE TABLE {name}.batch (n Int64) ENGINE = MergeTree ORDER BY n"
-        for name in ("vitrina", "store_kontor", "stores", "other")
-    )
-    engine(tmp_path, *(each for two in tables for each in two.split("; ")))
-    grants = ET.parse(DEPLOY / "grafana/clickhouse/grafana.xml").find("users/grafana/grants")  # noqa: S314
-    assert grants is not None
-    # The engine runs as `default`: so that user gets the grants.
-    (tmp_path / "users.d").mkdir()
-    (tmp_path / "users.d/grants.xml").write_text(
-        '<clickhouse><users><default><access_management remove="remove"/>'
-        f"{ET.tostring(grants, 'unicode')}</default></users></clickhouse>",
-        "utf-8",
-    )
-    assert answer in engine(tmp_path, statement)
+    assert answer in engine(granted, statement)
 
 
 def engine(folder: Path, *statements: str, config: str = "") -> str:

@@ -712,16 +712,14 @@ def on_the_edge(store: ClickHouse) -> None:
     store.record_batch(TWO_SALES, AT, totals, {"region_unknown": 1, "sale_id_missing": 2})
 
 
-@pytest.mark.parametrize("regions", [(), ("North",), ("West",), ("South",), ("East", "West")])
-def test_what_is_decided_by_a_hair_is_decided_alike(
-    tmp_path: Path, regions: tuple[str, ...]
-) -> None:
+def test_what_is_decided_by_a_hair_is_decided_alike(tmp_path: Path) -> None:
     with clickhouse_with_tables(tmp_path / "clickhouse") as store:
         on_the_edge(store)
         with closing(duckdb.connect()) as database:
             for name, rows in contents(store).items():
                 database.register(name, rows)
-            compare(store, Figures(database, TODAY), Choice(AS_OF, regions))
+            for regions in ((), ("North",), ("West",), ("South",), ("East", "West")):
+                compare(store, Figures(database, TODAY), Choice(AS_OF, regions))
 
 
 def test_the_choices_show_something(published: Published) -> None:

@@ -835,4 +835,4 @@ def test_memory_does_not_grow_with_the_batch(database: str, tmp_path: Path) -> N
         return int(done.stdout)
 
     # The rows that come on top take 49 MB.
-    assert growth(1_500_000) < growth(500_000) + 30_000_000
+    assert growth(1_250_000) < growth(250_000) + 30_000_000

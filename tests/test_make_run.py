@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_dag import conf
 
 from tests.airflow_databases import AirflowDatabase
+from tests.commands import call
 from tests.homes import home_folder
 from tests.servers.receivers import Received, http_receiver, smtp_receiver
 from vitrina.contract import SALES
 from vitrina.marts import marts
 
 ROOT = Path(__file__).parents[1]
-VITRINA = Path(sys.executable).with_name("vitrina")
 MARTS = [mart.name for mart in marts(SALES)]
 AS_OF = "2026-11-24"
 ROWS = "2000"
@@ -136,16 +137,12 @@ def test_the_whole_dag_ends_with_a_summary_and_a_page(good: str, home: Path) -> 
 
 def test_the_same_batch_again_has_the_same_figures(good: str, home: Path) -> None:
     """By the command, after the DAG: both leave a batch to each other."""
-    again = subprocess.run(
-        [VITRINA, "run", "--rows", ROWS, "--as-of", AS_OF],
-        env=os.environ | {"VITRINA_HOME": str(home), "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = {"VITRINA_HOME": str(home), "COLUMNS": "100"}
+    again = call(home, "run", "--rows", ROWS, "--as-of", AS_OF, environment=environment)
+    assert again.code == 0, again.err
     shown = [
         [line for line in out[out.index("Reconciliation") :].splitlines() if line[:4] == "sale"]
-        for out in (good, again.stdout)
+        for out in (good, again.out)
     ]
     assert len(shown[0]) == 2 + 2 * len(MARTS)
     assert shown[0] == shown[1]
@@ -159,20 +156,20 @@ def test_the_same_batch_again_has_the_same_figures(good: str, home: Path) -> Non
     ],
 )
 def test_a_batch_that_cannot_be_is_refused_in_one_line(
-    home: Path, variable: str, value: str
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    ended = make_run(home, **{variable: value})
-    assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"{variable}={value}: ")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit, match=rf"^{variable}={value}: .*$"):
+        conf()
 
 
-def test_what_does_not_go_with_a_store_is_refused_in_one_line(tmp_path: Path) -> None:
-    for environment in (
-        {"VITRINA_STORE": str(tmp_path)},
-        {"VITRINA_STORE": str(tmp_path / "store.toml"), "ROWS": "5"},
-    ):
-        ended = make_run(tmp_path, **environment)
-        assert ended.returncode == 1
-        (line,) = ended.stderr.splitlines()
-        assert "VITRINA_STORE" in line
+def test_what_does_not_go_with_a_store_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITRINA_STORE", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"^VITRINA_STORE=.*: it must be one store's file.*$"):
+        conf()
+    monkeypatch.setenv("VITRINA_STORE", str(tmp_path / "store.toml"))
+    monkeypatch.setenv("ROWS", "5")
+    with pytest.raises(SystemExit, match=r"^ROWS=5: .*VITRINA_STORE is set$"):
+        conf()

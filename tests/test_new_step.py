@@ -126,7 +126,8 @@ def test_it_is_a_command_with_help_and_an_example(source: Path) -> None:
 
 
 def test_it_is_a_task_after_the_others_with_its_assets(source: Path, tmp_path: Path) -> None:
-    facts = find_facts(tmp_path, {"more": case()}, PYTHONPATH=str(source))["more"]
+    with home_folder(tmp_path) as home:
+        facts = find_facts(home, {"more": case()}, PYTHONPATH=str(source))["more"]
     assert facts["after"][STEPS[-1].task] == ["count_customers"]
     assert facts["after"]["count_customers"] == []
     assert facts["docs"]["count_customers"] == "Count the customers who bought something."

@@ -36,7 +36,7 @@ from vitrina.stores.lake import Lake
 
 AS_OF = datetime.date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - datetime.timedelta(days=7)
-RECIPE = Recipe(rows=3_000, dirt=Dirt(Decimal("0.03"), Decimal("0.02"), Decimal("0.02")))
+RECIPE = Recipe(rows=1_000, dirt=Dirt(Decimal("0.03"), Decimal("0.02"), Decimal("0.02")))
 VITRINA = Path(sys.executable).with_name("vitrina")
 # What differs from one run to the next.
 MOMENTS = {"attempt", "started_at", "loaded_at", "analyzed_at", "published_at", "imported_at"}

@@ -3,6 +3,7 @@
 import datetime
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.at_once import create_tables_at_once, read_meanwhile
+from tests.databases import new_database
 from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.shown import load_and_show, show
 from tests.values import any_value
@@ -40,6 +42,29 @@ SOLD = clean_sales(BATCH, 3_000)
 PASSWORD = "s3cret"  # noqa: S105
 
 
+@pytest.fixture(scope="module")
+def loaded_database(
+    postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The name of a database with a batch that readers see, for tests to have copies of."""
+    name = f"loaded_{uuid.uuid4().hex}"
+    with new_database(postgres_server, name) as dsn:
+        with postgres(dsn) as store:
+            lake = clean_lake(tmp_path_factory.mktemp("loaded"), BATCH, SOLD)
+            load_and_show(lake, store, BATCH)
+        yield name
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[str]:
+    """The test's own database, with a batch in it if the test wants a `loaded` store."""
+    copied = "template1"
+    if "loaded" in request.fixturenames:
+        copied = request.getfixturevalue("loaded_database")
+    with new_database(postgres_server, f"test_{uuid.uuid4().hex}", copied) as dsn:
+        yield dsn
+
+
 @pytest.fixture
 def store(database: str) -> Iterator[Postgres]:
     with postgres(database) as store:
@@ -47,8 +72,7 @@ def store(database: str) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def loaded(store: Postgres, tmp_path: Path) -> Postgres:
-    load_and_show(clean_lake(tmp_path, BATCH, SOLD), store, BATCH)
+def loaded(store: Postgres) -> Postgres:
     return store
 
 

@@ -303,7 +303,7 @@ _AMOUNT = st.integers(1, 10**12 - 1).map(lambda cents: str(Decimal(f"{cents}e-2"
 
 # Each example replaces the batch before it.
 @settings(
-    deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     sales=st.lists(

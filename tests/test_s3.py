@@ -146,10 +146,10 @@ def test_a_batch_is_deleted_with_all_its_objects(sail: SparkSession, lake: Lake)
 
 
 def test_a_bucket_that_is_not_there_is_one_clear_line(
-    s3_variables: dict[str, str], tmp_path: Path
+    s3_variables: dict[str, str], home: Path
 ) -> None:
     elsewhere = {"VITRINA_LAKE": "s3://nowhere/lake"} | s3_variables
-    failed = run(tmp_path, "generate", "--rows", "10", "--as-of", "2026-11-24", **elsewhere)
+    failed = run(home, "generate", "--rows", "10", "--as-of", "2026-11-24", **elsewhere)
     assert failed.returncode == 1
     said = " ".join(failed.stderr.split())
     assert "error: lake s3://nowhere/lake/2026-11-24: there is no bucket nowhere" in said
