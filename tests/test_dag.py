@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.dag_cases import case, find_facts
+from tests.homes import home_folder
 from vitrina.contract import SALES
 from vitrina.generator.recipe import ROWS, SEED
 from vitrina.marts import marts

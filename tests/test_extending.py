@@ -102,28 +102,23 @@ def test_a_mart_is_computed_reconciled_and_published(
     assert {("postgresql", mart.name), ("clickhouse", mart.name)} <= written
 
 
-def test_a_panel_shows_what_its_query_says(home: Settings, engines: Opened) -> None:
-    panel = shown("A panel")["panel"]
+def test_a_panel_shows_what_its_query_says_and_a_step_runs_after_the_others_and_is_told_of(
+    home: Settings, engines: Opened
+) -> None:
+    panel, step = shown("A panel")["panel"], shown("A step")["step"]
     with Run(home, AS_OF, RECIPE, opened=engines) as run:
-        for step in STEPS:
-            run.step(step)
+        for each in STEPS:
+            run.step(each)
         names, rows = run.clickhouse.query(literal(panel.sql, Selection(AS_OF)))
         _, expected = run.postgres.query(
             "SELECT product_id, total_sales, total_sales_amount, average_sale_amount "
             "FROM sales_by_product ORDER BY average_sale_amount DESC, product_id LIMIT 10"
         )
-    assert tuple(names) == panel.columns
-    assert [tuple(map(str, row)) for row in rows] == [tuple(map(str, row)) for row in expected]
-
-
-def test_a_step_runs_after_the_others_and_is_told_of(home: Settings, engines: Opened) -> None:
-    step = shown("A step")["step"]
-    with Run(home, AS_OF, RECIPE, opened=engines) as run:
-        for each in STEPS:
-            run.step(each)
         run.steps = (*run.steps, step)
         counts = run.step(step)
         (customers,) = run.postgres.query("SELECT count(DISTINCT customer_id) FROM sale")[1]
         assert run.lake.result(step.name)["counts"] == {"customers": counts.rows_left}
+    assert tuple(names) == panel.columns
+    assert [tuple(map(str, row)) for row in rows] == [tuple(map(str, row)) for row in expected]
     assert customers == (counts.rows_left,)
     assert counts.note == "customers who bought something"

@@ -117,31 +117,24 @@ def test_running_any_step_again_leaves_what_was_there(home: Settings, engines: O
         assert contents_of(again) == before
 
 
-def test_a_step_done_again_is_forgotten_by_none_but_the_later_ones(
+def test_a_step_done_again_is_forgotten_by_the_later_ones_and_one_that_fails_keeps_what_it_left(
     spark: SparkSession, home: Settings
 ) -> None:
-    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark)) as under_way:
+    lake = Lake(home.lake_root, AS_OF)
+    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark, alone=True)) as under_way:
         take(under_way, "generate", "validate", "clean")
         take(under_way, "validate")
-    lake = Lake(home.lake_root, AS_OF)
     assert lake.result("generate")
     with pytest.raises(BatchError, match="run: vitrina clean"):
         lake.result("clean")
-
-
-def test_a_step_that_fails_keeps_what_it_left_the_time_before(
-    spark: SparkSession, home: Settings
-) -> None:
-    with Run(home, AS_OF, RECIPE, opened=Opened(spark=spark)) as under_way:
-        take(under_way, "generate", "validate")
-    before = Lake(home.lake_root, AS_OF).result("validate")
+    before = lake.result("validate")
     strict = home.model_copy(update={"max_rejected_share": Decimal(0)})
     with (
-        Run(strict, AS_OF, RECIPE, opened=Opened(spark=spark)) as under_way,
+        Run(strict, AS_OF, RECIPE, opened=Opened(spark=spark, alone=True)) as under_way,
         pytest.raises(FeedError),
     ):
         take(under_way, "validate")
-    assert Lake(home.lake_root, AS_OF).result("validate") == before
+    assert lake.result("validate") == before
 
 
 def test_what_spark_raises_in_a_step_is_our_error_with_the_command_to_run(
