@@ -25,7 +25,6 @@ from tests.test_store_file import WHOLE
 from vitrina.counts import Cleaned, Generated, Validated, read_result
 from vitrina.errors import VitrinaError
 from vitrina.exports.store_file import load_store
-from vitrina.observability.alerts import batch_date
 from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 
@@ -188,6 +187,9 @@ def test_no_bytes_instead_of_a_store_file_bring_a_traceback(content: bytes) -> N
 @example("2026-W48-2")
 @example("20261124")
 def test_a_date_that_airflow_accepts_as_a_parameter_is_one_that_a_task_can_read(text: str) -> None:
+    # Late: it imports Airflow, and every worker imports this module.
+    from vitrina.observability.alerts import batch_date
+
     if FormatChecker().conforms(text, "date"):
         assert str(date.fromisoformat(batch_date(text, None, datetime.now(UTC)))) == text
 

@@ -483,7 +483,7 @@ def on_the_edge() -> Example:
 
 
 # An example is many rows, three choices and every query: a few of them go a long way.
-@settings(max_examples=settings().max_examples // 8)
+@settings(max_examples=settings().max_examples // 12)
 @example(case=on_the_edge())
 @given(case=examples())
 def test_the_page_computes_what_clickhouse_answers(
