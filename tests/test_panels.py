@@ -208,9 +208,8 @@ def test_the_page_of_such_a_store_carries_its_name_its_currency_and_its_texts(
     ],
 )
 def test_an_amount_has_the_currency_where_the_language_puts_it(
-    browser: Browser, language: Language, currency: str | None, written: str
+    blank: Page, language: Language, currency: str | None, written: str
 ) -> None:
-    shown = browser.new_page()
     given = {
         "language": language,
         "currency": currency,
@@ -218,13 +217,12 @@ def test_an_amount_has_the_currency_where_the_language_puts_it(
         "decimals": {"money": 2},
         "money_decimals": written_decimals(currency, 2),
     }
-    shown.set_content(
+    blank.set_content(
         f'<script type="application/json" id="data">{contents.as_json(given)}</script>'
     )
-    said = shown.evaluate(
+    said = blank.evaluate(
         f"(() => {{ {packaged('words.js')}; return [money(123456705n), money(-450n)]; }})()"
     )
-    shown.close()
     assert said[0].replace("\N{NO-BREAK SPACE}", " ") == written
     assert said[1].startswith("−")
     assert ("5" if currency == "JPY" else "4") in said[1]
