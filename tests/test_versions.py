@@ -581,7 +581,8 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
     imports_in_version_1(clickhouse_dsn)
     # Interrupted after every statement: each attempt makes again what was made since the last
     # version that was noted, and one statement more.
-    points, calls, version = 0, 0, 1
+    points, calls = 0, 0
+    version: int | None = 1
     while (attempt := upgrade(clickhouse_dsn, calls))[0]:
         points += 1
         before, version = version, attempt[1]
