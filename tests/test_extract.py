@@ -293,13 +293,17 @@ def test_rows_made_of_refunds_and_rows_added_up_are_counted(own: Shop) -> None:
         f"{sale(1, amount='5.00')},2.00",
         f"{sale(2, amount='3.00')},",
         f"{sale(2, amount='4.00')},",
+        f"{sale(3, amount='6.00')},1.00",
+        f"{sale(4, amount='1.00')},",
+        f"{sale(4, amount='1.50')},",
         header=header,
     )
     store = shop(
         own.folder, order=["sale_id"], refund={"column": "refunded"}, add_up={"by": ["sale_id"]}
     )
-    assert own.extract(store) == Extracted("a.csv", 1, 3, 3, 1, 1)
-    assert sorted(row[2] for row in own.rows("sale_amount")) == ["-2.00", "5.00", "7.00"]
+    assert own.extract(store) == Extracted("a.csv", 1, 6, 6, 2, 2)
+    amounts = sorted(row[2] for row in own.rows("sale_amount"))
+    assert amounts == ["-1.00", "-2.00", "2.50", "5.00", "6.00", "7.00"]
 
 
 def test_versions_and_fates_are_in_the_feed_whichever_file_is_first(own: Shop) -> None:
