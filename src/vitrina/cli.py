@@ -3,7 +3,6 @@
 import atexit
 import gc
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -23,7 +22,7 @@ from vitrina.api import chosen_store, run_steps, today
 from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
-from vitrina.pipeline import EXTRACT, STEPS, Run, Step
+from vitrina.pipeline import EXTRACT, STEPS, Run, Step, naming
 from vitrina.printed import (
     drop_output,
     err,
@@ -64,9 +63,6 @@ class Database(StrEnum):
 
 COMMANDS = (STEPS[0], EXTRACT, *STEPS[1:])
 """The steps of any store, a command each."""
-_HINT = re.compile(rf"\bvitrina (run|{'|'.join(step.name for step in COMMANDS)})\b(?! --store)")
-"""A command that an error tells to run."""
-
 File = Annotated[
     Path | None,
     typer.Option(
@@ -548,12 +544,8 @@ def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple["Settings"
     if allow_few:
         settings = settings.model_copy(update={"allow_few": True})
     store = chosen_store(file, settings)
-    try:
+    with naming(store):
         yield settings, store
-    except VitrinaError as error:
-        option = _option(file)
-        error.args = (_HINT.sub(lambda hint: hint[0] + option, str(error)),)
-        raise
 
 
 def _option(file: Path | None) -> str:
