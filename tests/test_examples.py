@@ -47,6 +47,7 @@ def fates(extracted: Extracted, validated: Validated, cleaned: Cleaned) -> Fates
 READ = {
     "1c": Fates(6, "21277.50", set_aside=4),
     "amazon-settlement": Fates(4, "63.00", set_aside=4, collapsed=1),
+    "olist-joined": Fates(7, "689.39", set_aside=2, rejected=1),
     "online-retail": Fates(7, "155.54", set_aside=2, rejected=1),
     "online-retail-2": Fates(7, "140.04", set_aside=1, collapsed=2),
     "ozon": Fates(6, "6520.50", set_aside=2, rejected=2),

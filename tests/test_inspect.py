@@ -510,6 +510,14 @@ def test_what_was_refunded_of_an_order_and_its_cancellation_are_of_all_its_lines
     assert "refund" not in document["source"]
 
 
+def test_a_discount_of_no_known_kind_is_asked_for(tmp_path: Path) -> None:
+    rows = "id,sku,qty,price,date,region,Discount\n1,a,1,5.00,2026-11-01,N,{}\n"
+    for discount, is_asked in (("0.10", True), ("0.00", False)):
+        proposal, document = written(tmp_path, rows.format(discount))
+        assert "minus" not in document["source"]["fields"]["sale_amount"]
+        assert any("is Discount an amount to take off" in f for f in proposal.findings) == is_asked
+
+
 def test_an_item_and_what_became_of_it_make_an_id_and_its_parts_a_sum(tmp_path: Path) -> None:
     head = "№,Srid,Тип документа,Артикул,Кол-во,Дата,Сумма,Страна\n"
     rows = "1,x1,Продажа,A,1,2026-11-01,5.00,RU\n2,x1,Возврат,A,1,2026-11-03,5.00,RU\n"

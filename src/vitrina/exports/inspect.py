@@ -574,7 +574,7 @@ class _Draft:
     def _is_sale(self) -> bool:
         """Whether a row has what makes a sale: a number of its own, a day and money."""
         has_id = bool({"sale_id", "order"} & self._roles.keys())
-        return has_id and {"sale_date", "sale_amount"} <= self._roles.keys()
+        return has_id and {"sale_date", self._money} <= self._roles.keys()
 
     def _constant(self, role: str, value: str, what: str) -> list[str]:
         self._ask(f"no column looks like {what}, so it is {value} in every row: is that right?")
@@ -668,9 +668,11 @@ class _Draft:
         is_of_order = has_both and self._is_carried("sale_amount")
         if "sale_amount" not in self._roles or is_of_order:
             if not has_both:
-                return self._missing("sale_amount")
+                return self._price_of_a_piece()
             both = _list([self._roles["quantity"], self._roles["price"]])
             less = self._roles.get("discount")
+            if not less:
+                self._ask_for_discounts()
             minus = f", minus = {_toml(less)}" if less else ""
             made = "Quantity × price, less the discount" if less else "Quantity × price"
             return [
@@ -696,6 +698,20 @@ class _Draft:
             evidence += f" {negative.total():,} are negative{written}, and so returns."
         return self._single("sale_amount", evidence, self._more_decimals())
 
+    def _price_of_a_piece(self) -> list[str]:
+        """The price, where a row is one piece."""
+        if "price" not in self._roles or "quantity" in self._roles or self._may_be_quantities():
+            return self._missing("sale_amount")
+        price = _toml(self._roles["price"])
+        return ["# The price, since a row is one piece.", f"sale_amount = {{ column = {price} }}"]
+
+    def _ask_for_discounts(self) -> None:
+        """A discount of no known kind: of the line or the order, of money or in per cent."""
+        for name, cells in self._seen.columns.items():
+            numbers = (number_of(cell, self._numbers) for cell in filled(cells))
+            if _DISCOUNT.search(name.casefold()) and any(numbers):
+                self._ask(f"is {name} an amount to take off each line? Then add it as minus")
+
     def _more_decimals(self) -> str:
         """What keeps decimals of which many amounts have more than two."""
         written = [_END.search(value) for value in self._values("sale_amount")]
@@ -710,7 +726,7 @@ class _Draft:
 
     def _region(self) -> list[str]:
         if "region" not in self._roles:
-            if self._is_sale() or "price" in self._roles:
+            if self._is_sale():
                 return self._constant("region", "all", "where it was sold")
             return self._missing("region")
         counts = Counter(self._values("region"))
@@ -752,6 +768,7 @@ _MANY = 3
 """Amounts that show how amounts are written; one or two may be slips."""
 _MOST_DECIMALS = 4
 """Of an amount."""
+_DISCOUNT = re.compile(r"discount|rebate|скидк")
 _WHOLE = re.compile(r"[0-9]{1,6}")
 _LETTERS = re.compile(r"([dMy])\1*")
 _END = re.compile(r"([.,])([0-9]+)\D*$")

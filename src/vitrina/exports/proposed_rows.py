@@ -45,7 +45,8 @@ class Proposed:
 
 _TOTAL = re.compile(r"(итого|всего|grand total|sub-?total|total|gesamt|summe)\b", re.IGNORECASE)
 _CANCELLED = re.compile(
-    r"\b(cancel\w*|void(ed)?|declined|failed|rejected|expired|abandoned|unpaid|pending|draft)\b"
+    r"\b(cancel\w*|void(ed)?|declined|failed|rejected|expired|abandoned|unavailable|unpaid|pending"
+    r"|draft)\b"
     r"|\bотмен|\bаннулир|\bне оплач|\bожидает оплаты|\bчерновик"
 )
 _FEE = re.compile(
