@@ -202,6 +202,8 @@ def test_a_file_whose_rows_all_end_with_a_delimiter_is_read_with_each_row_repair
 @example('"a"a\n')
 @example('a"a"\n')
 @example('"\n"\n')
+@example('a","\n')
+@example('a,"\n')
 @given(st.text(st.sampled_from('a",\n\r'), max_size=40))
 def test_plain_quotes_are_found_as_all_are(text: str) -> None:
     dialect, raw = Dialect(",", '"'), text.encode()

@@ -16,7 +16,7 @@ from pyarrow import parquet as pq
 
 from vitrina.errors import ExportError, SettingsError
 from vitrina.exports import files
-from vitrina.exports.evidence import days_of, numbers_of
+from vitrina.exports.evidence import days_of, minuses_of, numbers_of
 from vitrina.exports.inspect import Proposal, propose, write_new
 from vitrina.exports.store_file import load_store
 
@@ -217,6 +217,9 @@ def test_an_order_s_first_line_is_carried_down_and_its_total_is_no_line_s(tmp_pa
     assert fields["region"] == {"column": "Country", "carried_down": True}
     assert fields["sale_amount"] == {"multiply": ["Lineitem quantity", "Price"]}
     assert fields["product_id"] == {"columns": ["Lineitem sku", "Lineitem name"], "first": True}
+    # What no line of an order has, is not above.
+    _, document = written(tmp_path, rows.replace(",FR", ","))
+    assert document["source"]["fields"]["region"] == {"column": "Country"}
 
 
 def test_an_id_that_a_row_lacks_is_still_an_id(tmp_path: Path) -> None:
@@ -453,6 +456,11 @@ MINUSES = (
 )
 
 
+def test_half_a_parenthesis_makes_no_number() -> None:
+    assert minuses_of(["(5.00", "5.00)", "x(5.00)"]) == Counter()
+    assert numbers_of(["(5.00", "5,00)"]).decimal is None
+
+
 def test_a_total_s_row_is_told_from_a_product_called_so(tmp_path: Path) -> None:
     rows = "1,Total care,1,2026-11-01,5.00,N,Paid\n2,b,1,2026-11-02,7.00,N,Paid\n"
     _, document = written(tmp_path, SOLD + rows)
@@ -506,6 +514,7 @@ def test_what_was_refunded_of_an_order_and_its_cancellation_are_of_all_its_lines
         {"column": "Cancelled at", "is_blank": False, "why": "cancelled", "in_order": True}
     ]
     assert source["fields"]["sale_amount"]["minus"] == "Lineitem discount"
+    assert "# 1 different in 2 rows: an order's number" in proposal.text, "#2 is no evidence"
     _, document = written(tmp_path, rows.replace("5.00,2026", "0.00,2026"))
     assert "refund" not in document["source"]
 

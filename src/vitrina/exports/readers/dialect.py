@@ -71,8 +71,6 @@ class Dialect:
         end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
         data = np.frombuffer(text, np.uint8)[:end]
         quotes = np.flatnonzero(data == ord(self.quote))
-        if len(quotes) % 2:
-            return 0
         ends_line = (data == _LF) | (data == _CR)
         if (np.searchsorted(quotes, np.flatnonzero(ends_line)) % 2).any():
             return 0
