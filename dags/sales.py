@@ -54,7 +54,7 @@ def all_sales() -> list[Sales]:
     if named is None:
         return [Sales("sales", GENERATED)]
     try:
-        named = expanded(named)
+        named = expanded(named).absolute()
         if not named.is_dir():
             return [Sales("sales", load_store(named))]
         found = load_stores(named)

@@ -101,6 +101,31 @@ def test_a_file_is_in_the_archive_once_it_is_remembered(archive: Archive) -> Non
     assert archive.all() == {first.sha256: again, second.sha256: second}
 
 
+def test_a_file_is_withdrawn_until_it_is_restored_whatever_a_run_remembers(
+    archive: Archive,
+) -> None:
+    first, second = kept("a.csv"), kept("b.csv")
+    archive.remember([first, second])
+    archive.withdraw(first.sha256, SEEN)
+    # As a run does that began before.
+    archive.remember([replace(first, days={KEY: None})])
+    assert {each.names[0]: each.withdrawn for each in archive.all().values()} == {
+        "a.csv": SEEN,
+        "b.csv": None,
+    }
+    assert (archive.withdrawn(first.sha256), archive.withdrawn(second.sha256)) == (SEEN, None)
+    archive.restore(first.sha256)
+    assert archive.all()[first.sha256].withdrawn is None
+
+
+def test_a_withdrawal_that_cannot_be_read_stops_what_would_count_the_file(tmp_path: Path) -> None:
+    archive, file = Archive(str(tmp_path)), kept("a.csv")
+    archive.remember([file])
+    (tmp_path / "archive" / f"{file.sha256}.withdrawn").write_bytes(b"\xff")
+    with pytest.raises(CorruptFile, match=r"\.withdrawn has no moment in it; delete it"):
+        archive.all()
+
+
 def test_a_file_that_is_not_remembered_can_be_forgotten(archive: Archive, tmp_path: Path) -> None:
     place(tmp_path / "a.csv", b"one")
     take(archive, tmp_path)

@@ -277,6 +277,26 @@ def test_the_rejects_of_a_store_are_shown_and_written(shop: tuple[Call, Ended]) 
     assert_one_line(refused)
 
 
+def test_a_file_is_withdrawn_and_restored(shop: tuple[Call, Ended]) -> None:
+    called, _ = shop
+    listed = called("archive", *STORE)
+    assert listed.out.splitlines()[-1].endswith("exports/october.csv")
+    assert listed.err == "1 files\n"
+    asked = called("archive", *STORE, "--withdraw", "exports/october.csv")
+    assert asked.code == 1
+    assert f"counted in {AS_OF}, until these are run again" in asked.out
+    assert "nobody can be asked here; give --yes" in asked.err
+    assert called("archive", *STORE, "--json").json[0]["withdrawn"] is None
+    assert called("archive", *STORE, "--withdraw", "exports/october.csv", "--yes").code == 0
+    (file,) = called("archive", *STORE, "--json").json
+    assert (file["batches"], file["withdrawn"] is None) == ([AS_OF], False)
+    proved = called("prove", *STORE)
+    assert proved.code == 0
+    assert "1 file; exports/october.csv was withdrawn on " in proved.out
+    assert called("archive", *STORE, "--restore", file["sha256"][:12], "--yes").code == 0
+    assert called("archive", *STORE, "--json").json[0]["withdrawn"] is None
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -320,6 +340,9 @@ def test_the_dashboard_of_a_store_has_a_file_of_its_own(shop: tuple[Call, Ended]
         ),
         (("status", "--store", "exports"), "is a folder; name one store in it"),
         (("status", "--store", "absent.toml"), "absent.toml cannot be read: No such file"),
+        (("archive",), "the generated shop has no files; give --store store.toml"),
+        (("archive", *STORE, "--restore", "x"), "listed by: vitrina archive --store store.toml"),
+        (("archive", *STORE, "--restore", "x", "--withdraw", "y"), "give either --withdraw or"),
         (("inspect", "exports", "--out", "store.toml"), "store.toml is there already"),
         (("rejects", *STORE, "--as-of", AS_OF, "--reason", "x"), "no row rejected for x; it has"),
     ],

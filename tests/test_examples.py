@@ -9,7 +9,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.batches import until_clean
+from vitrina.counts import Cleaned, Extracted, Validated
 from vitrina.errors import ExportError
+from vitrina.exports import files
+from vitrina.exports.inspect import propose, write_new
 from vitrina.exports.store_file import load_store
 from vitrina.pipeline import Opened, Run
 from vitrina.proof.feed import clean_differences, recomputed
@@ -31,9 +34,20 @@ class Fates:
     collapsed: int = 0
 
 
+def fates(extracted: Extracted, validated: Validated, cleaned: Cleaned) -> Fates:
+    return Fates(
+        cleaned.clean,
+        str(cleaned.total_sales_amount - cleaned.total_returns_amount),
+        validated.set_aside,
+        validated.rejected,
+        cleaned.collapsed + extracted.added_up,
+    )
+
+
 READ = {
     "1c": Fates(6, "21277.50", set_aside=4),
     "amazon-settlement": Fates(4, "63.00", set_aside=4, collapsed=1),
+    "olist-joined": Fates(7, "689.39", set_aside=2, rejected=1),
     "online-retail": Fates(7, "155.54", set_aside=2, rejected=1),
     "online-retail-2": Fates(7, "140.04", set_aside=1, collapsed=2),
     "ozon": Fates(6, "6520.50", set_aside=2, rejected=2),
@@ -76,16 +90,21 @@ def test_each_row_of_an_example_has_the_fate_that_it_should(
             found = counts(database)
     assert (found["rejected"], found["collapsed"]) == (validated.rejected, cleaned.collapsed)
     assert (found["set_aside"], found["superseded"]) == (validated.set_aside, cleaned.superseded)
-    assert (
-        Fates(
-            cleaned.clean,
-            str(cleaned.total_sales_amount - cleaned.total_returns_amount),
-            validated.set_aside,
-            validated.rejected,
-            cleaned.collapsed + extracted.added_up,
-        )
-        == expected
-    )
+    assert fates(extracted, validated, cleaned) == expected
+
+
+@pytest.mark.parametrize("example", ["shopify", "wildberries", "amazon-settlement", "square"])
+def test_what_is_proposed_for_an_example_reads_it_as_its_own_file_does(
+    spark: SparkSession, home: Path, monkeypatch: pytest.MonkeyPatch, example: str
+) -> None:
+    monkeypatch.setattr(files, "QUIET_SECONDS", 0.0)
+    file = home / "proposed.toml"
+    write_new(propose([EXAMPLES / example / "exports"]), file)
+    settings = Settings(home=home, max_rejected_share=Decimal("0.3"))
+    opened = Opened(spark=spark, alone=True)
+    with Run(settings, AS_OF, store=load_store(file), opened=opened) as run:
+        extracted, validated, cleaned = until_clean(run)
+    assert fates(extracted, validated, cleaned) == READ[example]
 
 
 @pytest.mark.parametrize("example", REFUSED)

@@ -13,10 +13,15 @@ def test_columns_are_found_by_name_wherever_they_stand() -> None:
 
 def test_missing_columns_are_told_with_those_that_the_file_has() -> None:
     with pytest.raises(ExportError) as refused:
-        positions("a.csv", ["item", "d_1"], ["sale_id", "item", "sale_date"])
+        positions("a.csv", ["thing", "d_1"], ["sale_id", "item", "sale_date"])
     assert str(refused.value) == (
-        "a.csv: mapped columns not in the file: sale_id, sale_date; the file has item, d_1"
+        "a.csv: mapped columns not in the file: sale_id, item, sale_date; the file has thing, d_1"
     )
+
+
+def test_a_file_with_some_of_the_columns_may_have_to_be_joined_with_another() -> None:
+    with pytest.raises(ExportError, match=r"has order, sku; if they are in another file, join the"):
+        positions("items.csv", ["order", "sku"], ["order", "day", "sku"])
 
 
 @pytest.mark.parametrize(

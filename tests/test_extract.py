@@ -27,6 +27,7 @@ from vitrina.errors import CorruptFile, ExportError, FeedError, SettingsError
 from vitrina.exports.feed import FILE_NUMBER, SET_ASIDE, feed_schema
 from vitrina.exports.intake import Tally
 from vitrina.exports.store_file import StoreFile
+from vitrina.proof.withdrawal import archived, carry_out
 from vitrina.steps import extract
 from vitrina.steps.extract import AFTER, BEFORE, days_of, set_aside_outside, tallies
 from vitrina.store import Batch, Store
@@ -174,6 +175,36 @@ def test_an_export_of_last_week_extends_what_was_there(own: Shop) -> None:
     ]
 
 
+def test_a_withdrawn_file_does_not_count_wherever_it_lies(own: Shop) -> None:
+    export(own.folder / "bad.csv", sale(1, amount="999.00"))
+    export(own.folder / "good.csv", sale(2))
+    own.extract()
+    bad, good = archived(str(own.root))
+    assert [each.batches for each in (bad, good)] == [(AS_OF,), (AS_OF,)]
+    carry_out([bad], str(own.root), withdraws=True)
+    export(own.folder / "copy of bad.csv", sale(1, amount="999.00"))
+    for names in (["bad.csv", "copy of bad.csv"], ["bad.csv"], []):
+        for path in own.folder.glob("*bad.csv"):
+            if path.name not in names:
+                path.unlink()
+        assert own.extract().rows_in == 1
+        assert own.read() == ["good.csv"]
+        today = datetime.datetime.now(ZoneInfo("Europe/Moscow")).date().isoformat()
+        passed_over = own.report()["passed_over"]
+        assert [(each["name"], each["why"]) for each in passed_over] == [
+            (name, f"withdrawn on {today}") for name in names
+        ]
+        (told,) = own.report()["withdrawn"]
+        assert (told["name"], told["sha256"], told["since"]) == ("bad.csv", bad.kept.sha256, today)
+    carry_out([good], str(own.root), withdraws=True)
+    (own.folder / "good.csv").unlink()
+    with pytest.raises(ExportError, match="of the archive, 2 files are withdrawn"):
+        own.extract()
+    carry_out([bad], str(own.root), withdraws=False)
+    assert own.extract().rows_in == 1
+    assert own.read() == ["bad.csv"]
+
+
 def test_a_file_that_lies_before_the_window_is_not_read_again(own: Shop) -> None:
     export(own.folder / "2024.csv", sale(1, "2024-05-01"), sale(2, "2024-06-01"))
     export(own.folder / "2026.csv", sale(3))
@@ -284,6 +315,34 @@ def test_orders_are_completed_before_the_window_is_looked_at(own: Shop) -> None:
     ]
     folders = [path.name for path in Path(own.lake.root, "extract").glob("*/*")]
     assert folders == ["feed"]
+
+
+def test_an_order_that_is_cut_between_two_files_is_not_taken_for_two_versions(own: Shop) -> None:
+    store = shop(
+        own.folder, order=["sale_id"], fields={"sale_id": {"column": "sale_id", "place": "order"}}
+    )
+
+    def row(order: int, product: str) -> str:
+        return f"{order},1,{product},1,2026-11-01,1.00,North"
+
+    export(own.folder / "1.csv", row(1, "a"), row(2, "b"), row(2, "c"))
+    export(own.folder / "2.csv", row(2, "d"), row(3, "a"))
+    with pytest.raises(
+        ExportError, match=r"order 2 ends 1\.csv and begins 2\.csv, with no product in common"
+    ):
+        own.extract(store)
+    assert archived(str(own.root)) == []
+    # Days of two exports overlap, here by one order: its lines are versions of each other.
+    export(own.folder / "2.csv", row(2, "b"), row(2, "d"), row(3, "a"))
+    own.extract(store)
+    # What comes later has changed since.
+    export(own.folder / "3.csv", row(3, "e"), row(4, "a"))
+    own.extract(store)
+    assert [line[2] for line in own.rows("sale_id")] == [
+        *("1/1", "2/1", "2/2"),
+        *("2/1", "2/2", "3/1"),
+        *("3/1", "4/1"),
+    ]
 
 
 def test_rows_made_of_refunds_and_rows_added_up_are_counted(own: Shop) -> None:

@@ -16,7 +16,7 @@ from pyarrow import parquet as pq
 
 from vitrina.errors import ExportError, SettingsError
 from vitrina.exports import files
-from vitrina.exports.evidence import days_of, numbers_of
+from vitrina.exports.evidence import days_of, minuses_of, numbers_of
 from vitrina.exports.inspect import Proposal, propose, write_new
 from vitrina.exports.store_file import load_store
 
@@ -217,6 +217,9 @@ def test_an_order_s_first_line_is_carried_down_and_its_total_is_no_line_s(tmp_pa
     assert fields["region"] == {"column": "Country", "carried_down": True}
     assert fields["sale_amount"] == {"multiply": ["Lineitem quantity", "Price"]}
     assert fields["product_id"] == {"columns": ["Lineitem sku", "Lineitem name"], "first": True}
+    # What no line of an order has, is not above.
+    _, document = written(tmp_path, rows.replace(",FR", ","))
+    assert document["source"]["fields"]["region"] == {"column": "Country"}
 
 
 def test_an_id_that_a_row_lacks_is_still_an_id(tmp_path: Path) -> None:
@@ -336,13 +339,6 @@ def test_what_is_not_there_is_asked_for(tmp_path: Path) -> None:
         accepted(proposal, tmp_path)
 
 
-def test_times_ask_for_the_store_s_zone(tmp_path: Path) -> None:
-    (tmp_path / "s.csv").write_text(dated("2026-11-01T23:30:00-05:00"), encoding="utf-8")
-    proposal, _ = proposed(tmp_path, "s.csv")
-    assert "# time_zone = " in proposal.text
-    assert any("time_zone" in found for found in proposal.findings)
-
-
 def test_without_a_file_that_can_be_read_there_is_nothing_to_propose(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="leads to no file"):
         propose([tmp_path / "exports"])
@@ -379,3 +375,318 @@ def test_whatever_the_columns_are_called_the_proposal_is_toml(
     except ExportError:
         return
     assert tomllib.loads(proposal.text)["source"]["files"]
+
+
+def written(folder: Path, text: str, name: str = "sales.csv") -> tuple[Proposal, dict[str, Any]]:
+    """The proposal for a file with this text."""
+    (folder / name).write_text(text, encoding="utf-8")
+    return proposed(folder, name)
+
+
+def ruled(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**rule} for rule in document["source"].get("rows", [])]
+
+
+OLD, OTHER = "1,a,1,2026-11-01,5.00,N", "3,a,1,2026-11-01,5.00,N"
+SOLD = "sale_id,product_id,quantity,sale_date,sale_amount,region,status\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("1,a,1,2026-11-01,5.00,N,Paid\n2,a,1,2026-11-01,5.00,N,Cancelled\n", ["Cancelled"]),
+        (
+            f"{OLD},Доставлен\n2,a,1,2026-11-01,5.00,N,Отменён\n{OTHER},отменен продавцом\n",
+            ["Отменён", "отменен продавцом"],
+        ),
+        (
+            f"{OLD},Продажа\n2,a,0,2026-11-01,0,N,Логистика\n{OTHER},Штраф\n",
+            ["Логистика", "Штраф"],
+        ),
+        ("1,a,1,2026-11-01,5.00,N,Shipped\n2,a,1,2026-11-01,5.00,N,On Hold\n", None),
+        # What all rows are is what is sold there.
+        ("1,a,1,2026-11-01,5.00,N,Failed\n2,a,1,2026-11-01,5.00,N,Failed\n", None),
+    ],
+)
+def test_rows_are_set_aside_by_words_that_mean_no_sale_anywhere(
+    tmp_path: Path, rows: str, expected: list[str] | None
+) -> None:
+    proposal, document = written(tmp_path, SOLD + rows)
+    accepted(proposal, tmp_path)
+    found = [rule for rule in ruled(document) if rule["column"] == "status"]
+    assert found == ([{"column": "status", "equals": expected}] if expected else [])
+    assert any("On Hold (1)?" in finding for finding in proposal.findings) == ("On Hold" in rows)
+
+
+def test_only_returns_with_figures_above_0_are_told_by_a_word(tmp_path: Path) -> None:
+    rows = SOLD + "1,a,1,2026-11-01,5.00,N,Payment\n2,a,{},2026-11-02,{},N,Refund\n"
+    for quantity, amount in (("-1", "-5.00"), ("-1", "(5.00)"), ("-1", "5.00-")):
+        _, document = written(tmp_path, rows.format(quantity, amount))
+        assert ruled(document) == []
+    expected = [{"column": "status", "equals": ["Refund"], "fate": "return"}]
+    for quantity, amount in (("1", "5.00"), ("1", "-5.00"), ("-1", "5.00")):
+        proposal, document = written(tmp_path, rows.format(quantity, amount))
+        accepted(proposal, tmp_path)
+        assert ruled(document) == expected
+    # A sale that was refunded is still the sale: money back is another row, or a column.
+    _, document = written(tmp_path, rows.format("1", "5.00").replace("Refund", "Refunded"))
+    assert ruled(document) == []
+
+
+def test_each_way_to_write_a_minus_is_understood_and_told(tmp_path: Path) -> None:
+    rows = [f"{n},a,1,2026-11-01,{amount},N,Paid" for n, amount in enumerate(MINUSES)]
+    proposal, document = written(tmp_path, SOLD + "\n".join(rows))
+    accepted(proposal, tmp_path)
+    assert document["source"]["fields"]["sale_amount"] == {"column": "sale_amount"}
+    assert (
+        f"{len(MINUSES) - 1} are negative, written -30.00 and 50.00- and (30.00)" in proposal.text
+    )
+
+
+MINUSES = (
+    "3.00",
+    "-3.00",
+    "\u22123.00",
+    "-$3.00",
+    "$-3.00",
+    "3.00-",
+    "3.00 €-",
+    "(3.00)",
+    "($3.00)",
+)
+
+
+def test_half_a_parenthesis_makes_no_number() -> None:
+    assert minuses_of(["(5.00", "5.00)", "x(5.00)"]) == Counter()
+    assert numbers_of(["(5.00", "5,00)"]).decimal is None
+
+
+def test_a_total_s_row_is_told_from_a_product_called_so(tmp_path: Path) -> None:
+    rows = "1,Total care,1,2026-11-01,5.00,N,Paid\n2,b,1,2026-11-02,7.00,N,Paid\n"
+    _, document = written(tmp_path, SOLD + rows)
+    assert ruled(document) == []
+    proposal, document = written(tmp_path, SOLD + rows + ",Total,2,,12.00,,\nTotal 2026,,2,,,,\n")
+    accepted(proposal, tmp_path)
+    assert document["source"]["totals"] == ["Total"]
+    assert ruled(document) == [
+        {"column": "product_id", "starts_with": ["Total"], "why": "total row"}
+    ]
+
+
+def test_an_account_s_own_rows_have_neither_a_product_nor_a_quantity(tmp_path: Path) -> None:
+    good = "1,a,1,2026-11-01,5.00,N,\n2,b,1,2026-11-02,7.00,N,\n"
+    _, document = written(tmp_path, SOLD + good + "3,,,2026-11-02,-1.50,,\n")
+    assert ruled(document) == [{"column": "product_id", "is_blank": True, "why": "no product"}]
+    # A product that was left out is a mistake, which the run should tell.
+    _, document = written(tmp_path, SOLD + good + "3,,2,2026-11-02,1.50,N,\n")
+    assert ruled(document) == []
+
+
+def test_rows_without_money_are_write_offs_if_goods_went_away(tmp_path: Path) -> None:
+    good = "1,a,1,2026-11-01,5.00,N,\n"
+    rule = {"column": "sale_amount", "equals": ["0"], "why": "no money"}
+    _, document = written(tmp_path, f"{SOLD}{good}2,b,-3,2026-11-02,0.00,N,\n")
+    assert ruled(document) == [rule]
+    proposal, document = written(tmp_path, f"{SOLD}{good}2,b,3,2026-11-02,0.00,N,\n")
+    assert ruled(document) == []
+    assert any("are rows sales in which sale_amount is 0?" in each for each in proposal.findings)
+    asked = proposal.text.replace("# [[source.rows]]", "[[source.rows]]")
+    for key in ("column = ", "equals = ", "why = "):
+        asked = asked.replace(f"# {key}", key)
+    assert ruled(tomllib.loads(asked)) == [rule]
+
+
+def test_what_was_refunded_of_an_order_and_its_cancellation_are_of_all_its_lines(
+    tmp_path: Path,
+) -> None:
+    rows = """Name,Cancelled at,Refunded Amount,Created at,Lineitem quantity,Lineitem price,Lineitem sku,Lineitem discount
+#1,,5.00,2026-11-01,1,5.00,BAG,0.00
+#1,,,2026-11-01,2,10.00,STRAP,1.00
+#2,2026-11-03,0.00,2026-11-02,1,7.00,BAG,0.00
+#2,,,2026-11-02,1,7.00,STRAP,0.00
+"""  # noqa: E501
+    proposal, document = written(tmp_path, rows)
+    accepted(proposal, tmp_path)
+    source = document["source"]
+    assert source["refund"] == {"column": "Refunded Amount"}
+    assert source["order"] == ["Name"]
+    assert ruled(document) == [
+        {"column": "Cancelled at", "is_blank": False, "why": "cancelled", "in_order": True}
+    ]
+    assert source["fields"]["sale_amount"]["minus"] == "Lineitem discount"
+    assert "# 1 different in 2 rows: an order's number" in proposal.text, "#2 is no evidence"
+    _, document = written(tmp_path, rows.replace("5.00,2026", "0.00,2026"))
+    assert "refund" not in document["source"]
+
+
+def test_a_discount_of_no_known_kind_is_asked_for(tmp_path: Path) -> None:
+    rows = "id,sku,qty,price,date,region,Discount\n1,a,1,5.00,2026-11-01,N,{}\n"
+    for discount, is_asked in (("0.10", True), ("0.00", False)):
+        proposal, document = written(tmp_path, rows.format(discount))
+        assert "minus" not in document["source"]["fields"]["sale_amount"]
+        assert any("is Discount an amount to take off" in f for f in proposal.findings) == is_asked
+
+
+def test_an_item_and_what_became_of_it_make_an_id_and_its_parts_a_sum(tmp_path: Path) -> None:
+    head = "№,Srid,Тип документа,Артикул,Кол-во,Дата,Сумма,Страна\n"
+    rows = "1,x1,Продажа,A,1,2026-11-01,5.00,RU\n2,x1,Возврат,A,1,2026-11-03,5.00,RU\n"
+    proposal, document = written(tmp_path, head + rows)
+    accepted(proposal, tmp_path)
+    joined = ["Srid", "Тип документа"]
+    assert document["source"]["fields"]["sale_id"] == {"columns": joined}
+    assert "add_up" not in document["source"]
+    _, document = written(tmp_path, head + rows + "3,x1,Продажа,A,1,2026-11-01,-1.00,RU\n")
+    assert document["source"]["fields"]["sale_id"] == {"columns": joined}
+    assert document["source"]["add_up"] == {"by": joined}
+    # Of two products it is no sum.
+    proposal, document = written(tmp_path, head + rows + "3,x1,Продажа,B,1,2026-11-01,2.00,RU\n")
+    assert document["source"]["fields"]["sale_id"] == {"column": "№"}
+    assert any("№ counts the rows of a file from 1" in found for found in proposal.findings)
+
+
+def test_the_currency_of_an_amount_stands_beside_it(tmp_path: Path) -> None:
+    head = "id,sku,qty,date,goods currency,amount,buyer currency,region\n"
+    _, document = written(tmp_path, f"{head}1,a,1,2026-11-01,USD,5,EUR,N\n")
+    assert document["source"]["currency"] == {"column": "buyer currency"}
+    assert document["currency"] == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("times", "zone"),
+    [
+        (["2026-11-01 10:00:00", "2026-11-02 23:59:59"], "UTC"),
+        (["2026-11-01T23:30:00-05:00"], "Etc/GMT+5"),
+        (["2026-11-01 23:30:00 +0300", "2026-11-02 23:30:00 +0300"], "Etc/GMT-3"),
+        (["2026-11-01T23:30:00Z"], "UTC"),
+        (["2026-11-01T23:30:00+05:30"], None),
+        (["2026-11-01T23:30:00+01:00", "2026-11-01T23:30:00+02:00"], None),
+        (["1793494800"], None),
+    ],
+)
+def test_a_zone_is_proposed_in_which_each_day_is_the_one_that_is_written(
+    tmp_path: Path, times: list[str], zone: str | None
+) -> None:
+    proposal, document = written(tmp_path, dated(*times))
+    assert document.get("time_zone") == zone
+    assert ("\n# time_zone = " in proposal.text) == (zone is None)
+    assert any("to decide: time_zone" in found for found in proposal.findings)
+
+
+def test_times_that_a_name_says_are_utc_stay_so_in_another_zone(tmp_path: Path) -> None:
+    text = dated("2026-11-01 10:00:00").replace("sale_date", "Created date (UTC)")
+    _, document = written(tmp_path, text)
+    assert document["source"]["fields"]["sale_date"] == {
+        "column": "Created date (UTC)",
+        "zone": "UTC",
+    }
+
+
+def test_another_column_of_days_may_tell_the_day_from_the_month(tmp_path: Path) -> None:
+    rows = NAMES + ",shipped\n1,1,1,1,03/11/2026,1.00,N,05/11/2026\n2,1,1,1,04/11/2026,1.00,N,{}\n"
+    proposal, document = written(tmp_path, rows.format("13/11/2026"))
+    accepted(proposal, tmp_path)
+    assert document["source"]["fields"]["sale_date"]["format"] == "dd/MM/yyyy"
+    assert "# As in shipped, where the first number is above 12 in 1 of 2 values." in proposal.text
+    # Written otherwise, it tells nothing.
+    _, document = written(tmp_path, rows.format("06/11/2026").replace("05/11/2026", "13-11-2026"))
+    assert "sale_date" not in document["source"]["fields"]
+
+
+def test_what_no_column_is_like_is_the_same_in_every_row_of_what_is_a_sale(tmp_path: Path) -> None:
+    rows = "id,created,amount,fee\nch_1,2026-11-01,29.00,0.69\nch_2,2026-11-02,99.00,1.70\n"
+    proposal, document = written(tmp_path, rows)
+    accepted(proposal, tmp_path)
+    fields = document["source"]["fields"]
+    assert (fields["product_id"], fields["quantity"], fields["region"]) == (
+        {"constant": "all"},
+        {"constant": "1"},
+        {"constant": "all"},
+    )
+    assert sum("in every row: is that right?" in each for each in proposal.findings) == 3
+    # A column of whole numbers may be the quantity, under a name of the store's own.
+    _, document = written(tmp_path, rows.replace("fee", "Menge").replace("0.69", "2"))
+    assert "quantity" in document["source"]["fields"]
+    _, document = written(
+        tmp_path, rows.replace("fee", "Menge").replace("0.69", "2").replace("1.70", "1")
+    )
+    assert "quantity" not in document["source"]["fields"]
+
+
+def test_several_products_in_one_cell_are_no_product(tmp_path: Path) -> None:
+    rows = 'id,product,qty,date,amount\n1,"2× Mug, 1× Bowl",3,2026-11-01,9.00\n'
+    proposal, document = written(tmp_path, rows)
+    assert "product_id" not in document["source"]["fields"]
+    assert any("several products in one cell" in found for found in proposal.findings)
+    _, document = written(tmp_path, rows.replace("2× Mug, 1× Bowl", "Mug, 2 x 3 cm"))
+    assert document["source"]["fields"]["product_id"] == {"column": "product"}
+
+
+def test_many_amounts_with_more_decimals_are_kept_and_one_is_a_slip(tmp_path: Path) -> None:
+    plain = [f"{n},a,1,2026-11-01,5.25,N,Paid" for n in range(3)]
+    fine = [f"{n},a,1,2026-11-01,5.2{n}5,N,Paid" for n in range(3, 6)]
+    _, document = written(tmp_path, SOLD + "\n".join(plain + fine))
+    assert document["source"]["fields"]["sale_amount"]["decimals"] == 3
+    _, document = written(tmp_path, SOLD + "\n".join(plain + fine[:1]))
+    assert "decimals" not in document["source"]["fields"]["sale_amount"]
+
+
+def test_files_that_are_parts_of_one_are_to_be_joined_first(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text(
+        "order_id,sku,qty,price,note\nx1,a,1,5.00,\nx2,b,1,7.00,\n", encoding="utf-8"
+    )
+    (tmp_path / "orders.csv").write_text(
+        "order_id,order date,country\nx1,2026-11-01,FR\nx2,2026-11-02,DE\n", encoding="utf-8"
+    )
+    proposal, _ = proposed(tmp_path)
+    (told,) = (found for found in proposal.findings if "is unlike" in found)
+    assert "both have order_id" in told
+    assert "join them first" in told
+    assert "source.postgres" in told
+
+
+def test_sheets_of_one_header_are_looked_at_together(tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    for title, day in (("2025", "2025-12-30"), ("2026", "2026-01-02")):
+        sheet = workbook.create_sheet(title)
+        sheet.append(NAMES.split(","))
+        sheet.append([f"s{title}", "c", "p", 1, day, 5, "North"])
+    workbook.save(tmp_path / "book.xlsx")
+    proposal, document = proposed(tmp_path, "book.xlsx")
+    accepted(proposal, tmp_path)
+    assert "xlsx" not in document["source"]
+    assert "# 2 different in 2 rows.\nsale_id" in proposal.text
+
+
+ASKED = {
+    # No date tells the day from the month.
+    "online-retail": "sale_date",
+    "price_capped_amount_is_truth": "sale_date",
+    "returns_cancellations_adjustments": "sale_date",
+    # No list of sales: see `examples/stores`.
+    "daily-totals": "sale_id",
+    "instacart": "sale_date",
+    "olist": "sale_date",
+    "wide_crosstab_by_day": "sale_date",
+    "woocommerce": "product_id",
+}
+LAYOUTS = [
+    *((folder, "files") for folder in (Path(__file__).parent / "exports").iterdir()),
+    *((folder, "exports") for folder in (Path(__file__).parents[1] / "examples/stores").iterdir()),
+]
+
+
+@pytest.mark.parametrize(
+    ("folder", "files_"),
+    [pytest.param(*each, id=each[0].name) for each in LAYOUTS if each[0].is_dir()],
+)
+def test_a_proposal_for_a_known_layout_leaves_nothing_open_that_the_file_shows(
+    tmp_path: Path, folder: Path, files_: str
+) -> None:
+    proposal = propose([folder / files_])
+    fields = tomllib.loads(proposal.text)["source"]["fields"]
+    if folder.name in ASKED:
+        assert ASKED[folder.name] not in fields
+        assert any(each.startswith("to decide: ") for each in proposal.findings)
+    else:
+        accepted(proposal, tmp_path)

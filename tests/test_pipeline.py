@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,17 +22,19 @@ from pyspark.sql import SparkSession
 from tests.homes import home_folder
 from tests.lakes import generated
 from tests.rows import shop
+from tests.test_store_file import WHOLE
 from vitrina.columns import Integer, Label, Numeric
 from vitrina.contract import SALES, Contract, Field
 from vitrina.counts import Counts
-from vitrina.errors import BatchError, EngineError, FeedError, StoreUnavailable
+from vitrina.errors import BatchError, EngineError, FeedError, StoreUnavailable, VitrinaError
+from vitrina.exports.store_file import load_store
 from vitrina.generator.feed import make_feed
 from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.marts import marts
-from vitrina.pipeline import STEPS, Opened, Run, Step
+from vitrina.pipeline import STEPS, Opened, Run, Step, naming
 from vitrina.settings import Settings, load_settings
 from vitrina.steps import analyze, clean, validate
-from vitrina.store import Batch
+from vitrina.store import GENERATED, Batch
 from vitrina.stores.lake import Lake
 
 AS_OF = datetime.date(2026, 11, 24)
@@ -259,3 +262,26 @@ def test_a_step_that_computes_imports_spark_while_postgresql_starts(
     with Run(nowhere, AS_OF) as run, pytest.raises(StoreUnavailable):
         run.step(step)
     assert imported == ([] if step.name in ("load", "publish") else [step.name])
+
+
+def test_a_command_that_an_error_names_is_for_the_store_and_can_be_copied(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    file = tmp_path / "my store.toml"
+    file.write_text(WHOLE, "utf-8")
+    opened = Opened(spark=spark, alone=True)
+    with (
+        Run(Settings(home=tmp_path), AS_OF, store=load_store(file), opened=opened) as run,
+        pytest.raises(VitrinaError) as told,
+    ):
+        run.step(run.steps[1])
+    assert f"run: vitrina extract --store '{file}' --as-of {AS_OF}" in str(told.value)
+    with (
+        pytest.raises(VitrinaError, match=re.escape(f"vitrina load --store '{file}' --as-of")),
+        naming(run.store),
+        naming(run.store),
+    ):
+        raise VitrinaError(f"run: vitrina load --as-of {AS_OF}")
+    # The generated shop is what a command is for without the option.
+    with pytest.raises(VitrinaError, match=r"^run: vitrina migrate$"), naming(GENERATED):
+        raise VitrinaError("run: vitrina migrate")

@@ -125,6 +125,14 @@ def test_old_folders_imports_and_files_go_and_the_chain_tells_of_it(
     assert plan(lake, KIOSK, held, shown, keep=2).is_empty
 
 
+def test_a_withdrawn_file_stays_since_it_may_come_again(
+    lake: str, held: Postgres, shown: ClickHouse
+) -> None:
+    first, *others = plan(lake, KIOSK, held, shown, keep=2).files
+    Archive(lake).withdraw(first.sha256, datetime.now(UTC))
+    assert plan(lake, KIOSK, held, shown, keep=2).files == (*others,)
+
+
 @pytest.mark.parametrize("keep", [5, 8])
 def test_nothing_is_deleted_as_long_as_no_more_are_there(
     lake: str, held: Postgres, shown: ClickHouse, keep: int

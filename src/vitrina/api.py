@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from vitrina.counts import Counts
 from vitrina.errors import SettingsError
 from vitrina.generator.recipe import Recipe
-from vitrina.pipeline import Run, Step
+from vitrina.pipeline import Run, Step, naming
 from vitrina.store import GENERATED, Store
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(
     found = store if isinstance(store, Store) else chosen_store(store, settings)
     if recipe is not None and not found.is_generated:
         raise SettingsError("a recipe is for the generated shop; a store's rows are its own")
-    with Run(settings, as_of or today(found), recipe, found) as under_way:
+    with naming(found), Run(settings, as_of or today(found), recipe, found) as under_way:
         return run_steps(under_way, Run.step)
 
 

@@ -3,7 +3,6 @@
 import atexit
 import gc
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -23,7 +22,7 @@ from vitrina.api import chosen_store, run_steps, today
 from vitrina.counts import Counts
 from vitrina.errors import BatchError, SettingsError, VitrinaError
 from vitrina.generator.recipe import ROWS, SEED, Recipe
-from vitrina.pipeline import EXTRACT, STEPS, Run, Step
+from vitrina.pipeline import EXTRACT, STEPS, Run, Step, naming
 from vitrina.printed import (
     drop_output,
     err,
@@ -42,6 +41,7 @@ from vitrina.stores.addresses import lake_root
 if TYPE_CHECKING:
     from vitrina.dashboard.texts import Language
     from vitrina.exports.rejects import Reject
+    from vitrina.proof.withdrawal import Archived
     from vitrina.settings import Settings
     from vitrina.stores.postgres.store import Postgres
     from vitrina.summary import Summary
@@ -64,9 +64,6 @@ class Database(StrEnum):
 
 COMMANDS = (STEPS[0], EXTRACT, *STEPS[1:])
 """The steps of any store, a command each."""
-_HINT = re.compile(rf"\bvitrina (run|{'|'.join(step.name for step in COMMANDS)})\b(?! --store)")
-"""A command that an error tells to run."""
-
 File = Annotated[
     Path | None,
     typer.Option(
@@ -456,6 +453,56 @@ def prune(
             err.print("nothing was deleted")
 
 
+@app.command(epilog="Example: vitrina archive --store store.toml --withdraw october.csv")
+def archive(
+    store: File = None,
+    withdraw: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Read no further batch from this file: its name, or how its SHA-256 begins. "
+            "May be given several times.",
+        ),
+    ] = None,
+    restore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Let batches be read again from a withdrawn file."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the store's files that batches are read from, or withdraw one that should not count.
+
+    Shows what would change and asks. Nothing is deleted.
+    """
+    from vitrina.proof.withdrawal import archived, carry_out, chosen, told
+
+    if withdraw and restore:
+        raise SettingsError("give either --withdraw or --restore")
+    with _of(store) as (settings, found):
+        if found.is_generated:
+            raise SettingsError("the generated shop has no files; give --store store.toml")
+        batches = lake_root(settings, found)
+        files = archived(batches)
+        wanted = withdraw or restore
+        shown = chosen(files, wanted, is_withdrawn=bool(restore)) if wanted else files
+        if as_json:
+            print_json([each.document() for each in shown])
+        elif wanted:
+            for line in told(shown, withdraws=bool(withdraw)):
+                out.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            _print_archive(shown)
+        if not wanted:
+            return
+        if not yes and not sys.stdin.isatty():
+            raise SettingsError("nothing was changed: nobody can be asked here; give --yes")
+        if yes or typer.confirm("Do it?", err=True):
+            carry_out(shown, batches, withdraws=bool(withdraw))
+        else:
+            err.print("nothing was changed")
+
+
 @app.command(epilog="Example: vitrina migrate")
 def migrate(store: File = None, as_json: AsJson = False) -> None:
     """Create the tables in both databases, or upgrade those of an older Vitrina."""
@@ -548,12 +595,8 @@ def _of(file: Path | None, allow_few: bool = False) -> Iterator[tuple["Settings"
     if allow_few:
         settings = settings.model_copy(update={"allow_few": True})
     store = chosen_store(file, settings)
-    try:
+    with naming(store):
         yield settings, store
-    except VitrinaError as error:
-        option = _option(file)
-        error.args = (_HINT.sub(lambda hint: hint[0] + option, str(error)),)
-        raise
 
 
 def _option(file: Path | None) -> str:
@@ -676,6 +719,22 @@ def _print_reject(reject: "Reject", as_json: bool) -> None:
     columns = [f"{name} = {value}" for name, value in reject.values.items() if value is not None]
     row = "; ".join(columns) if columns else reject.raw or ""
     sys.stdout.write(f"{place}{', '.join(reject.reasons)}\n    {in_one_line(row)}\n")
+
+
+def _print_archive(files: "list[Archived]") -> None:
+    names = ("sha256", "first seen (UTC)", "bytes", "batches", "withdrawn", "name")
+    rows = [
+        (
+            each.short,
+            f"{each.kept.first_seen:%Y-%m-%d %H:%M}",
+            each.kept.size,
+            len(each.batches),
+            f"{each.kept.withdrawn:%Y-%m-%d}" if each.kept.withdrawn else "",
+            each.kept.name,
+        )
+        for each in files
+    ]
+    err.print(f"{print_table(names, [rows]):,} files")
 
 
 def _program() -> str:

@@ -5,6 +5,8 @@ all follow from its entry in `STEPS`. A further step is one more entry and one f
 """
 
 import os
+import re
+import shlex
 import socket
 import time
 import uuid
@@ -30,7 +32,7 @@ from vitrina.counts import (
     read_result,
 )
 from vitrina.engine import import_ahead, spark_failures, spark_session
-from vitrina.errors import SettingsError
+from vitrina.errors import SettingsError, VitrinaError
 from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
 from vitrina.observability.delivery import line_of
@@ -237,6 +239,10 @@ def steps(store: Store) -> tuple[Step, ...]:
 STEPS = steps(GENERATED)
 """The steps of the generated shop."""
 
+_NAMED = (EXTRACT.name, *(step.name for step in STEPS), "run", "migrate", "rejects", "archive")
+_COMMAND = re.compile(rf"\bvitrina ({'|'.join(_NAMED)})\b(?! --store)")
+"""A command that an error tells to run."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -305,7 +311,7 @@ class Run:
             # The ledger of runs, in PostgreSQL, comes first.
             import_ahead()
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
-        with self._recorded(step):
+        with self._recorded(step), naming(self.store):
             self.lake.forget(names[names.index(step.name) + 1 :])
             with self._lineage.run(step), spark_failures(self.settings, again):
                 started = time.perf_counter()
@@ -382,6 +388,18 @@ class Run:
         return self._opened.clickhouse or self._to_close.enter_context(
             open_clickhouse(self.settings, self.store)
         )
+
+
+@contextmanager
+def naming(store: Store) -> Iterator[None]:
+    """Make commands that an error tells to run be for this store, so that they can be copied."""
+    try:
+        yield
+    except VitrinaError as error:
+        if store.file is not None:
+            option = f" --store {shlex.quote(str(store.file))}"
+            error.args = (_COMMAND.sub(lambda found: found[0] + option, str(error)),)
+        raise
 
 
 def _no_such_step(step: Step, store: Store) -> str:

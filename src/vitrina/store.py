@@ -2,7 +2,8 @@
 
 import datetime
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitrina.contract import SALES, TIME_ZONE, Contract
@@ -35,6 +36,8 @@ class Store:
     """Its exports, and how they become the contract's fields. None: sales are generated."""
     names_zone: bool = True
     """Whether its file names the time zone; if not, its sales may have days and no times."""
+    file: Path | None = field(default=None, compare=False)
+    """The file that says all this, for commands that a message names."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -2,10 +2,12 @@
 
     <lake>/stores/<name>/archive/3f9c…        the bytes as they came
     <lake>/stores/<name>/archive/3f9c….json   its names, its size, when it was first seen, its days
+    <lake>/stores/<name>/archive/3f9c….withdrawn    since when no further batch is read from it
 
 A file is there once its document is; that is written when the file has been read without a
 refusal. Whatever is written has its final name only when it is whole, so two runs at once do
-each other no harm: they write the same bytes.
+each other no harm: they write the same bytes. That a file is withdrawn stands apart, so that no run
+that is under way can write over it.
 
 The order of the files is that of their first sight, of files seen together that of their names;
 a file that is sent again keeps its place. It is worked out from the documents, not counted up,
@@ -35,6 +37,10 @@ from vitrina.stores.lake import Measured, lake_failures, on_s3, open_folder
 
 _READ_SIZE = 4 << 20
 _AT_ONCE = 8
+SHORT = 12
+"""Digits of a SHA-256 that people are shown."""
+
+_WITHDRAWN = ".withdrawn"
 
 Days = tuple[date, date] | None
 """The first and the last day of the rows of a file; None: no row has one."""
@@ -52,6 +58,8 @@ class Kept:
     """What the store called it, in the order of first sight."""
     days: dict[str, Days] = field(default_factory=dict)
     """By `fingerprint`: what the days are depends on how the file is read."""
+    withdrawn: AwareDatetime | None = None
+    """Since when no further batch is read from it."""
 
     @property
     def name(self) -> str:
@@ -135,12 +143,17 @@ class Archive:
         """
         with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
             selector = fs.FileSelector(self._path, allow_not_found=True)
+            there = {info.base_name: info.path for info in self._fs.get_file_info(selector)}
             paths = [
-                info.path
-                for info in self._fs.get_file_info(selector)
-                if info.base_name.endswith(".json") and not info.base_name.startswith(".")
+                path
+                for name, path in there.items()
+                if name.endswith(".json") and not name.startswith(".")
             ]
-            return {kept.sha256: kept for kept in pool.map(self._document, paths)}
+            found = {kept.sha256: kept for kept in pool.map(self._document, paths)}
+            for sha256, kept in found.items():
+                if f"{sha256}{_WITHDRAWN}" in there:
+                    found[sha256] = replace(kept, withdrawn=self._since(sha256))
+            return found
 
     def take(self, files: Sequence[Found], sizes: Iterable[int]) -> dict[str, list[Found]]:
         """Keep the bytes of files, and tell which are equal: those of each SHA-256.
@@ -166,6 +179,25 @@ class Archive:
             self._make_folder()
             for _ in pool.map(self._write_document, files):
                 pass
+
+    def withdraw(self, sha256: str, now: datetime) -> None:
+        """Read no further batch from a file; it stays where it is."""
+        with lake_failures(self.root):
+            self._write(f"{sha256}{_WITHDRAWN}", f"{now.isoformat(timespec='seconds')}\n".encode())
+
+    def withdrawn(self, sha256: str) -> datetime | None:
+        """Since when a file is withdrawn; None if it is not.
+
+        Raises:
+            CorruptFile: that cannot be read.
+        """
+        with lake_failures(self.root):
+            return self._since(sha256) if self._exists(f"{sha256}{_WITHDRAWN}") else None
+
+    def restore(self, sha256: str) -> None:
+        """Let batches be read from a file that was withdrawn."""
+        with lake_failures(self.root):
+            self._fs.delete_file(f"{self._path}/{sha256}{_WITHDRAWN}")
 
     def forget(self, sha256: str) -> None:
         """Delete the bytes of a file that is not in the archive."""
@@ -197,13 +229,13 @@ class Archive:
                 if sha256 not in self._is_whole and self._measure(sha256) != sha256:
                     raise CorruptFile(
                         f"{self.root}/{sha256} is not the file that was kept; put the export back "
-                        "into the store's folder, or delete the file here and its .json to do "
-                        "without it"
+                        "into the store's folder, or do without it: "
+                        f"vitrina archive --withdraw {sha256[:SHORT]}"
                     )
             except FileNotFoundError as error:
                 raise CorruptFile(
                     f"{self.root}/{sha256} is missing; put the export back into the store's "
-                    "folder, or delete its .json here to do without it"
+                    f"folder, or do without it: vitrina archive --withdraw {sha256[:SHORT]}"
                 ) from error
             self._is_whole.add(sha256)
             # Arrow's own file reads no lines.
@@ -288,13 +320,29 @@ class Archive:
                 for key, days in kept.days.items()
             },
         }
-        path = part = f"{self._path}/{kept.sha256}.json"
+        text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+        self._write(f"{kept.sha256}.json", text.encode())
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Write a small file, which is there only when it is whole."""
+        path = part = f"{self._path}/{name}"
         if not on_s3(self.root):
-            part = f"{self._path}/.{kept.sha256}.{uuid.uuid4().hex[:8]}.json"
+            part = f"{self._path}/.{uuid.uuid4().hex[:8]}.{name}"
         with self._fs.open_output_stream(part) as stream:
-            stream.write((json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
+            stream.write(data)
         if part != path:
             self._fs.move(part, path)
+
+    def _since(self, sha256: str) -> datetime:
+        name = f"{sha256}{_WITHDRAWN}"
+        with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
+            text = stream.read().decode(errors="replace").strip()
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise CorruptFile(
+                f"{self.root}/{name} has no moment in it; delete it, and withdraw the file again"
+            ) from error
 
 
 def _sha256(stream: Any) -> str:

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from vitrina.exports.money import usual_currency
+from vitrina.exports.money import currencies, usual_currency
+from vitrina.exports.numbers import BESIDE, MINUS
 
-_SIGN = re.compile(
-    r"\s*([€$£₽₸]|[A-Z]{3}\b)?\s*([-+−]?)\s*(\d[\d\s.,'’]*?)\s*([€$£₽₸]|руб\.?|[A-Z]{3})?\s*\Z"
+_NUMBER = re.compile(
+    rf"(?P<before>{MINUS}|\(|\+)?\s*(?P<left>{BESIDE})?\s*(?P<between>{MINUS})?"
+    r"(?P<body>\d[\d\s.,'\u2019]*?)"
+    rf"(?P<after>{MINUS})?\s*(?P<right>{BESIDE})?(?P<last>{MINUS}|\))?"
 )
 _CUT = re.compile(
     r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})"
     r"(?:[ T](\d{1,2}):(\d{2})(:\d{2})?(\s?[AaPp][Mm])?( UTC| GMT)?)?\Z"
 )
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\Z")
-_ZONED = re.compile(r"(Z|[+-]\d{2}:?\d{2}| UTC| GMT)$")
+_ZONED = re.compile(r"Z$| UTC$| GMT$|(?P<side>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})$")
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,15 @@ class Days:
     """One; or two, where nothing tells the day from the month."""
     evidence: str
     has_times: bool
-    has_zones: bool
     odd: int
     """Values that are written otherwise."""
+    zones: Counter[str]
+    """The zones that the times name, such as `UTC` or `Etc/GMT-3`; none of a time without."""
 
 
 def share_of_numbers(values: Sequence[str]) -> float:
     """The share of values that are numbers, perhaps with a currency."""
-    return sum(map(bool, map(_SIGN.match, values))) / len(values) if values else 0.0
+    return sum(map(bool, map(_written, values))) / len(values) if values else 0.0
 
 
 def share_of_days(values: Sequence[str]) -> float:
@@ -65,15 +69,15 @@ def numbers_of(values: Iterable[str]) -> Numbers:
     groups: Counter[str] = Counter()
     decimals: dict[str, int] = {}
     unclear: Counter[str] = Counter()
-    currencies: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for value in values:
-        match = _SIGN.match(value)
+        match = _written(value)
         if match is None:
             continue
-        for sign in (match[1], match[4]):
+        for sign in (match["left"], match["right"]):
             if sign:
-                currencies[usual_currency(sign)] += 1
-        body = match[3].strip().replace("’", "'")
+                found[usual_currency(sign)] += 1
+        body = match["body"].strip().replace("’", "'")
         separators = [" " if each.isspace() else each for each in body if not each.isdigit()]
         if not separators:
             continue
@@ -99,7 +103,7 @@ def numbers_of(values: Iterable[str]) -> Numbers:
         unclear.pop(group, None)
     most = max(decimals.get(decimal or "", 0), 3 if known else 0)
     contrary = sum(count for mark, count in marks.items() if mark != decimal)
-    return Numbers(decimal, group, most, unclear.total(), contrary, currencies)
+    return Numbers(decimal, group, most, unclear.total(), contrary, found)
 
 
 def days_of(values: Sequence[str]) -> Days | None:
@@ -108,8 +112,7 @@ def days_of(values: Sequence[str]) -> Days | None:
     cut = [match for match in map(_CUT.match, values) if match and not _ISO.match(match[0])]
     if len(iso) > len(cut) or (iso and not cut):
         has_times = any(len(value) > 10 for value in iso)
-        zoned = has_times and any(_ZONED.search(value[10:]) for value in iso)
-        return Days(("iso",), "year first", has_times, zoned, len(values) - len(iso))
+        return Days(("iso",), "year first", has_times, len(values) - len(iso), _zones(iso))
     if not cut:
         return None
     shapes = Counter(map(_shape, cut))
@@ -121,9 +124,25 @@ def days_of(values: Sequence[str]) -> Days | None:
         tuple(f"{date}{_clock(alike)}" for date in formats),
         evidence,
         has_times,
-        any(match[9] for match in alike),
         len(values) - len(alike),
+        Counter("UTC" for match in alike if match[9]),
     )
+
+
+def _zones(times: Iterable[str]) -> Counter[str]:
+    """The zones that times of ISO 8601 name. In their names, a zone east of UTC has a minus."""
+    found: Counter[str] = Counter()
+    for time in times:
+        match = _ZONED.search(time[10:])
+        if match is None:
+            continue
+        if match["hours"] is None or not int(match["hours"] + match["minutes"]):
+            found["UTC"] += 1
+        elif match["minutes"] == "00":
+            found[f"Etc/GMT{'-' if match['side'] == '+' else '+'}{int(match['hours'])}"] += 1
+        else:
+            found[match[0]] += 1
+    return found
 
 
 def _shape(match: re.Match[str]) -> tuple[object, ...]:
@@ -209,14 +228,43 @@ def disagreements(
 
 def number_of(text: str | None, numbers: Numbers) -> Decimal | None:
     """A number that is written so."""
-    match = _SIGN.match(text or "")
+    match = _written(text or "")
     if match is None:
         return None
-    body = re.sub(r"[\s'’]", "", match[3])
+    body = re.sub(r"[\s'’]", "", match["body"])
     if numbers.thousands in (".", ","):
         body = body.replace(numbers.thousands, "")
     try:
         number = Decimal(body.replace(numbers.decimal or ".", "."))
     except InvalidOperation:
         return None
-    return -number if match[2] in ("-", "−") else number
+    return -number if _minus_of(match) else number
+
+
+def minuses_of(values: Iterable[str]) -> Counter[str]:
+    """How the numbers below 0 among the values are written: `-30.00`, `50.00-` or `(30.00)`."""
+    found: Counter[str] = Counter()
+    for value in values:
+        match = _written(value)
+        if match is not None and _minus_of(match):
+            found[_minus_of(match)] += 1
+    return found
+
+
+def _written(text: str) -> re.Match[str] | None:
+    """The parts of a number, perhaps with a currency."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or (match["before"] == "(") != (match["last"] == ")"):
+        return None
+    marks = [mark for mark in (match["left"], match["right"]) if mark]
+    return match if all(map(currencies, marks)) else None
+
+
+def _minus_of(match: re.Match[str]) -> str:
+    """How a number below 0 is written; nothing of another."""
+    if match["before"] == "(":
+        return "(30.00)"
+    if match["after"] or match["last"]:
+        return "50.00-"
+    is_minus = match["between"] or match["before"] not in {None, "+"}
+    return "-30.00" if is_minus else ""

@@ -34,7 +34,7 @@ def positions(file: str, found: Sequence[str], wanted: Sequence[str]) -> dict[st
     if missing:
         raise ExportError(
             f"{file}: mapped columns not in the file: {listed(missing)}; "
-            f"the file has {listed(found)}{_near(missing, found)}"
+            f"the file has {listed(found)}{_near(missing, found) or _elsewhere(wanted, found)}"
         )
     for name in wanted:
         places = [str(place) for place, each in enumerate(found, 1) if each == name]
@@ -84,6 +84,16 @@ def _near(missing: Sequence[str], found: Sequence[str]) -> str:
                 f"{revealed(name)} is like column {place}, «{revealed(by_key[near])}»{difference}"
             )
     return f"; {'; '.join(told)}; write the names as the file has them" if told else ""
+
+
+def _elsewhere(wanted: Sequence[str], found: Sequence[str]) -> str:
+    """What to do if a file has some of the names, and nothing like the others."""
+    if not {*wanted} & {*found}:
+        return ""
+    return (
+        "; if they are in another file, join the two first, for instance in PostgreSQL, and give "
+        "the query as source.postgres: Vitrina joins no files"
+    )
 
 
 def _difference(wanted: str, found: str) -> str:

@@ -8,21 +8,26 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from vitrina.errors import ExportError
-from vitrina.exports import header
+from vitrina.exports import header, proposed_rows
 from vitrina.exports.evidence import (
+    Days,
     Numbers,
     days_of,
     disagreements,
+    minuses_of,
+    number_of,
     numbers_of,
-    share_of_days,
-    share_of_numbers,
 )
 from vitrina.exports.files import FORMATS, find, unpacked_name
+from vitrina.exports.money import currencies
+from vitrina.exports.proposed_rows import Rule
 from vitrina.exports.reference import SCHEMA_FILE
+from vitrina.exports.roles import SOME, filled, is_unix, named, roles_of, statuses
 from vitrina.exports.sampling import ROWS, Sample, sample
 from vitrina.exports.store_file import Source
 from vitrina.exports.unpacking import Unpacked, members
@@ -34,63 +39,6 @@ _FILES = 20
 _FEW, _SHORT = 50, 12
 """Regions that are worth a list: where it mends spellings, and where it does not."""
 
-_NAMES = {
-    "sale_date": (
-        "sale date, sold at, sold on, date of sale, order date, orderdate, invoice date, "
-        "invoicedate, created at, purchase date, transaction date, posted date time, date, day, "
-        "дата продажи, дата заказа, принят в обработку, дата"
-    ),
-    "quantity": (
-        "quantity, qty, quantityordered, quantity ordered, quantity purchased, "
-        "lineitem quantity, pieces, units, items sold, count, количество, кол во, кол-во, шт"
-    ),
-    "sale_amount": (
-        "sale amount, amount, sales, line total, total amount, total price, total, revenue, sum, "
-        "net sales, сумма продажи, сумма, стоимость, всего, оплачено покупателем, "
-        "вайлдберриз реализовал товар (пр)"
-    ),
-    "price": (
-        "unit price, unitprice, price each, priceeach, lineitem price, item price, price, "
-        "цена за единицу, ваша цена, цена"
-    ),
-    "customer_id": (
-        "customer id, customerid, customer unique id, client id, user id, buyer id, email, "
-        "customer, client, buyer, customername, customer name, код клиента, клиент, покупатель, "
-        "контрагент"
-    ),
-    "product_id": (
-        "product id, productid, stockcode, stock code, sku, productcode, product code, item id, "
-        "article, lineitem sku, product, item, lineitem name, description, код номенклатуры, "
-        "артикул, код товара, штрихкод, номенклатура, товар, название товара"
-    ),
-    "region": (
-        "region, sales region, territory, country, shipping country, state, province, "
-        "customer state, city, store, shop, marketplace name, регион, область, страна, город, "
-        "склад, магазин, филиал"
-    ),
-    "sale_id": (
-        "sale id, saleid, row id, line id, order line, transaction id, sale, id продажи, "
-        "номер продажи, номер чека, чек, id, №, номер"
-    ),
-    "order": (
-        "order id, orderid, order number, ordernumber, order no, order, invoiceno, invoice no, "
-        "invoice, receipt, receipt id, name, номер заказа, номер отправления, заказ, документ, "
-        "номер документа"
-    ),
-    "line": "orderlinenumber, order line number, line number, line no, order item id, строка",
-    "currency": "currency, currency code, валюта, код валюты, код валюты товара",
-    "status": (
-        "status, order status, financial status, transaction type, type, статус, тип документа, "
-        "обоснование для оплаты"
-    ),
-    "version": "updated at, modified at, last modified, version, изменён, дата изменения",
-}
-"""What columns are called, the surest names first."""
-
-_ROLES = {
-    role: [header.alike(each) for each in names.split(", ")] for role, names in _NAMES.items()
-}
-_TOTALS = ("Итого", "Всего", "Grand total", "Grand Total", "Subtotal", "Total", "TOTAL")
 _QUESTIONS = {
     "sale_id": "which column tells one sale from another",
     "product_id": "which column is the product",
@@ -182,7 +130,7 @@ def _joined(samples: Sequence[Sample], findings: list[str]) -> Sample:
     ]
     for other in samples:
         if other not in alike:
-            findings.append(f"{other.name} is unlike {first.name}: give it a store file of its own")
+            findings.append(f"{other.name} is unlike {first.name}: {_apart(first, other)}")
         elif other.columns.keys() != first.columns.keys():
             new = [name for name in other.columns if name not in first.columns]
             gone = [name for name in first.columns if name not in other.columns]
@@ -199,84 +147,24 @@ def _joined(samples: Sequence[Sample], findings: list[str]) -> Sample:
             f"{', '.join(map(str, sorted(dialects)))}; each needs a store file of its own"
         )
     return Sample(
-        first.name, first.format, columns, texts, first.encoding, first.delimiter, first.sheet
+        first.name, first.format, columns, texts, first.encoding, first.delimiter, first.sheets
     )
 
 
-# Which column is what
-
-
-def _without_totals(seen: Sample) -> tuple[Sample, list[str]]:
-    """The sample without rows of totals, and how these begin."""
-    if not seen.columns:
-        return seen, []
-    first = next(iter(seen.columns.values()))
-    begins = [
-        next((word for word in _TOTALS if (cell or "").startswith(word)), "") for cell in first
+def _apart(first: Sample, other: Sample) -> str:
+    """What to do with two files that are unlike."""
+    shared = [
+        name
+        for name in first.columns.keys() & other.columns.keys()
+        if {*filled(first.columns[name])} & {*filled(other.columns[name])}
     ]
-    kept = [number for number, word in enumerate(begins) if not word]
-    columns, texts = (
-        {name: [cells[number] for number in kept] for name, cells in table.items()}
-        for table in (seen.columns, seen.texts)
-    )
-    return replace(seen, columns=columns, texts=texts), sorted({word for word in begins if word})
-
-
-def _filled(cells: Sequence[str | None]) -> list[str]:
-    return [cell for cell in cells if cell]
-
-
-def _roles(seen: Sample) -> dict[str, str]:
-    """A column for each role that one is found for: by its name, and fit by what it holds."""
-    roles: dict[str, str] = {}
-    for role in _NAMES:
-        free = [name for name in seen.columns if name not in roles.values()]
-        fitting = [name for name in free if _fits(role, _filled(seen.columns[name]))]
-        if (named := _named(role, fitting)) is not None:
-            roles[role] = named
-    if "sale_date" not in roles:
-        dates = [
-            name for name, cells in seen.columns.items() if share_of_days(_filled(cells)) > _MOSTLY
-        ]
-        if len(dates) == 1:
-            roles["sale_date"] = dates[0]
-    return roles
-
-
-def _fits(role: str, values: Sequence[str]) -> bool:
-    if role == "sale_date":
-        return share_of_days(values) > _SOME or _is_unix(values)
-    if role in ("quantity", "sale_amount", "price"):
-        return share_of_numbers(values) > _SOME
-    if role == "version":
-        return bool(values)
-    return bool(values) and share_of_days(values) < _MOSTLY
-
-
-def _is_unix(values: Sequence[str]) -> bool:
-    """Whether they are seconds since 1970, of this century."""
-    return bool(values) and all(map(_UNIX.fullmatch, values))
-
-
-_SOME, _MOSTLY = 0.25, 0.9
-"""Shares: of a column whose name fits, and of one that has nothing but what it holds."""
-_UNIX = re.compile(r"1[0-9]{9}")
-
-
-def _named(role: str, names: Sequence[str]) -> str | None:
-    """The name that is surest to be the role's: itself, or one that has it in it as words."""
-    alike = {name: header.alike(name) for name in names}
-    for known in _ROLES[role]:
-        for name, key in alike.items():
-            if key == known:
-                return name
-    for known in _ROLES[role]:
-        words = known.split("_")
-        for name, key in alike.items():
-            found = re.split(r"[_.,()/]+", key)
-            if any(found[at : at + len(words)] == words for at in range(len(found))):
-                return name
-    return None
+    if shared:
+        return (
+            f"both have {header.listed(sorted(shared))}. If a sale is made of both, join them "
+            "first, for instance in PostgreSQL, with the query as source.postgres: Vitrina joins "
+            "no files. Else give each a store file of its own"
+        )
+    return "give it a store file of its own"
 
 
 # The text
@@ -286,14 +174,20 @@ class _Draft:
     """The proposed file, put together part by part."""
 
     def __init__(self, paths: Sequence[Path], seen: Sample, findings: list[str]) -> None:
-        self._paths = paths
-        self._seen, self._totals = _without_totals(seen)
-        self._findings = findings
-        self._roles = _roles(self._seen)
+        self._paths, self._findings = paths, findings
+        self._all_rows = seen.rows
+        seen, self._totals, totals = proposed_rows.without_totals(seen)
+        self._seen, self._roles = seen, roles_of(seen)
         self._numbers = self._numbers_of("quantity", "sale_amount", "price")
-        money = "sale_amount" if "sale_amount" in self._roles else "price"
-        self._decimals = self._numbers_of(money).decimals
-        self._needs_order = False
+        rows = proposed_rows.Rows(seen, self._roles, self._numbers).proposed()
+        # What is no sale shows nothing of what sales are like.
+        self._seen, self._no_money = rows.kept, rows.no_money
+        self._rules: list[Rule] = [*totals, *rows.rules]
+        for question in rows.asked:
+            self._ask(question)
+        self._money = "sale_amount" if "sale_amount" in self._roles else "price"
+        self._needs_order = any(rule.in_order for rule in self._rules)
+        self._add_up: list[str] = []
 
     def text(self) -> str:
         """The whole file."""
@@ -301,12 +195,13 @@ class _Draft:
         parts = [
             "# A proposal, made of what the files hold. A run does exactly what stands here:",
             "# look at each line. What is behind # is a question, or another way to read it.",
-            f"# Looked at: {_count(self._seen.rows, 'row')}; first, {revealed(self._seen.name)}.",
+            f"# Looked at: {_count(self._all_rows, 'row')}; first, {revealed(self._seen.name)}.",
             "",
             *self._store(),
             "",
             "[source]",
             *self._source(),
+            *self._row_rules(),
             *self._dialect(),
             *self._marks(),
             "",
@@ -316,7 +211,7 @@ class _Draft:
         return "\n".join(parts) + "\n"
 
     def _values(self, role: str) -> list[str]:
-        return _filled(self._cells(role))
+        return filled(self._cells(role))
 
     def _cells(self, role: str) -> list[str | None]:
         return self._seen.columns[self._roles[role]]
@@ -326,7 +221,7 @@ class _Draft:
             cell
             for role in roles
             if role in self._roles
-            for cell in _filled(self._seen.texts[self._roles[role]])
+            for cell in filled(self._seen.texts[self._roles[role]])
         ]
         return numbers_of(written)
 
@@ -342,28 +237,56 @@ class _Draft:
             f"name = {_toml(name)}",
             f"title = {_toml(name.replace('_', ' ').capitalize())}",
         ]
-        if self._has_times():
-            self._ask("time_zone, since the files have times: where do the store's days begin?")
-            lines += ["# The files have times: say where the store's days begin.", _TIME_ZONE]
+        lines += self._time_zone()
         counts = self._currencies()
         if counts:
             code = counts.most_common(1)[0][0]
-            told = ", ".join(f"{each} in {count:,} rows" for each, count in counts.most_common())
+            told = ", ".join(
+                f"{each} in {_count(count, 'row')}" for each, count in counts.most_common()
+            )
             lines += [f"# Seen: {told}; rows of another are rejected.", f"currency = {_toml(code)}"]
         else:
             lines += ["# Of all amounts; nothing in the files tells.", '# currency = "EUR"']
         return lines
 
-    def _has_times(self) -> bool:
-        found = days_of(self._values("sale_date")) if "sale_date" in self._roles else None
-        return found is not None and found.has_times
+    def _days(self) -> Days | None:
+        return days_of(self._values("sale_date")) if "sale_date" in self._roles else None
+
+    def _time_zone(self) -> list[str]:
+        """A zone in which each day is the one that is written, if there is one."""
+        days = self._days()
+        is_moment = "sale_date" in self._roles and is_unix(self._values("sale_date"))
+        if not is_moment and (days is None or not days.has_times):
+            return []
+        self._ask("time_zone, since the files have times: where do the store's days begin?")
+        zone, count = "UTC", 0
+        if days is not None and days.zones:
+            [(zone, count)] = days.zones.most_common(1)
+        elif days is not None and self._says_utc():
+            count = len(self._values("sale_date"))
+        written = filled(self._seen.texts[self._roles["sale_date"]])
+        is_clear = not count or (written and count >= _LIKELY * len(written) and ":" not in zone)
+        if is_moment or not is_clear:
+            return ["# The files have times: say where the store's days begin.", _TIME_ZONE]
+        said = (
+            f"{count:,} of {len(written):,} times are of this zone"
+            if count
+            else ("The times name no zone")
+        )
+        return [
+            f"# {said}, so each day is the one that is written. Where do the store's days begin?",
+            f"time_zone = {_toml(zone)}",
+        ]
+
+    def _says_utc(self) -> bool:
+        """Whether the name of the column says what zone its times are of."""
+        return "utc" in re.split(r"[^a-z]+", self._roles["sale_date"].casefold())
 
     def _currencies(self) -> Counter[str]:
         counts = Counter(self._numbers.currencies)
         if "currency" in self._roles:
-            counts.update(
-                value for value in self._values("currency") if re.fullmatch("[A-Z]{3}", value)
-            )
+            codes = (currencies(value.strip()) for value in self._values("currency"))
+            counts.update(code for found in codes if len(found) == 1 for code in found)
         return counts
 
     def _source(self) -> list[str]:
@@ -376,39 +299,79 @@ class _Draft:
                 "# Rows that begin so were seen, and are no sales.",
                 f"totals = {_list(self._totals)}",
             ]
+        refund = self._refund()
         if self._needs_order:
-            order = self._roles.get("order") or self._roles["sale_id"]
-            lines += ["# Equal in the lines of one order.", f"order = {_list([order])}"]
+            lines += ["# Equal in the lines of one order.", f"order = {_list([self._order()])}"]
         if "currency" in self._roles:
             lines.append(f"currency = {{ column = {_toml(self._roles['currency'])} }}")
-        return lines + self._fates()
-
-    def _fates(self) -> list[str]:
-        """What only the store knows: which rows are no sales, and which of two is the newest."""
-        lines = []
-        if "status" in self._roles:
-            name = self._roles["status"]
-            counts = Counter(self._values("status")).most_common(_FEW)
-            told = ", ".join(f"{value} ({count:,})" for value, count in counts[:10])
-            self._ask(f"which values of {name} are sales, and which returns: {told}")
+        if self._add_up:
             lines += [
-                f"# {revealed(name)} has {revealed(told)}: say which are no sales, or are returns.",
-                (
-                    f"# rows = [{{ column = {_toml(name)}, equals = [{_toml(counts[-1][0])}], "
-                    'fate = "set aside" }]'
-                ),
+                "# Rows that are equal in these are parts of one sale.",
+                f"add_up = {{ by = {_list(self._add_up)} }}",
             ]
-        if "version" in self._roles:
+        return lines + refund + self._versions()
+
+    def _order(self) -> str:
+        """The column with an order's number."""
+        return self._roles.get("order") or self._roles["sale_id"]
+
+    def _refund(self) -> list[str]:
+        """The order's own column of what was refunded."""
+        if "refunded" not in self._roles or not {"order", "sale_id"} & self._roles.keys():
+            return []
+        values = [number_of(each, self._numbers) for each in self._values("refunded")]
+        count = sum(bool(value) for value in values)
+        line = f"refund = {{ column = {_toml(self._roles['refunded'])} }}"
+        if not count:
+            return ["# No refund was seen in this column.", f"# {line}"]
+        self._needs_order = True
+        return [f"# {_count(count, 'row')} say what was refunded: each becomes a return.", line]
+
+    def _versions(self) -> list[str]:
+        if "version" not in self._roles:
+            return []
+        line = f"versions = {{ column = {_toml(self._roles['version'])} }}"
+        key = self._roles.get("sale_id")
+        ids = self._values("sale_id") if key else []
+        repeated = len(ids) - len(set(ids))
+        if repeated and days_of(self._values("version")):
+            return [f"# {_count(repeated, 'id')} come again: the greatest is the newest.", line]
+        return [
+            "# If a later file corrects an earlier one: the greatest value is the newest.",
+            f"# {line}",
+        ]
+
+    def _row_rules(self) -> list[str]:
+        """What rows are that are no plain sales."""
+        lines = []
+        for rule in self._rules:
+            lines += ["", f"# {revealed(rule.evidence)}", "[[source.rows]]"]
+            lines.append(f"column = {_toml(rule.column)}")
+            if rule.is_blank is not None:
+                lines.append(f"is_blank = {str(rule.is_blank).lower()}")
+            for key, texts in (("equals", rule.equals), ("starts_with", rule.starts_with)):
+                lines += [f"{key} = {_list(texts)}"] * bool(texts)
+            lines += [f"fate = {_toml(rule.fate)}"] * (rule.fate != "set aside")
+            lines += [f"why = {_toml(rule.why)}"] * bool(rule.why)
+            lines += ["in_order = true"] * rule.in_order
+        if self._no_money is not None:
+            self._ask(f"are rows sales in which {self._no_money} is 0?")
+            lines += ["", "# There are rows without money. If they are no sales:"]
             lines += [
-                "# If a later file corrects an earlier one: the greatest value is the newest.",
-                f"# versions = {{ column = {_toml(self._roles['version'])} }}",
+                f"# {line}"
+                for line in (
+                    "[[source.rows]]",
+                    f"column = {_toml(self._no_money)}",
+                    'equals = ["0"]',
+                    'why = "no money"',
+                )
             ]
         return lines
 
     def _dialect(self) -> list[str]:
         seen = self._seen
-        if seen.format == "xlsx" and seen.sheet is not None:
-            return ["", "[source.xlsx]", f"sheets = {_list([seen.sheet])}"]
+        if seen.sheets:
+            return ["", "[source.xlsx]", f"sheets = {_list(seen.sheets)}"]
         lines = []
         if seen.format == "csv" and seen.delimiter != ",":
             lines.append(f"delimiter = {_toml(seen.delimiter)}")
@@ -434,16 +397,17 @@ class _Draft:
                 f"# {found.unclear} numbers are like 1,234: say which mark is which with decimal "
                 "and thousands."
             )
-        if self._decimals > 2:
-            self._ask(f"money has up to {self._decimals} decimals: round amounts, or keep more?")
+        if self._decimals() > _MOST_DECIMALS:
+            self._ask(f"money has up to {self._decimals()} decimals: round amounts?")
             lines += [
-                (
-                    f"# Money has up to {self._decimals} decimals. Round amounts, or give "
-                    "sale_amount decimals; else such rows are rejected."
-                ),
+                f"# Money has up to {self._decimals()} decimals. To keep such rows, round amounts.",
                 "# round = true",
             ]
         return ["", "[source.numbers]", *lines] if lines else []
+
+    def _decimals(self) -> int:
+        """The most decimals of money."""
+        return self._numbers_of(self._money).decimals
 
     # Fields
 
@@ -463,7 +427,7 @@ class _Draft:
         if role not in self._roles:
             return self._missing(role)
         if role in _OF_ORDER and self._is_carried(role):
-            evidence += " Only the first line of an order has it."
+            evidence = f"Lines below the first of an order lack it. {evidence}"
             more += ", carried_down = true"
         return [f"# {evidence}", f"{role} = {{ column = {_toml(self._roles[role])}{more} }}"]
 
@@ -479,24 +443,19 @@ class _Draft:
 
     def _sale_id(self) -> list[str]:
         name = self._roles.get("sale_id")
-        order, line = self._roles.get("order"), self._roles.get("line")
-        if name and (self._is_unique(name) or (not order and self._blanks("sale_id"))):
-            blanks = self._blanks("sale_id")
-            missing = f" In {_count(blanks, 'row')} there is none." if blanks else ""
-            return self._single("sale_id", f"{self._distinct('sale_id')}{missing}")
-        if order and line and self._is_unique(order, line):
-            joined = _list([order, line])
-            return ["# The order and its line; all differ.", f"sale_id = {{ columns = {joined} }}"]
-        if order and self._is_unique(order):
-            return [
-                f"# All {self._seen.rows:,} differ.",
-                f"sale_id = {{ column = {_toml(order)} }}",
-            ]
-        of_order = order or name
-        if of_order is None:
+        order = self._roles.get("order")
+        is_id = name and (self._is_unique(name) or (not order and self._blanks("sale_id")))
+        if name and is_id and not self._counts_rows(name):
+            return self._id_of_a_row()
+        if found := self._id_of_an_order_or_item():
+            return found
+        if name and is_id:
+            self._ask(f"{name} counts the rows of a file from 1: would another file begin again?")
+            return self._id_of_a_row()
+        if (of_order := order or name) is None:
             return self._missing("sale_id")
         self._needs_order = True
-        values = len(set(_filled(self._seen.columns[of_order])))
+        values = len(set(filled(self._seen.columns[of_order])))
         self._ask(f"{of_order} repeats, so it is taken for an order's number: is it one?")
         return [
             (
@@ -505,6 +464,54 @@ class _Draft:
             ),
             f'sale_id = {{ column = {_toml(of_order)}, place = "order" }}',
         ]
+
+    def _id_of_an_order_or_item(self) -> list[str]:
+        """What differs in all rows: an order and its line, an order, or an item."""
+        order, line = self._roles.get("order"), self._roles.get("line")
+        if order and line and self._is_unique(order, line):
+            return ["# The order and its line; all differ.", _id_of([order, line])]
+        if order and self._is_unique(order):
+            return [f"# All {self._seen.rows:,} differ.", _id_of([order])]
+        return self._id_of_an_item()
+
+    def _id_of_a_row(self) -> list[str]:
+        blanks = self._blanks("sale_id")
+        missing = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+        return self._single("sale_id", f"{self._distinct('sale_id')}{missing}")
+
+    def _counts_rows(self, name: str) -> bool:
+        """Whether a column has 1, 2, 3, … from its first row on."""
+        cells = self._seen.columns[name]
+        numbers = [int(cell) if cell and re.fullmatch(r"[0-9]{1,9}", cell) else 0 for cell in cells]
+        is_rising = all(one < other for one, other in pairwise(numbers))
+        return bool(numbers) and is_rising and numbers[0] == 1 and numbers[-1] <= self._all_rows
+
+    def _id_of_an_item(self) -> list[str]:
+        """An item's code, with the word that tells its sale from its return."""
+        item = self._roles.get("item")
+        if item is None or self._blanks("item"):
+            return []
+        told = [name for name in statuses(self._seen, self._roles) if self._is_filled(name)]
+        for names in ([item], *([item, name] for name in told)):
+            if self._is_unique(*names):
+                return [f"# All {self._seen.rows:,} differ.", _id_of(names)]
+        for name in told:
+            if self._are_parts(item, name):
+                self._add_up = [item, name]
+                return ["# An item, whose parts are added up.", _id_of(self._add_up)]
+        return []
+
+    def _is_filled(self, name: str) -> bool:
+        return None not in self._seen.columns[name]
+
+    def _are_parts(self, *names: str) -> bool:
+        """Whether rows that are the same in these columns have one product and one quantity."""
+        parts: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
+        if not {"product_id", "quantity"} <= self._roles.keys():
+            return False
+        keys = zip(*(self._seen.columns[name] for name in names), strict=True)
+        sold = zip(self._cells("product_id"), self._cells("quantity"), strict=True)
+        return all(parts.setdefault(key, of) == of for key, of in zip(keys, sold, strict=True))
 
     def _is_unique(self, *names: str) -> bool:
         """Whether hardly any two rows are the same in these columns; a later file may correct."""
@@ -517,10 +524,15 @@ class _Draft:
     def _customer(self) -> list[str]:
         if "customer_id" not in self._roles:
             return ["# No column looks like a customer; without one, no sale has any."]
+        cells = self._cells("customer_id")
         blanks = self._blanks("customer_id")
-        if blanks and self._is_carried("customer_id"):
-            return self._single("customer_id", self._distinct("customer_id"))
-        evidence = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+        if self._is_carried("customer_id"):
+            orders = self._seen.columns[self._order()]
+            known = {order for order, cell in zip(orders, cells, strict=True) if cell}
+            blanks = len({*orders} - known)
+            evidence = f" In {_count(blanks, 'order')} there is none." if blanks else ""
+        else:
+            evidence = f" In {_count(blanks, 'row')} there is none." if blanks else ""
         return self._single(
             "customer_id",
             self._distinct("customer_id") + evidence,
@@ -528,12 +540,25 @@ class _Draft:
         )
 
     def _product(self) -> list[str]:
+        if "product_id" not in self._roles and self._is_sale():
+            return self._constant("product_id", "all", "a product")
+        several = sum(map(bool, map(_BASKET.search, filled(self._product_cells()))))
+        if several:
+            name = self._roles.pop("product_id")
+            self._ask(
+                f"{name} has several products in one cell, such as «2× Mug, 1× Bowl», and a sale "
+                "is one of them: can the store export a row for each line of an order?"
+            )
+            return [
+                f"# {revealed(name)} has several products in one cell in {_count(several, 'row')}.",
+                '# product_id = { column = "…" }',
+            ]
         evidence = self._distinct("product_id")
         if not (blanks := self._blanks("product_id")):
             return self._single("product_id", evidence)
         name = self._roles["product_id"]
         free = [each for each in self._seen.columns if each not in self._roles.values()]
-        other = _named("product_id", free)
+        other = named("product_id", free)
         if other is None:
             return self._single(
                 "product_id", f"{evidence} In {_count(blanks, 'row')} there is none."
@@ -543,23 +568,40 @@ class _Draft:
             f"product_id = {{ columns = {_list([name, other])}, first = true }}",
         ]
 
+    def _product_cells(self) -> Sequence[str | None]:
+        return self._cells("product_id") if "product_id" in self._roles else []
+
+    def _is_sale(self) -> bool:
+        """Whether a row has what makes a sale: a number of its own, a day and money."""
+        has_id = bool({"sale_id", "order"} & self._roles.keys())
+        return has_id and {"sale_date", self._money} <= self._roles.keys()
+
+    def _constant(self, role: str, value: str, what: str) -> list[str]:
+        self._ask(f"no column looks like {what}, so it is {value} in every row: is that right?")
+        return [
+            f"# No column looks like {what}; it is the same in every row.",
+            f"{role} = {{ constant = {_toml(value)} }}",
+        ]
+
     def _blanks(self, role: str) -> int:
         return self._cells(role).count(None) if role in self._roles else 0
 
     def _is_carried(self, role: str) -> bool:
-        """Whether its blanks are all below a value in the same order."""
+        """Whether lines of an order lack what a line above them has."""
         if not self._needs_order or role not in self._roles or not self._blanks(role):
             return False
-        order = self._seen.columns[self._roles.get("order") or self._roles["sale_id"]]
-        seen = set()
-        for key, cell in zip(order, self._cells(role), strict=True):
-            if cell is None and key not in seen:
-                return False
-            seen.add(key)
-        return True
+        seen: dict[str | None, str | None] = {}
+        below = []
+        for key, cell in zip(self._seen.columns[self._order()], self._cells(role), strict=True):
+            if cell is None and key in seen:
+                below.append(seen[key])
+            seen[key] = seen.get(key) or cell
+        return bool(below) and None not in below
 
     def _quantity(self) -> list[str]:
         if "quantity" not in self._roles:
+            if self._is_sale() and not self._may_be_quantities():
+                return self._constant("quantity", "1", "a quantity")
             return self._missing("quantity")
         fractions = [
             value
@@ -571,22 +613,32 @@ class _Draft:
         evidence = f"{len(fractions):,} are not whole." if fractions else "All are whole."
         return self._single("quantity", evidence, more)
 
+    def _may_be_quantities(self) -> bool:
+        """Whether there are whole numbers of no known meaning."""
+        free = [name for name in self._seen.columns if name not in self._roles.values()]
+        values = (filled(self._seen.columns[name]) for name in free)
+        return any(each and all(map(_WHOLE.fullmatch, each)) for each in values)
+
     def _day(self) -> list[str]:
         if "sale_date" not in self._roles:
             return self._missing("sale_date")
         name = self._roles["sale_date"]
         # What has a type is a day whatever is declared; the format is that of the texts.
-        values = _filled(self._seen.texts[name]) or self._values("sale_date")
-        if _is_unix(values):
+        values = filled(self._seen.texts[name]) or self._values("sale_date")
+        if is_unix(values):
             return self._single("sale_date", "Seconds since 1970.", ', format = "unix"')
         days = days_of(values)
         if days is None:
             return self._missing("sale_date")
+        zone = ', zone = "UTC"' if self._says_utc() or "UTC" in days.zones else ""
         odd = f" {days.odd:,} are written otherwise." if days.odd else ""
         evidence = f"{_first_up(days.evidence)}.{odd}"
+        if len(days.formats) == 2 and (told := self._order_of_another(days)):
+            evidence, format_ = told
+            return self._single("sale_date", evidence, format_ + zone)
         if len(days.formats) == 1:
             format_ = "" if days.formats == ("iso",) else f", format = {_toml(days.formats[0])}"
-            return self._single("sale_date", evidence, format_)
+            return self._single("sale_date", evidence, format_ + zone)
         self._ask(f"is {name} written {days.formats[0]} or {days.formats[1]}? {days.evidence}")
         return [
             f"# {evidence} Choose one of the two:",
@@ -596,18 +648,38 @@ class _Draft:
             ),
         ]
 
+    def _order_of_another(self, days: Days) -> tuple[str, str] | None:
+        """The format of the two that another column of dates shows, which is written alike."""
+        for name, cells in self._seen.columns.items():
+            other = days_of(filled(cells))
+            if other is None or len(other.formats) != 1:
+                continue
+            for format_ in days.formats:
+                date = _LETTERS.sub(r"\1", format_.partition(" ")[0])
+                if date == _LETTERS.sub(r"\1", other.formats[0].partition(" ")[0]):
+                    return (
+                        f"As in {revealed(name)}, where {other.evidence}.",
+                        f", format = {_toml(format_)}",
+                    )
+        return None
+
     def _amount(self) -> list[str]:
         has_both = {"quantity", "price"} <= self._roles.keys()
-        is_of_order = has_both and self._needs_order and self._blanks("sale_amount")
+        is_of_order = has_both and self._is_carried("sale_amount")
         if "sale_amount" not in self._roles or is_of_order:
             if not has_both:
-                return self._missing("sale_amount")
+                return self._price_of_a_piece()
             both = _list([self._roles["quantity"], self._roles["price"]])
+            less = self._roles.get("discount")
+            if not less:
+                self._ask_for_discounts()
+            minus = f", minus = {_toml(less)}" if less else ""
+            made = "Quantity × price, less the discount" if less else "Quantity × price"
             return [
-                "# Quantity × price; no column is a line's amount.",
-                f"sale_amount = {{ multiply = {both} }}",
+                f"# {made}; no column is a line's amount.",
+                f"sale_amount = {{ multiply = {both}{minus} }}",
             ]
-        evidence = f"Up to {self._decimals} decimals."
+        evidence = f"Up to {self._decimals()} decimals."
         if has_both:
             differ, rows = disagreements(
                 self._cells("sale_amount"),
@@ -621,15 +693,41 @@ class _Draft:
                     f"{self._roles['sale_amount']} is not {self._roles['quantity']} × "
                     f"{self._roles['price']} in {differ:,} of {rows:,} rows; it is taken as it is"
                 )
-        negative = sum(
-            value.lstrip().startswith(("-", "−")) for value in self._values("sale_amount")
-        )
-        if negative:
-            evidence += f" {negative:,} are negative, and so returns."
-        return self._single("sale_amount", evidence)
+        if negative := minuses_of(self._values("sale_amount")):
+            written = f", written {' and '.join(negative)}" if {*negative} != {"-30.00"} else ""
+            evidence += f" {negative.total():,} are negative{written}, and so returns."
+        return self._single("sale_amount", evidence, self._more_decimals())
+
+    def _price_of_a_piece(self) -> list[str]:
+        """The price, where a row is one piece."""
+        if "price" not in self._roles or "quantity" in self._roles or self._may_be_quantities():
+            return self._missing("sale_amount")
+        price = _toml(self._roles["price"])
+        return ["# The price, since a row is one piece.", f"sale_amount = {{ column = {price} }}"]
+
+    def _ask_for_discounts(self) -> None:
+        """A discount of no known kind: of the line or the order, of money or in per cent."""
+        for name, cells in self._seen.columns.items():
+            numbers = (number_of(cell, self._numbers) for cell in filled(cells))
+            if _DISCOUNT.search(name.casefold()) and any(numbers):
+                self._ask(f"is {name} an amount to take off each line? Then add it as minus")
+
+    def _more_decimals(self) -> str:
+        """What keeps decimals of which many amounts have more than two."""
+        written = [_END.search(value) for value in self._values("sale_amount")]
+        mark = self._numbers.decimal or "."
+        many = [found for found in written if found and found[1] == mark and len(found[2]) > 2]
+        if (
+            len(many) < max(_MANY, SOME * len(written))
+            or not 2 < self._decimals() <= _MOST_DECIMALS
+        ):
+            return ""
+        return f", decimals = {self._decimals()}"
 
     def _region(self) -> list[str]:
         if "region" not in self._roles:
+            if self._is_sale():
+                return self._constant("region", "all", "where it was sold")
             return self._missing("region")
         counts = Counter(self._values("region"))
         spellings: dict[str, list[str]] = {}
@@ -664,10 +762,28 @@ class _Draft:
 _OF_ORDER = ("customer_id", "sale_date", "region")
 """What an order may have on its first line alone."""
 _TIME_ZONE = '# time_zone = "Europe/Moscow"'
+_LIKELY = 0.75
+"""The share of times that are of one zone, from which that is proposed."""
+_MANY = 3
+"""Amounts that show how amounts are written; one or two may be slips."""
+_MOST_DECIMALS = 4
+"""Of an amount."""
+_DISCOUNT = re.compile(r"discount|rebate|скидк")
+_WHOLE = re.compile(r"[0-9]{1,6}")
+_LETTERS = re.compile(r"([dMy])\1*")
+_END = re.compile(r"([.,])([0-9]+)\D*$")
+_BASKET = re.compile(r"[0-9] ?[×x] ?[^,;]+[,;] ?[0-9]+ ?[×x] ", re.IGNORECASE)
+"""Several products, each with how many of them."""
 
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _id_of(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"sale_id = {{ column = {_toml(names[0])} }}"
+    return f"sale_id = {{ columns = {_list(names)} }}"
 
 
 def _slug(path: Path) -> str:

@@ -5,7 +5,7 @@ Each file's fate is told in the end: read, passed over and why, or not read agai
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
@@ -109,9 +109,8 @@ class Intake:
         self._nothing = listing.nothing
         self._passed_over += listing.passed_over
         present = self._keep(archive, listing)
-        self._read, self._rest = bearing(
-            (self._known | present).values(), self._batch, present.keys()
-        )
+        there = [each for each in (self._known | present).values() if not each.withdrawn]
+        self._read, self._rest = bearing(there, self._batch, present.keys())
         if not self._read:
             raise ExportError(self._nothing_to_read())
         self._unpack(archive, source)
@@ -130,6 +129,11 @@ class Intake:
     def seen(self) -> dict[int, datetime.date]:
         """The day on which each input was first seen, by its number."""
         return {each.number: each.seen for each in self.inputs}
+
+    @property
+    def moments(self) -> dict[int, datetime.datetime]:
+        """The moment in which each input that is a file was first seen, by its number."""
+        return {each.number: each.kept.first_seen for each in self.inputs if each.kept}
 
     @property
     def rows(self) -> int:
@@ -161,6 +165,13 @@ class Intake:
         if input_.number not in self._refused_inputs:
             self._refused_inputs.add(input_.number)
             self._refuse(input_.kept, error)
+
+    def refuse_together(self, numbers: Collection[int], error: ExportError) -> None:
+        """Refuse several inputs for one reason, by their numbers."""
+        self._refused.append(error)
+        self._refused_files |= {
+            each.kept.sha256 for each in self.inputs if each.kept and each.number in numbers
+        }
 
     def raise_refusals(self) -> None:
         """Stop if anything was refused; the archive then forgets those files.
@@ -219,6 +230,11 @@ class Intake:
                 {"name": kept.name, **_identity(kept), "days": kept.days[key]}
                 for kept in self._rest
             ],
+            "withdrawn": [
+                {"name": kept.name, **_identity(kept), "since": self._day(kept.withdrawn)}
+                for kept in self._known.values()
+                if kept.withdrawn
+            ],
             "nothing_there": [*self._nothing],
         }
 
@@ -231,6 +247,10 @@ class Intake:
         for sha256, files in taken.items():
             names = [found.name for found in files]
             known = self._known.get(sha256)
+            if known and known.withdrawn:
+                why = f"withdrawn on {self._day(known.withdrawn)}"
+                self._passed_over += [PassedOver(each.name, each.size, why) for each in files]
+                continue
             kept = known.called(names) if known else Kept(sha256, files[0].size, now, (names[0],))
             present[sha256] = kept
             self._passed_over += [
@@ -271,6 +291,8 @@ class Intake:
     def _nothing_to_read(self) -> str:
         said = [*self._nothing]
         said += [f"{each.name} is passed over: {each.why}" for each in self._passed_over]
+        if withdrawn := sum(bool(each.withdrawn) for each in self._known.values()):
+            said.append(f"of the archive, {withdrawn:,} files are withdrawn")
         if self._rest:
             said.append(
                 f"the {len(self._rest):,} files of the archive have no sale of the "

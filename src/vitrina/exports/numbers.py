@@ -127,10 +127,10 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _EXACT = Context(prec=1000)
 _THOUSANDS = {"": "", ",": ",", ".": r"\.", " ": "[ \u00a0\u2009\u202f]", "'": "['\u2019]"}
 # What may stand beside a number as its currency: neither a digit, a sign, a mark nor a space.
-_BESIDE = (
+BESIDE = (
     r"[^\W\d_][^\W\d_]*\.?|[^\W\d_]{0,2}[^\w\s.,'\u2019()+\-\u2212#%\"/\\*:;=<>|&^~`@!?_\x00-\x1f]"
 )
-_MINUS = "[-\u2212]"
+MINUS = "[-\u2212]"
 _MINUSES = ("before", "between", "after", "last")
 
 
@@ -159,9 +159,9 @@ def _pattern(marks: Numbers) -> re.Pattern[str]:
     groups = rf"[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+|" if mark else ""
     space = r"[ \u00a0\u2009\u202f]*"
     return re.compile(
-        rf"(?P<before>{_MINUS})?{space}(?P<left>{_BESIDE})?{space}(?P<between>{_MINUS})?"
+        rf"(?P<before>{MINUS})?{space}(?P<left>{BESIDE})?{space}(?P<between>{MINUS})?"
         rf"(?P<whole>{groups}[0-9]+)(?:{re.escape(marks.decimal)}(?P<decimals>[0-9]+))?"
-        rf"(?P<after>{_MINUS})?{space}(?P<right>{_BESIDE})?(?P<last>{_MINUS})?"
+        rf"(?P<after>{MINUS})?{space}(?P<right>{BESIDE})?(?P<last>{MINUS})?"
     )
 
 

@@ -5,7 +5,9 @@ where a store's file declares such a thing (`needs_orders`); the windows are by 
 batch is the same whatever other files it reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import permutations
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
@@ -13,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from vitrina import rules
+from vitrina.errors import ExportError
 from vitrina.exports.feed import (
     FILE,
     FILE_NUMBER,
@@ -58,6 +61,52 @@ def needs_orders(source: Source) -> bool:
         or any(each.carried_down or each.place == "order" for each in source.mapped.values())
         or any(row.in_order for row in source.rows)
     )
+
+
+def cut_orders(
+    rows: DataFrame, store: Store, seen: Mapping[int, datetime]
+) -> Iterator[tuple[set[int], ExportError]]:
+    """Why files are refused between which an order seems to be cut, with their numbers.
+
+    Lines have their place in the order by file, so that lines of the second would be taken for
+    newer versions of those in the first. An order is cut if it is the last of one file and the
+    first of another that was seen in the same moment, and the two have no product of it in common:
+    two exports whose days overlap have. `seen` has the moment by the file's number.
+    """
+    source = source_of(store)
+    if source.fields.sale_id.place != "order" or len(seen) < 2:
+        return
+    key = F.col(ORDER if source.order else "sale_id")
+    keyed = rows.where(F.btrim(key) != "").withColumn("_key", key)
+    ends = (
+        keyed.groupBy(FILE_NUMBER, FILE)
+        .agg(F.min_by("_key", LINE).alias("first"), F.max_by("_key", LINE).alias("last"))
+        .orderBy(FILE_NUMBER, FILE)
+        .collect()
+    )
+    pairs = [
+        (one, other)
+        for one, other in permutations(ends, 2)
+        if one["last"] == other["first"] and seen[one[FILE_NUMBER]] == seen[other[FILE_NUMBER]]
+    ]
+    if not pairs:
+        return
+    both = F.col("_key").isin([one["last"] for one, _ in pairs])
+    products: dict[tuple[str, str], set[str | None]] = {}
+    for row in keyed.where(both).select("_key", FILE, "product_id").distinct().collect():
+        products.setdefault((row["_key"], row[FILE]), set()).add(row["product_id"])
+    for one, other in pairs:
+        order = one["last"]
+        if not products[order, one[FILE]] & products[order, other[FILE]]:
+            yield (
+                {one[FILE_NUMBER], other[FILE_NUMBER]},
+                ExportError(
+                    f"order {order} ends {one[FILE]} and begins {other[FILE]}, with no product in "
+                    "common: the export seems to be cut within an order, whose lines would "
+                    "replace each other. Put the two together, or give sale_id columns that tell "
+                    "lines apart"
+                ),
+            )
 
 
 def complete(rows: DataFrame, store: Store) -> DataFrame:

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -50,14 +50,22 @@ class Sample:
     """The same without what is a number, a day or a time by the file's own types."""
     encoding: str = "utf-8"
     delimiter: str = ","
-    sheet: str | None = None
-    """Of a workbook with several, the one that was looked at."""
+    sheets: tuple[str, ...] = ()
+    """Of a workbook with others besides, those that were looked at."""
     findings: list[str] = field(default_factory=list)
     """What else is worth telling."""
 
     @property
     def rows(self) -> int:
         return max(map(len, self.columns.values()), default=0)
+
+    def only(self, rows: Sequence[int]) -> "Sample":
+        """The sample with these of its rows."""
+        columns, texts = (
+            {name: [cells[row] for row in rows] for name, cells in table.items()}
+            for table in (self.columns, self.texts)
+        )
+        return replace(self, columns=columns, texts=texts)
 
 
 def sample(file: Unpacked) -> Sample:
@@ -213,25 +221,34 @@ def _workbook(stream: BinaryIO, name: str) -> Sample:
     if not sheets:
         raise ExportError(f"{name} has no cell with a value")
     sheet = max(sheets, key=lambda each: each.height)
-    rows = [
-        ["" if type(cell) is float else str(cell) for cell in row]
-        for row in itertools.islice(sheet.iter_rows(), _HEADER_LINES)
-    ]
-    found = _table(name, "xlsx", rows, [])
+    found = _table(name, "xlsx", _first_rows(sheet), [])
     findings = [each for each in found.findings if "header comes again" not in each]
-    several = len(sheets) > 1
-    if several:
-        others = [each.name for each in sheets if each.name != sheet.name]
+    alike = [each for each in sheets if each is sheet or _has_names(each, found.columns)]
+    others = [each.name for each in sheets if each not in alike]
+    if others:
         findings.append(
             f"{name}: the sheet {sheet.name} has most rows and was looked at; there are also "
             f"{header.listed(others)}"
         )
+    looked_at = tuple(each.name for each in alike)
     stream.seek(0)
-    source = _asking_for(found.columns, Xlsx(sheets=(sheet.name,)))
+    source = _asking_for(found.columns, Xlsx(sheets=looked_at))
     columns, texts = _columns(xlsx.read(stream, name, source), found.columns)
     return Sample(
-        name, "xlsx", columns, texts, sheet=sheet.name if several else None, findings=findings
+        name, "xlsx", columns, texts, sheets=looked_at if others else (), findings=findings
     )
+
+
+def _first_rows(sheet: Any) -> list[list[str]]:
+    return [
+        ["" if type(cell) is float else str(cell) for cell in row]
+        for row in itertools.islice(sheet.iter_rows(), _HEADER_LINES)
+    ]
+
+
+def _has_names(sheet: Any, names: Iterable[str]) -> bool:
+    """Whether a row at a sheet's top has all these names."""
+    return any({*names} <= {*row} for row in _first_rows(sheet))
 
 
 def _self_describing(stream: BinaryIO, file: Unpacked) -> Sample:

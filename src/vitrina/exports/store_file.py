@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -542,7 +542,7 @@ def load_store(file: Path | str) -> Store:
         _refuse_folder(document.get("source"))
         found = StoreFile.model_validate(document)
         source = found.source.model_copy(update={"folder": file.absolute().parent})
-        return found.model_copy(update={"source": source}).store()
+        return replace(found.model_copy(update={"source": source}).store(), file=file)
     except ValidationError as error:
         told = _told(error)
     except SettingsError as error:

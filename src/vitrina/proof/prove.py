@@ -177,7 +177,12 @@ class Prover:
             if found != source["sha256"]:
                 how = "is missing" if found is None else "is not the file that was read"
                 wrong.append(f"{archive.root}/{source['sha256']} ({source['name']}) {how}")
-        return Check("archive", many(len(sources), "file"), few(wrong))
+        withdrawn = [
+            f"{source['name']} was withdrawn on {since:%Y-%m-%d}"
+            for source in sources
+            if (since := archive.withdrawn(source["sha256"]))
+        ]
+        return Check("archive", "; ".join([many(len(sources), "file"), *withdrawn]), few(wrong))
 
     def postgres(self, *, seal_sales: bool = False) -> Check:
         """The marts, the sales and the ledger of PostgreSQL."""

@@ -2,7 +2,8 @@
 
 Kept are the newest batches that ClickHouse lists, whatever is newer than they are, and the batches
 that PostgreSQL keeps; with each its folder of the lake, its import, and the archived files that it
-was read from. Manifests are never deleted.
+was read from. Manifests are never deleted, nor are files that were withdrawn: what they are known
+by keeps them out.
 """
 
 from collections.abc import Iterator
@@ -93,13 +94,12 @@ def plan(batches: str, store: Store, postgres: Postgres, clickhouse: ClickHouse,
     kept = sorted({day for day in (*imports, *there) if not is_old(day)}, reverse=True)
     needed = {each["sha256"] for day in kept for each in sources(Lake(batches, day))}
     archived = [] if store.is_generated else Archive(batches).all().values()
+    unneeded = [each for each in archived if each.sha256 not in needed and not each.withdrawn]
     return Plan(
         tuple(kept),
         tuple(Folder(day, Lake(batches, day).size()) for day in there if is_old(day)),
         tuple(day for day in sorted(imports) if is_old(day)),
-        tuple(
-            sorted((each for each in archived if each.sha256 not in needed), key=lambda e: e.place)
-        ),
+        tuple(sorted(unneeded, key=lambda each: each.place)),
     )
 
 

@@ -114,7 +114,11 @@ def run(spark: SparkSession, lake: Lake, batch: Batch) -> Extracted:
         if orders.needs_orders(store.source):
             lines, _ = write_parts(lake, left, "lines", mapped_schema(store), read)
             intake.raise_refusals()
-            whole = orders.complete(lake.read(spark, lines), store)
+            mapped_rows = lake.read(spark, lines)
+            for numbers, error in orders.cut_orders(mapped_rows, store, intake.moments):
+                intake.refuse_together(numbers, error)
+            intake.raise_refusals()
+            whole = orders.complete(mapped_rows, store)
             completed = lake.write(left, "completed", whole, "parquet")
             judged = (partial(judge, rows) for rows in _batches(lake, completed))
         else:

@@ -87,6 +87,8 @@ class _Parser:
         self._width = len(table.heading.names)
         self._is_cut_off = is_cut_off
         self._invalid: list[pyarrow.csv.InvalidRow] = []
+        self._is_trailing = self._first_trails()
+        """Whether pyarrow is told of one more column, without a value, as in the first row."""
         self._values = self._read()
         self._rows = self._values.num_rows + len(self._invalid)
         if self._has_row_per_line:
@@ -112,21 +114,38 @@ class _Parser:
         }
         for row in self._invalid:
             odd[row.number - 1] = self._ragged(row.number - 1, row.actual_columns, marks)
+        if self._is_trailing:
+            too_wide = self._values.column(-1).is_valid().to_numpy()
+            for place in map(int, self._places_of_values[too_wide]):
+                odd[place] = self._ragged(place, self._width + 1, marks)
         odd.update((place, None) for place in self._empty() if place not in odd)
         last = self._rows - 1
         if self._is_cut_off and self._rows:
             odd[last] = _Odd(self._line(last), problem=RowRule.line_cut_off, raw=self._raw(last))
         return odd
 
+    def _first_trails(self) -> bool:
+        """Whether the first line has a delimiter at its end; then most of a file have.
+
+        It decides how fast the rows are read, and not what comes of them.
+        """
+        line = self._block.text[: self._block.text.find(b"\n") + 1].decode()
+        fields = self._dialect.fields(line.rstrip("\r\n"))
+        return len(fields) == self._width + 1 and not fields[-1]
+
     def _read(self) -> pa.Table:
-        """What pyarrow makes of the block; rows of another width go to `_invalid`."""
+        """What pyarrow makes of the block; rows of another width go to `_invalid`.
+
+        Of the wanted columns and, where rows trail, of the one behind the last.
+        """
 
         def note(row: pyarrow.csv.InvalidRow) -> str:
             self._invalid.append(row)
             return "skip"
 
-        names = [str(place) for place in range(self._width)]
+        names = [str(place) for place in range(self._width + self._is_trailing)]
         taken = [str(place) for place in self._table.heading.positions.values()]
+        taken += [str(self._width)] * self._is_trailing
         text = self._block.text
         if text.startswith(BOM.encode()):
             text = b"\n" + text  # or else it would be left out; the blank line is
@@ -198,13 +217,16 @@ class _Parser:
         yield from (int(place) for place in places if not any(self._fields(int(place))))
 
     def _ragged(self, place: int, found: int, marks: dict[int, str]) -> _Odd | None:
-        """A row of another width than the header's; None if it is none."""
+        """A row of another width than the others; None if it is none."""
         line, raw, fields = self._line(place), self._raw(place), self._fields(place)
         mark = marks.get(place)
         if named_delimiter(raw.removeprefix(BOM)):
             mark = REPEATED_HEADER
         if mark is not None:
             return _Odd(line, set_aside=mark, raw=raw)
+        if found == self._width:
+            fields = self._dialect.fields(raw)
+            return _Odd(line, fields) if any(fields) else None
         if not _values(fields):
             return None
         if found == self._width + 1 and not fields[-1]:
@@ -221,7 +243,9 @@ class _Parser:
             found = odd.get(place)
             if place in odd and found is None:
                 continue
-            is_whole = found is None or found.problem not in (None, RowRule.line_cut_off)
+            is_whole = found is None or (
+                found.set_aside is None and found.problem != RowRule.line_cut_off
+            )
             if not is_whole or self._line(place) < broken or _values(self._fields(place)) > 1:
                 break
             foot += 1
@@ -230,7 +254,7 @@ class _Parser:
     def _piece(self, odd: dict[int, _Odd | None]) -> Piece:
         """The rows in their order."""
         names = self._table.wanted
-        columns = [_whole(column) for column in self._values.columns]
+        columns = [_whole(column) for column in self._values.columns[: len(names)]]
         lines = _int64s(self._lines[self._places_of_values])
         rows = [each for each in odd.values() if each is not None]
         rows += (
@@ -242,8 +266,15 @@ class _Parser:
             is_plain[list(odd)] = False
             plain = _int64s(np.flatnonzero(is_plain[self._places_of_values]))
             columns, lines = [column.take(plain) for column in columns], lines.take(plain)
+        repaired = pa.nulls(len(lines), _TEXTS)
+        if self._is_trailing and len(lines) > 0:  # Arrow repeats no list 0 times
+            repaired = pa.repeat(pa.scalar([RowRepair.trailing_delimiter], _TEXTS), len(lines))
         if not rows:
-            return Piece(dict(zip(names, columns, strict=True)), lines)
+            return Piece(
+                dict(zip(names, columns, strict=True)),
+                lines,
+                repaired=repaired if self._is_trailing else None,
+            )
         lines = pa.concat_arrays([lines, pa.array([row.line for row in rows], pa.int64())])
         order = _int64s(np.argsort(lines.to_numpy(), kind="stable"))
 
@@ -264,7 +295,7 @@ class _Parser:
             },
             lines.take(order),
             problems=noted([row.problem and [row.problem] for row in rows], _TEXTS),
-            repaired=noted([row.repaired and [row.repaired] for row in rows], _TEXTS),
+            repaired=placed(repaired, [row.repaired and [row.repaired] for row in rows]),
             set_aside=noted([row.set_aside for row in rows], pa.string()),
             raw=noted([row.raw for row in rows], pa.string()),
         )
