@@ -1,10 +1,8 @@
 """Rounds of kills: batches are killed, run again, and compared with undisturbed runs."""
 
 import random
-import subprocess
-import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -12,12 +10,15 @@ from tests.faults.kills import Target, kill
 from tests.faults.readers import Reader, seen_in, wrong_in
 from tests.faults.stage import HANG_SECONDS, Ended, SparkServer, Stage, Started, Work, spark_server
 from tests.faults.state import State, left_over, state
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 # The most kills between two whole runs.
-_KILLS = 4
+_KILLS = 8
 # How often readers look on, and how often a kill is at a commit.
 _WATCHED = 0.5
-_AT_COMMITS = 0.5
+_AT_COMMITS = 0.7
+# How many rounds there are between two lines that say how far it is.
+_ROUNDS_TOLD = 20
 
 
 @dataclass
@@ -74,8 +75,8 @@ class Faults:
         for place in (*range(len(works)), 0):
             work = works[place]
             ended = self._stage.start(work).wait()
-            if ended.code != 0:
-                raise RuntimeError(f"{work} failed undisturbed: {ended.said}")
+            if ended is None or ended.code != 0:
+                raise RuntimeError(f"{work} failed undisturbed: {ended}")
             self.tally.undisturbed.append(ended.seconds)
             # The first runs of all do not count: they lack a batch.
             self._expected[place] = state(self._stage, work.store)
@@ -105,15 +106,21 @@ class Faults:
             after = seen_in(self._expected[place], work.store)
             if found := wrong_in(reader.history, seen_in(before, work.store), after):
                 self._problem(f"{work}: {found}")
-        for each in (place, (place - 1) % len(self._stage.works)):
-            self._compare(each, work)
+        # Once for both.
+        with embedded_postgres(self._stage.home / "postgres"):
+            for each in (place, (place - 1) % len(self._stage.works)):
+                self._compare(each, work)
         self._require_nothing_left(str(work))
+        if self.tally.rounds % _ROUNDS_TOLD == 0:
+            print(self.tally.lines()[0], flush=True)
 
     def _disturb(self, work: Work) -> None:
         """Start a run, and kill something, at a random moment or at a commit."""
         target = self._random.choice(list(Target))
         with ExitStack() as opened:
-            spark = opened.enter_context(spark_server()) if target is Target.SPARK else None
+            spark = None
+            if target is Target.SPARK:
+                spark = opened.enter_context(spark_server(self._stage.folder))
             if self._random.random() < _AT_COMMITS:
                 at = self._boundary(work.store.name)
                 ended = self._run(work, f"{work}, {target} killed", at, target, spark)
@@ -123,15 +130,13 @@ class Faults:
                 return
             started = self._stage.start(work, spark=spark)
             typical = median(self.tally.undisturbed)
-            with suppress(subprocess.TimeoutExpired):
-                started.process.wait(self._random.uniform(0, typical))
             # PostgreSQL may not have started yet.
-            while started.process.poll() is None:
-                pid = started.process.pid
-                if kill(target, self._stage.home, pid, spark and spark.pid):
+            pause = self._random.uniform(0, typical)
+            while started.runs_after(pause):
+                if kill(target, self._stage.home, started.pid, spark and spark.pid):
                     self.tally.kills[f"{target} at a random moment"] += 1
                     break
-                time.sleep(0.02)
+                pause = 0.02
             self._ended(started, f"{work}, {target} killed")
 
     def _boundary(self, store: str) -> int:
@@ -154,12 +159,10 @@ class Faults:
 
     def _ended(self, started: Started, what: str) -> Ended | None:
         """How a run ended; None if it hung."""
-        try:
-            ended = started.wait()
-        except subprocess.TimeoutExpired:
+        ended = started.wait()
+        if ended is None:
             self._problem(f"{what}: it hung for {HANG_SECONDS:g} s")
-            return None
-        if ended.problem is not None:
+        elif ended.problem is not None:
             self._problem(f"{what}: {ended.problem}")
         return ended
 
