@@ -3,20 +3,20 @@
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NoReturn
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.redacted import redacted
-from vitrina.settings import without_libpq_variables
-from vitrina.stores.addresses import SCHEMA, SOCKETS
+from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Row
+from vitrina.stores.postgres.connection import connect
 
 # Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
 # its name; that of the generated shop has always been this.
@@ -49,8 +49,8 @@ def open_session(dsn: str, schema: str) -> Iterator["Session"]:
         StoreUnavailable: nothing answers there, or it does not let this user in.
     """
     address = address_parts(dsn)
-    with translated(address), connecting(address):
-        connection = psycopg.connect(make_conninfo(**address), autocommit=True)
+    with translated(address):
+        connection = connect(address, autocommit=True)
     with closing(connection):
         session = Session(connection, address, schema, _PATIENCE)
         with translated(address):
@@ -185,12 +185,6 @@ def address_parts(dsn: str) -> dict[str, Any]:
             "password written as %40 %3A %2F %3F %23 %25"
         )
     return {"connect_timeout": 10, "application_name": "vitrina", **address}
-
-
-def connecting(address: Mapping[str, Any]) -> AbstractContextManager[None]:
-    """For the time it takes to connect: an embedded server is reached whatever PG* say."""
-    embedded = str(address.get("host")).startswith(SOCKETS)
-    return without_libpq_variables() if embedded else nullcontext()
 
 
 @contextmanager

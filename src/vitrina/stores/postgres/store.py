@@ -34,6 +34,7 @@ from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Answer, Row
 from vitrina.stores.postgres import lock, manifests, versions
 from vitrina.stores.postgres.catalog import described
+from vitrina.stores.postgres.copying import copy_sales
 from vitrina.stores.postgres.housekeeping import PATIENCE_AFTER, drop_unkept
 from vitrina.stores.postgres.ledger import (
     ENTRY,
@@ -64,7 +65,6 @@ from vitrina.stores.postgres.staging import (
     MONTHLY_ABOVE,
     add_key,
     attach,
-    copy_sales,
     create_staging,
     partition_of,
     say_which_load,
