@@ -99,6 +99,20 @@ def test_a_lock_on_any_table_ends_soon_and_a_rerun_heals(
     require_shown(database)
 
 
+@pytest.mark.usefixtures("soon")
+def test_who_holds_the_lock_on_a_mart_is_named(
+    database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(lake, database)
+    monkeypatch.setitem(session._SETTINGS, "lock_timeout", "1s")  # noqa: SLF001
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE vitrina.sales_by_region_by_load")
+        pid, user = other.info.backend_pid, other.info.user
+        with pytest.raises(StoreUnavailable) as refused:
+            run(lake, database)
+    require_one_line(refused.value, f"holds the table; it is held by pid {pid} of {user} since 20")
+
+
 @pytest.fixture
 def tiny_disk(database: str) -> Iterator[Path | None]:
     """A disk of 256 KiB, on which the database has its tables; None where nobody may mount one."""
@@ -173,21 +187,27 @@ def test_a_server_that_takes_connections_and_never_answers_is_given_up(database:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask a silent server soon, and for a moment."""
+    """Ask a silent server soon."""
     monkeypatch.setattr(connection, "_SILENCE", 0.2)
+    monkeypatch.setattr(connection, "_GRACE", 0.2)
+
+
+@pytest.fixture
+def impatient(soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And wait only a moment for its answer."""
     monkeypatch.setattr(connection, "_ANSWER", 1)
 
 
-@pytest.mark.usefixtures("soon")
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_falls_silent_within_a_statement_is_given_up(database: str) -> None:
     with behind_a_proxy(database) as (dsn, before), postgres(dsn) as store:
         before.silent = True
         began = time.monotonic()
         with pytest.raises(StoreUnavailable) as refused:
             store.query("SELECT 1")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     require_one_line(
-        refused.value, f"127.0.0.1:{before.port}: no answer for 1 s", "run the same command again"
+        refused.value, f"127.0.0.1:{before.port}: no answer for ", "run the same command again"
     )
 
 
@@ -203,12 +223,25 @@ def test_a_connection_that_alone_is_dead_is_given_up_with_its_locks(database: st
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_server_at_work_is_waited_for_however_long_it_says_nothing(database: str) -> None:
+def test_a_server_at_work_is_waited_for_however_long_it_says_nothing(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    is_at_work = connection.Silence._is_at_work  # noqa: SLF001
+
+    def ask(silence: connection.Silence, process: int) -> bool:
+        asked.append(is_at_work(silence, process))
+        return asked[-1]
+
+    monkeypatch.setattr(connection.Silence, "_is_at_work", ask)
     with postgres(database) as store:
-        assert store.query("SELECT pg_sleep(1)")[1] == [("",)]
+        assert store.query("SELECT pg_sleep(1.5)")[1] == [("",)]
+    # The last time it may just have been done.
+    assert asked[:-1]
+    assert all(asked[:-1])
 
 
-@pytest.mark.usefixtures("soon")
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_falls_silent_during_a_copy_is_given_up_and_a_rerun_heals(
     database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

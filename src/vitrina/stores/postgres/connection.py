@@ -6,7 +6,7 @@ connection, whether it is at work on the statement.
 """
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, TypeVar
 
@@ -18,11 +18,12 @@ from vitrina.settings import without_libpq_variables
 from vitrina.stores.addresses import SOCKETS
 from vitrina.stores.answer import Row
 
-# Seconds without a word until the server is asked, and those it has to take the second connection
-# and to answer on it. A step that fails writes to the ledger of runs once more: twice both, and it
-# has still ended within a minute.
-_SILENCE = 15.0
-_ANSWER = 10
+# Seconds without a word until the server is asked; those it has to take the second connection and
+# to answer on it; and those until it is asked again, since its word may have been under way. A step
+# that fails writes to the ledger of runs once more, so all this comes twice within a minute.
+_SILENCE = 10.0
+_ANSWER = 5
+_GRACE = 2.0
 
 # How often psycopg looks for Ctrl-C.
 _INTERVAL = 0.1
@@ -46,16 +47,28 @@ def connecting(address: Mapping[str, Any]) -> AbstractContextManager[None]:
     return without_libpq_variables() if embedded else nullcontext()
 
 
+def who(sessions: Iterable[Row]) -> str:
+    """Backends (pid, user, since when) in words."""
+    named = [
+        f"pid {pid} of {user}" + (f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "")
+        for pid, user, since in sessions
+    ]
+    return ", ".join(named) or "one that has just ended"
+
+
 class Silence:
     """How long a server has said nothing."""
 
     def __init__(self, address: Mapping[str, Any]) -> None:
         self._address = {**address, "connect_timeout": _ANSWER}
+        self.holders: list[Row] = []
+        """Whose locks the process waited for when the server was asked last."""
         self.ends()
 
     def ends(self) -> None:
         """It has answered, or is asked for something new."""
-        self._began = self._bearable_from = time.monotonic()
+        self._began = time.monotonic()
+        self._due, self._is_doubted = self._began + _SILENCE, False
 
     def require_work(self, process: int) -> None:
         """Where the silence is long, ask the server whether this process of it is at work.
@@ -63,13 +76,17 @@ class Silence:
         Raises:
             psycopg.OperationalError: the server does not answer, or the process does nothing.
         """
-        if time.monotonic() - self._bearable_from > _SILENCE:
-            if not self._is_at_work(process):
-                raise psycopg.OperationalError(
-                    f"no answer for {time.monotonic() - self._began:.0f} s, and its process "
-                    f"{process} is not at work; run the same command again, nothing is doubled"
-                )
-            self._bearable_from = time.monotonic()
+        if time.monotonic() < self._due:
+            return
+        if self._is_at_work(process):
+            self._due, self._is_doubted = time.monotonic() + _SILENCE, False
+        elif not self._is_doubted:
+            self._due, self._is_doubted = time.monotonic() + _GRACE, True
+        else:
+            raise psycopg.OperationalError(
+                f"no answer for {time.monotonic() - self._began:.0f} s, and its process "
+                f"{process} is not at work; run the same command again, nothing is doubled"
+            )
 
     def _is_at_work(self, process: int) -> bool:
         """True as well where the server answers, but takes no further connection."""
@@ -83,19 +100,23 @@ class Silence:
                 return True
         with closing(other):
             # One that waits for its client would do so for ever: the client waits here.
-            at_work = other.execute(
-                "SELECT FROM pg_stat_activity "
-                "WHERE pid = %s AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Client'",
+            found = other.execute(
+                "SELECT holder.pid, holder.usename, "
+                "coalesce(holder.xact_start, holder.backend_start) "
+                "FROM pg_stat_activity AS ours LEFT JOIN pg_stat_activity AS holder "
+                "ON holder.pid = ANY (pg_blocking_pids(ours.pid)) WHERE ours.pid = %s "
+                "AND ours.state = 'active' AND ours.wait_event_type IS DISTINCT FROM 'Client'",
                 (process,),
             ).fetchall()
-            if not at_work:
+            self.holders = [row for row in found if row[0] is not None]
+            if not found and self._is_doubted:
                 # It would keep its locks for hours. Meanwhile another may have got its number.
                 other.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s "
                     "AND backend_start < clock_timestamp() - make_interval(secs => %s)",
                     (process, time.monotonic() - self._began),
                 )
-        return bool(at_work)
+        return bool(found)
 
 
 class _Attentive(psycopg.Connection[Row]):
@@ -106,7 +127,13 @@ class _Attentive(psycopg.Connection[Row]):
     def wait(
         self, gen: Waiting[Found], interval: float = _INTERVAL, timeout: float | None = None
     ) -> Found:
-        return super().wait(self._watched(gen), interval, timeout)
+        self.silence.holders = []
+        try:
+            return super().wait(self._watched(gen), interval, timeout)
+        except psycopg.errors.LockNotAvailable as error:
+            if self.silence.holders:
+                error.add_note(f"it is held by {who(self.silence.holders)}")
+            raise
 
     def _watched(self, waiting: Waiting[Found]) -> Waiting[Found]:
         self.silence.ends()

@@ -16,7 +16,7 @@ from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.redacted import redacted
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Row
-from vitrina.stores.postgres.connection import connect
+from vitrina.stores.postgres.connection import connect, who
 
 # Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
 # its name; that of the generated shop has always been this.
@@ -153,15 +153,6 @@ def each(names: Iterable[str], pattern: str, separator: str = ", ") -> sql.Compo
     return sql.SQL(separator).join(sql.SQL(pattern).format(sql.Identifier(name)) for name in names)
 
 
-def who(sessions: Iterable[Row]) -> str:
-    """Backends (pid, user, since when) in words."""
-    named = [
-        f"pid {pid} of {user}" + (f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "")
-        for pid, user, since in sessions
-    ]
-    return ", ".join(named) or "one that has just ended"
-
-
 # Addresses and errors
 
 
@@ -195,7 +186,8 @@ def translated(address: Mapping[str, Any]) -> Iterator[None]:
     except psycopg.Error as error:
         parts = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            parts[0] += ": another session holds the table, pg_stat_activity shows which"
+            notes = getattr(error, "__notes__", ["pg_stat_activity shows which"])
+            parts[0] += f": another session holds the table; {notes[0]}"
         refuse(error, error.sqlstate, " ".join(parts), address)
 
 

@@ -132,6 +132,14 @@ class Postgres:
         with lock.alone(self._session, batch.as_of) as holder:
             yield RunsOfBatch(holder)
 
+    def without_runs(self, name: str) -> AbstractContextManager[None]:
+        """Keep runs of all batches out until the block ends; they are told of this name.
+
+        Raises:
+            StoreUnavailable: one is at work; names it, and since when.
+        """
+        return lock.without_runs(self._session, name)
+
     def runs(self, number: int, as_of: date | None = None) -> list[StepRun]:
         """The last runs of steps, of one batch or of all, newest first."""
         with self._translated():
