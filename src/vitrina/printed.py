@@ -57,11 +57,10 @@ def ready_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    if sys.stderr is sys.__stderr__ is not None:
+    real = sys.__stderr__
+    if real is not None and sys.stderr is real:
         raw = BufferedWriter(_Heedless(2, "w", closefd=False))
-        sys.stderr = TextIOWrapper(
-            raw, sys.stderr.encoding, "backslashreplace", line_buffering=True
-        )
+        sys.stderr = TextIOWrapper(raw, real.encoding, "backslashreplace", line_buffering=True)
 
 
 def drop_output() -> None:

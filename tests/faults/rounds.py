@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
+from tests.faults.airflow import StageAirflow
 from tests.faults.kills import Target, kill
 from tests.faults.readers import Reader, seen_in, wrong_in
 from tests.faults.stage import HANG_SECONDS, Ended, SparkServer, Stage, Started, Work, spark_server
@@ -83,6 +84,27 @@ class Faults:
             self.tally.boundaries[work.store.name] = ended.boundaries
         self._expected[1] = self._expected[5]
         self._require_nothing_left("undisturbed")
+
+    def with_airflow(self) -> None:
+        """Run a batch by Airflow: beside others, and while its scheduler or processor is killed.
+
+        It comes before the rounds, when the batch has been run with its first seed last.
+        """
+        airflow, works = StageAirflow(self._stage), self._stage.works
+        work, before = works[4], seen_in(self._expected[0], works[4].store)
+        history, wrong = airflow.beside(work, [works[2], works[5]])
+        if found := wrong_in(history, before, seen_in(self._expected[4], work.store)):
+            wrong.append(f"{work} by Airflow: {found}")
+        for scheduler in (True, False):
+            pause = self._random.uniform(0, 4)
+            wrong += airflow.killed(work, pause, scheduler=scheduler)
+            self.tally.kills["scheduler" if scheduler else "DAG processor"] += 1
+        for each in wrong:
+            self._problem(each)
+        for place in (4, 5):
+            self._compare(place, work)
+        self._require_nothing_left(str(work))
+        self._next = 0
 
     def round(self) -> None:
         """Kill a batch some times, run it, and compare."""

@@ -22,7 +22,7 @@ from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 NEW = date(2026, 11, 24)
 OLD = NEW - timedelta(days=7)
-_ROWS = 300
+ROWS = 300
 # A command that takes longer hangs.
 HANG_SECONDS = 60.0
 
@@ -170,7 +170,7 @@ class Started:
             environment["VITRINA_SPARK_REMOTE"] = f"sc://127.0.0.1:{spark.port}"
         words = ["run", "--as-of", str(work.as_of)]
         if work.store.is_generated:
-            words += ["--rows", str(_ROWS), "--seed", str(work.seed)]
+            words += ["--rows", str(ROWS), "--seed", str(work.seed)]
         else:
             words += ["--store", str(stage.folder / "store.toml")]
         self._command = forks.Command(
