@@ -163,7 +163,7 @@ def of_the_only_one() -> dict[str, Any]:
     }
 
 
-ODD = (
+ODD: tuple[Any, ...] = (
     *(
         None,
         True,

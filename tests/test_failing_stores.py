@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -245,10 +246,11 @@ def test_a_server_at_work_is_waited_for_however_long_it_says_nothing(
 def test_a_server_that_falls_silent_during_a_copy_is_given_up_and_a_rerun_heals(
     database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = copying._Share._stream  # noqa: SLF001
+    original, both_copy = copying._Share._stream, threading.Barrier(2)  # noqa: SLF001
     with behind_a_proxy(database) as (dsn, before):
 
         def stream(share: copying._Share) -> Iterator[pa.RecordBatch]:
+            both_copy.wait(30)
             before.silent = True
             yield from original(share)
 

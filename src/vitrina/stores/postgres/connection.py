@@ -36,8 +36,15 @@ Waiting = Generator[Any, Any, Found]
 def connect(address: Mapping[str, Any], *, autocommit: bool = False) -> "psycopg.Connection[Row]":
     """A connection whose every statement ends in `OperationalError` if the server is silent."""
     with connecting(address):
-        connection = _Attentive.connect(make_conninfo(**address), autocommit=autocommit)
+        connection = _Attentive.connect(make_conninfo(**address), autocommit=True)
     connection.silence = Silence(address)
+    try:
+        # Asked for, since a pooler says another.
+        [(connection.process,)] = connection.execute("SELECT pg_backend_pid()")
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -123,6 +130,7 @@ class _Attentive(psycopg.Connection[Row]):
     """Whatever it waits for passes through `wait`."""
 
     silence: Silence
+    process = 0
 
     def wait(
         self, gen: Waiting[Found], interval: float = _INTERVAL, timeout: float | None = None
@@ -149,7 +157,7 @@ class _Attentive(psycopg.Connection[Row]):
                 self.silence.ends()
                 continue
             try:
-                self.silence.require_work(self.info.backend_pid)
+                self.silence.require_work(self.process)
             except psycopg.OperationalError:
                 # To roll back would be to wait again.
                 self.close()
