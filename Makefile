@@ -53,8 +53,9 @@ bench-check: set-up-bench ## run each benchmark small, and the commands and the 
 	@scripts/jdbc_driver
 	@$(PYTHON_OF_VENV) -m pytest tests/showcase.py $(ARGS)
 
-faults: set-up-dev ## kill batches at any moment and compare what reruns leave; SECONDS= and SEED= choose how long and which
-	@$(PYTHON_OF_VENV) -m tests.faults $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+faults: set-up-dev ## kill batches at any moment and compare what reruns leave; SECONDS= and SEED= choose how long and which, AIRFLOW=1 adds an Airflow
+	@PYTHONPATH=scripts:scripts/local_airflow $(PYTHON_OF_VENV) -m tests.faults $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(AIRFLOW),--airflow)
 
 test-grafana: set-up-dev ## draw the dashboards with Grafana's own packages, if Node is installed
 	@scripts/browser

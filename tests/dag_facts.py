@@ -9,10 +9,12 @@ A process of its own: Airflow sets itself up for one home when it is imported. A
 each case: what parsing a file imports can be seen only once, and importing Airflow takes seconds.
 """
 
+import copy
 import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from typing import Any, cast
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import Context
+from airflow.sdk.exceptions import ParamValidationError
 from airflow.sdk.execution_time.context import set_current_context
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -156,11 +159,56 @@ def of_the_only_one() -> dict[str, Any]:
         "docs": {task.task_id: task.doc_md for task in dag.tasks},
         "timeouts": {task.task_id: task.execution_timeout.total_seconds() for task in dag.tasks},
         "backoff": {task.task_id: bool(task.retry_exponential_backoff) for task in dag.tasks},
+        "taken": {name: taken(dag.params, name) for name in dag.params},
         "parameters": {
             name: {"default": dag.params[name], **dag.params.get_param(name).serialize()}
             for name in dag.params
         },
     }
+
+
+ODD: tuple[Any, ...] = (
+    *(
+        None,
+        True,
+        -1,
+        0,
+        1,
+        1.5,
+        10**30,
+        float("nan"),
+        "",
+        "1",
+        [],
+        [1],
+        {},
+        {"a": 1},
+        "x" * 10_000,
+    ),
+    *(
+        "2026-11-24",
+        "20261124",
+        "2026-W48-2",
+        "2026-02-30",
+        "0000-01-01",
+        " 2026-11-24",
+        "2026-11-24\n",
+    ),
+    *("24.11.2026", "２０２６-11-24", "2026-11-24T00:00:00Z", "\ud800", "postgresql://a:b@c/d"),
+)
+"""What somebody may give for a parameter."""
+
+
+def taken(params: Any, name: str) -> list[str]:
+    """Which of the odd values Airflow takes for a parameter, when a run is started with it."""
+    found = []
+    for value in ODD:
+        given = copy.deepcopy(params)
+        with suppress(ParamValidationError):
+            given.update({name: value})
+            given.validate()
+            found.append(repr(value))
+    return found
 
 
 def in_a_fork(file: Path, environment: dict[str, str], *, of_stores: bool) -> Any:

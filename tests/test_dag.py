@@ -68,6 +68,14 @@ def stores(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return found["stores"]
 
 
+def test_a_run_is_started_only_with_parameters_that_a_task_can_read(facts: dict[str, Any]) -> None:
+    assert facts["taken"] == {
+        "rows": ["1"],
+        "seed": ["0", "1"],
+        "as_of": ["None", "'2026-11-24'"],
+    }
+
+
 def test_it_runs_on_tuesdays_at_1245_in_moscow_one_at_a_time(facts: dict[str, Any]) -> None:
     dag = facts["dag"]
     assert dag["timetable"]["__type"].endswith("CronTriggerTimetable")

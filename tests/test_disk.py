@@ -46,6 +46,21 @@ def failed(error: BaseException) -> BaseException:
         return found
 
 
+def test_folders_for_temporary_files_that_cannot_be_written_have_a_remedy_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])
+    with (
+        pytest.raises(
+            StoreError,
+            match=r"^No usable .* \['/nowhere'\]; set TMPDIR to a folder that can be writ",
+        ),
+        disk_failures("/lake"),
+    ):
+        tempfile.gettempdir()
+
+
 # Every code and class
 
 

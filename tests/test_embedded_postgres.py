@@ -27,9 +27,9 @@ from vitrina.pipeline import GENERATE, Run
 from vitrina.settings import Settings
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.postgres import embedded
+from vitrina.stores.postgres.copying import copy_sales
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres, require_owner
 from vitrina.stores.postgres.session import open_session
-from vitrina.stores.postgres.staging import copy_sales
 from vitrina.stores.postgres.store import postgres
 
 IS_ROOT = os.geteuid() == 0

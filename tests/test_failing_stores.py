@@ -5,12 +5,16 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
+import pyarrow as pa
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -18,7 +22,7 @@ from spark_server import free_port
 
 from tests.lakes import clean_lake, clean_sales, right_marts
 from tests.servers.clickhouse import clickhouse_server
-from tests.servers.proxy import proxy
+from tests.servers.proxy import Proxy, proxy
 from tests.shown import show
 from vitrina.contract import SALES
 from vitrina.counts import Analyzed
@@ -29,7 +33,7 @@ from vitrina.steps import load, publish
 from vitrina.store import Batch
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
-from vitrina.stores.postgres import session
+from vitrina.stores.postgres import connection, copying, session
 from vitrina.stores.postgres.session import translated
 from vitrina.stores.postgres.store import Postgres, postgres
 from vitrina.stores.postgres.tables import tables
@@ -96,6 +100,20 @@ def test_a_lock_on_any_table_ends_soon_and_a_rerun_heals(
     require_shown(database)
 
 
+@pytest.mark.usefixtures("soon")
+def test_who_holds_the_lock_on_a_mart_is_named(
+    database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(lake, database)
+    monkeypatch.setitem(session._SETTINGS, "lock_timeout", "1s")  # noqa: SLF001
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE vitrina.sales_by_region_by_load")
+        pid, user = other.info.backend_pid, other.info.user
+        with pytest.raises(StoreUnavailable) as refused:
+            run(lake, database)
+    require_one_line(refused.value, f"holds the table; it is held by pid {pid} of {user} since 20")
+
+
 @pytest.fixture
 def tiny_disk(database: str) -> Iterator[Path | None]:
     """A disk of 256 KiB, on which the database has its tables; None where nobody may mount one."""
@@ -139,7 +157,9 @@ def test_a_server_whose_disk_is_full_is_worth_another_try(
     require_shown(database)
 
 
-def test_a_server_that_takes_connections_and_never_answers_is_given_up(database: str) -> None:
+@contextmanager
+def behind_a_proxy(database: str, delay: float = 0) -> Iterator[tuple[str, Proxy]]:
+    """The address of the database through a proxy."""
     parts = conninfo_to_dict(database)
 
     def connect() -> socket.socket:
@@ -149,14 +169,106 @@ def test_a_server_that_takes_connections_and_never_answers_is_given_up(database:
         server.connect(f"{parts['host']}/.s.PGSQL.{parts['port']}")
         return server
 
-    with proxy(connect) as before:
-        dsn = make_conninfo(database, host="127.0.0.1", port=before.port, connect_timeout=2)
+    with proxy(connect, delay) as before:
+        yield (
+            make_conninfo(database, host="127.0.0.1", port=before.port, connect_timeout=2),
+            before,
+        )
+
+
+def test_a_server_that_takes_connections_and_never_answers_is_given_up(database: str) -> None:
+    with behind_a_proxy(database) as (dsn, before):
         with postgres(dsn) as store:
             assert store.query("SELECT 1")[1] == [(1,)]
         before.silent = True
         with pytest.raises(StoreUnavailable) as refused, postgres(dsn):
             pass
     require_one_line(refused.value, f"PostgreSQL at 127.0.0.1:{before.port}: ", "timeout expired")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a silent server soon."""
+    monkeypatch.setattr(connection, "_SILENCE", 0.2)
+    monkeypatch.setattr(connection, "_GRACE", 0.2)
+
+
+@pytest.fixture
+def impatient(soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And wait only a moment for its answer."""
+    monkeypatch.setattr(connection, "_ANSWER", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_falls_silent_within_a_statement_is_given_up(database: str) -> None:
+    with behind_a_proxy(database) as (dsn, before), postgres(dsn) as store:
+        before.silent = True
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable) as refused:
+            store.query("SELECT 1")
+        assert time.monotonic() - began < 15
+    require_one_line(
+        refused.value, f"127.0.0.1:{before.port}: no answer for ", "run the same command again"
+    )
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_connection_that_alone_is_dead_is_given_up_with_its_locks(database: str) -> None:
+    with behind_a_proxy(database) as (dsn, before), postgres(dsn) as store:
+        with store._session.alone("left"):  # noqa: SLF001
+            before.forget()
+            with pytest.raises(StoreUnavailable, match=r"its process \d+ is not at work"):
+                store.query("SELECT 1")
+        with postgres(dsn) as other, replace(other._session, patience=5).alone("left"):  # noqa: SLF001
+            pass
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_server_at_work_is_waited_for_however_long_it_says_nothing(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    is_at_work = connection.Silence._is_at_work  # noqa: SLF001
+
+    def ask(silence: connection.Silence, process: int) -> bool:
+        asked.append(is_at_work(silence, process))
+        return asked[-1]
+
+    monkeypatch.setattr(connection.Silence, "_is_at_work", ask)
+    with postgres(database) as store:
+        assert store.query("SELECT pg_sleep(1.5)")[1] == [("",)]
+    # The last time it may just have been done.
+    assert asked[:-1]
+    assert all(asked[:-1])
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_falls_silent_during_a_copy_is_given_up_and_a_rerun_heals(
+    database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, both_copy = copying._Share._stream, threading.Barrier(2)  # noqa: SLF001
+    with behind_a_proxy(database) as (dsn, before):
+
+        def stream(share: copying._Share) -> Iterator[pa.RecordBatch]:
+            both_copy.wait(30)
+            before.silent = True
+            yield from original(share)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(copying._Share, "_stream", stream)  # noqa: SLF001
+            patch.setattr(copying, "_PATIENCE", 0.1)
+            with pytest.raises(StoreUnavailable) as refused:
+                run(lake, dsn)
+    require_one_line(refused.value, f"127.0.0.1:{before.port}: no answer for ")
+    run(lake, database)
+    require_shown(database)
+
+
+def test_a_load_from_a_server_200_ms_away_is_only_slow(database: str, lake: Lake) -> None:
+    run(lake, database)
+    with behind_a_proxy(database, 0.2) as (dsn, _), postgres(dsn) as store:
+        load.run(lake, store, BATCH)
+        assert store.newest_load(BATCH.as_of) != store.current_batch()
 
 
 # ClickHouse

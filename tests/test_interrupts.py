@@ -27,6 +27,17 @@ with spark_session(Settings(home=Path(sys.argv[1]), spark_remote=None)) as spark
     print("open", file=sys.stderr, flush=True)
     spark.range(10**13).selectExpr("sum(id % 7)").collect()
 """
+# Ctrl-C while the commands are imported.
+IMPORT = f"""{CTRL_C}
+import os, sys
+class Press:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press())
+from vitrina.entry import main
+main()
+"""
 SECONDS = 10
 
 
@@ -86,3 +97,11 @@ def test_a_query_is_given_up(home: Path) -> None:
     code, said = interrupted(home, COMPUTE, [str(home)], "open", 0.3, signal.SIGINT)
     assert code == -signal.SIGINT, said
     assert said[-1] == "KeyboardInterrupt"
+
+
+def test_a_command_that_is_still_being_imported_ends_in_one_line() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORT, "--version"], capture_output=True, text=True, check=False
+    )
+    line = "interrupted before anything was done; run the same command again\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", line)

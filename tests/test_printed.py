@@ -119,6 +119,13 @@ def test_a_full_stdout_is_one_line(folder: Path) -> None:
         assert told.stderr == b"error: the output cannot be written: No space left on device\n"
 
 
+def test_a_full_stderr_changes_nothing(folder: Path) -> None:
+    told = ended(folder, "2>/dev/full", "inspect", "продажи.csv")
+    assert (told.returncode, told.stdout[:9]) == (0, b"#:schema ")
+    told = ended(folder, "2>/dev/full", "inspect", "nothing")
+    assert (told.returncode, told.stdout) == (1, b"")
+
+
 def test_a_closed_stdout_or_stderr_is_as_if_nobody_read_it(folder: Path) -> None:
     (folder / "mine").write_text("mine")
     told = ended(folder, ">&-", "inspect", "продажи.csv", "--json")

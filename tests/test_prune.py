@@ -16,7 +16,7 @@ from tests.ledgers import ledger_entry
 from tests.own_shops import KIOSK, numbered, sold
 from tests.rows import AS_OF
 from vitrina.columns import Integer, arrow_schema
-from vitrina.errors import BatchError
+from vitrina.errors import BatchError, StoreUnavailable
 from vitrina.exports.archive import Archive, Kept
 from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
@@ -27,6 +27,7 @@ from vitrina.stores.addresses import database as database_of
 from vitrina.stores.addresses import schema
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import batches_of
+from vitrina.stores.postgres import lock
 from vitrina.stores.postgres.store import Postgres, postgres
 
 DAYS = tuple(AS_OF - timedelta(days=7 * weeks) for weeks in range(5))
@@ -180,6 +181,40 @@ def test_what_an_interrupted_deletion_left_goes_with_the_next(
     assert left.files
     carry_out(left, lake, KIOSK, held, shown, "a test")
     assert archived(lake) == [f"{day}.csv" for day in (DAYS[1], DAYS[0])]
+
+
+def test_nothing_is_deleted_while_a_run_is_at_work_and_the_other_way_round(
+    lake: str, held: Postgres, shown: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_PATIENCE", 0.2)
+    planned = plan(lake, KIOSK, held, shown, keep=1)
+    with held.alone_with(Batch(DAYS[-1], KIOSK)), held.alone_with(Batch(DAYS[0], KIOSK)):
+        with pytest.raises(
+            StoreUnavailable,
+            match=r"^nothing is deleted while a run is at work: .* run the same command again",
+        ):
+            carry_out(planned, lake, KIOSK, held, shown, "a test")
+        assert plan(lake, KIOSK, held, shown, keep=1) == planned
+    with (
+        held.without_runs("vitrina prune, process 1 on here"),
+        pytest.raises(
+            StoreUnavailable,
+            match=f"^batch {DAYS[0]} cannot run while others are deleted: vitrina prune, process 1",
+        ),
+        held.alone_with(Batch(DAYS[0], KIOSK)),
+    ):
+        pytest.fail("both at once")
+    carry_out(planned, lake, KIOSK, held, shown, "a test")
+
+
+def test_a_plan_that_a_run_has_changed_is_not_carried_out(
+    lake: str, held: Postgres, shown: ClickHouse
+) -> None:
+    planned = plan(lake, KIOSK, held, shown, keep=2)
+    publish(shown, DAYS[0] + timedelta(days=7))
+    with pytest.raises(BatchError, match="a run has changed what there is to delete"):
+        carry_out(planned, lake, KIOSK, held, shown, "a test")
+    assert batches_of(lake) == [*reversed(DAYS)]
 
 
 def test_where_nothing_was_published_nothing_is_old(

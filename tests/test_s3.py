@@ -6,13 +6,16 @@ What a lake does anywhere is in `test_lake`.
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pyarrow import fs
@@ -20,6 +23,7 @@ from pyspark.sql import SparkSession
 from spark_server import free_port
 
 from tests.rows import AS_OF, feed
+from tests.servers.proxy import Proxy, proxy
 from tests.servers.s3 import BUCKET, KEYS, send
 from vitrina.contract import SALES
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
@@ -218,3 +222,26 @@ def test_a_url_that_engines_read_each_in_its_own_way_is_refused_and_not_shown(ur
     with pytest.raises(SettingsError, match="VITRINA_LAKE: a URL is s3://bucket/prefix") as error:
         _ = Settings(lake=url).lake_root
     assert "secret" not in str(error.value)
+
+
+@contextmanager
+def far_away(address: str, delay: float, patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The server, reached through a proxy."""
+    server = urlsplit(address)
+
+    def connect() -> socket.socket:
+        return socket.create_connection((str(server.hostname), int(server.port or 80)))
+
+    with proxy(connect, delay) as before:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{before.port}")
+        yield before
+
+
+def test_a_lake_200_ms_away_is_only_slow(
+    lake: Lake, s3_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with far_away(s3_address, 0.2, monkeypatch):
+        far = Lake(lake.root, AS_OF)
+        with far.step("generate") as left:
+            left.counts = {"rows": 0}
+        assert far.result("generate")["counts"] == {"rows": 0}

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from io import TextIOWrapper
+from io import BufferedWriter, FileIO, TextIOWrapper
 from itertools import chain, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _GAP = "   "
 _INDENT = 2
@@ -28,8 +31,21 @@ out = Console() if _IS_TERMINAL else Console(width=1000)
 err = Console(stderr=True)
 
 
+class _Heedless(FileIO):
+    """A file that takes what the system does not."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
 def ready_streams() -> None:
-    """Let stdout take any character, and let there be a stdout and a stderr to write to."""
+    """Let there be a stdout and a stderr to write to; the one takes any character, the other all.
+
+    A command does not fail because its progress can be told to nobody.
+    """
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             # At its own number: else the next file that is opened would get it, and what a
@@ -41,6 +57,10 @@ def ready_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    real = sys.__stderr__
+    if real is not None and sys.stderr is real:
+        raw = BufferedWriter(_Heedless(2, "w", closefd=False))
+        sys.stderr = TextIOWrapper(raw, real.encoding, "backslashreplace", line_buffering=True)
 
 
 def drop_output() -> None:

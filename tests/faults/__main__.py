@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="how long to go on")
     parser.add_argument("--seed", type=int, help="draws the same kills again")
+    parser.add_argument("--airflow", action="store_true", help="with an Airflow first")
     chosen = parser.parse_args()
     seed = secrets.randbelow(10**6) if chosen.seed is None else chosen.seed
     print(f"seed {seed}", flush=True)
@@ -27,6 +28,8 @@ def main() -> None:
         faults = Faults(stage, seed)
         try:
             faults.prepare()
+            if chosen.airflow:
+                faults.with_airflow()
             deadline = time.monotonic() + chosen.seconds
             while time.monotonic() < deadline:
                 faults.round()

@@ -1,15 +1,11 @@
-"""Run `vitrina`, and kill something when the lake or a store is about to commit, or just has.
+"""A run of `vitrina` in which something is killed as the lake or a store is about to commit.
 
-    python boundaries.py LOG NUMBER TARGET SPARK -- run --as-of 2026-11-24
-
-Each boundary is a line of LOG. At the one of this number TARGET is killed; at none if it is 0.
-Vitrina itself knows nothing of it: its functions are wrapped, in this process alone.
+Or just has. Each boundary is a line of a log. Vitrina itself knows nothing of it: its functions are
+wrapped, in the process of the run alone.
 """
 
 import functools
 import itertools
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +14,6 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from tests.faults.kills import Target, kill
-from vitrina.cli import main
-from vitrina.settings import load_settings
 from vitrina.stores.clickhouse.session import Session as ClickHouseSession
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.session import Session as PostgresSession
@@ -29,7 +22,7 @@ _READS = ("SELECT", "EXISTS", "SHOW", "SET ")
 
 
 class Boundaries:
-    """Counts the boundaries that are reached."""
+    """Counts the boundaries that are reached, and strikes at the one of this number, if not 0."""
 
     def __init__(self, log: Path, at: int, strike: Callable[[], bool]) -> None:
         self._log = log.open("a", buffering=1)
@@ -96,15 +89,3 @@ def _changes(_: ClickHouseSession, statement: str, **values: Any) -> str | None:
 def _beginning(statement: str) -> str:
     """The words of SQL at the beginning of a statement."""
     return " ".join(itertools.takewhile(str.isupper, statement.split()))
-
-
-if __name__ == "__main__":
-    log, number, target, spark = sys.argv[1:5]
-    sys.argv = [sys.argv[0], *sys.argv[6:]]
-    boundaries = Boundaries(
-        Path(log),
-        int(number),
-        lambda: kill(Target(target), load_settings().folder, os.getpid(), int(spark) or None),
-    )
-    boundaries.watch()
-    main()

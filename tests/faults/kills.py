@@ -50,7 +50,7 @@ def kill(target: Target, home: Path, run: int, spark: int | None) -> bool:
 
 def postmaster(home: Path) -> int | None:
     """The id of the first process of the home's PostgreSQL, if it runs."""
-    cluster = data_home(home / "postgres") / "cluster"
+    cluster = (data_home(home / "postgres") / "cluster").resolve()
     try:
         pid = int((cluster / "postmaster.pid").read_text().split()[0])
         # A dead server's id may be another process's by now.
@@ -68,14 +68,14 @@ def _backends(server: int) -> Iterator[int]:
                     yield child.pid
 
 
-def processes_of(home: Path) -> list[str]:
-    """The processes that work for this home, in words."""
-    cluster = str(data_home(home / "postgres") / "cluster")
+def processes_of(folder: Path, home: Path) -> list[str]:
+    """The processes that work in this folder or for PostgreSQL of this home, in words."""
+    places = {folder.resolve(), (data_home(home / "postgres") / "cluster").resolve()}
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                 continue
-            if process.cwd() == cluster or process.environ().get("VITRINA_HOME") == str(home):
+            if Path(process.cwd()) in places:
                 found.append(f"{process.pid} {' '.join(process.cmdline())[:100]}")
     return found

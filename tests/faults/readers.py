@@ -50,11 +50,11 @@ def wrong_in(history: list[Seen], before: Seen, after: Seen) -> str | None:
 class Reader:
     """Reads a store until the block ends, however often the server goes away meanwhile."""
 
-    def __init__(self, stage: Stage, store: Store) -> None:
+    def __init__(self, stage: Stage, store: Store, pause: float = _PAUSE) -> None:
         self.history: list[Seen] = []
         """What was seen, in order; the same as just before only once."""
         self.looks = 0
-        self._stage, self._store = stage, store
+        self._stage, self._store, self._pause = stage, store, pause
         self._done = threading.Event()
         self._pool = ThreadPoolExecutor(1)
 
@@ -79,7 +79,7 @@ class Reader:
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 while not self._done.is_set():
                     self._look(connection)
-                    self._done.wait(_PAUSE)
+                    self._done.wait(self._pause)
 
     def _look(self, connection: "psycopg.Connection[Any]") -> None:
         with connection.transaction():

@@ -1,23 +1,25 @@
 """Rounds of kills: batches are killed, run again, and compared with undisturbed runs."""
 
 import random
-import subprocess
-import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
+from tests.faults.airflow import StageAirflow
 from tests.faults.kills import Target, kill
 from tests.faults.readers import Reader, seen_in, wrong_in
 from tests.faults.stage import HANG_SECONDS, Ended, SparkServer, Stage, Started, Work, spark_server
 from tests.faults.state import State, left_over, state
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 # The most kills between two whole runs.
-_KILLS = 4
+_KILLS = 8
 # How often readers look on, and how often a kill is at a commit.
 _WATCHED = 0.5
-_AT_COMMITS = 0.5
+_AT_COMMITS = 0.7
+# How many rounds there are between two lines that say how far it is.
+_ROUNDS_TOLD = 20
 
 
 @dataclass
@@ -74,14 +76,35 @@ class Faults:
         for place in (*range(len(works)), 0):
             work = works[place]
             ended = self._stage.start(work).wait()
-            if ended.code != 0:
-                raise RuntimeError(f"{work} failed undisturbed: {ended.said}")
+            if ended is None or ended.code != 0:
+                raise RuntimeError(f"{work} failed undisturbed: {ended}")
             self.tally.undisturbed.append(ended.seconds)
             # The first runs of all do not count: they lack a batch.
             self._expected[place] = state(self._stage, work.store)
             self.tally.boundaries[work.store.name] = ended.boundaries
         self._expected[1] = self._expected[5]
         self._require_nothing_left("undisturbed")
+
+    def with_airflow(self) -> None:
+        """Run a batch by Airflow: beside others, and while its scheduler or processor is killed.
+
+        It comes before the rounds, when the batch has been run with its first seed last.
+        """
+        airflow, works = StageAirflow(self._stage), self._stage.works
+        work, before = works[4], seen_in(self._expected[0], works[4].store)
+        history, wrong = airflow.beside(work, [works[2], works[5]])
+        if found := wrong_in(history, before, seen_in(self._expected[4], work.store)):
+            wrong.append(f"{work} by Airflow: {found}")
+        for scheduler in (True, False):
+            pause = self._random.uniform(0, 4)
+            wrong += airflow.killed(work, pause, scheduler=scheduler)
+            self.tally.kills["scheduler" if scheduler else "DAG processor"] += 1
+        for each in wrong:
+            self._problem(each)
+        for place in (4, 5):
+            self._compare(place, work)
+        self._require_nothing_left(str(work))
+        self._next = 0
 
     def round(self) -> None:
         """Kill a batch some times, run it, and compare."""
@@ -105,15 +128,21 @@ class Faults:
             after = seen_in(self._expected[place], work.store)
             if found := wrong_in(reader.history, seen_in(before, work.store), after):
                 self._problem(f"{work}: {found}")
-        for each in (place, (place - 1) % len(self._stage.works)):
-            self._compare(each, work)
+        # Once for both.
+        with embedded_postgres(self._stage.home / "postgres"):
+            for each in (place, (place - 1) % len(self._stage.works)):
+                self._compare(each, work)
         self._require_nothing_left(str(work))
+        if self.tally.rounds % _ROUNDS_TOLD == 0:
+            print(self.tally.lines()[0], flush=True)
 
     def _disturb(self, work: Work) -> None:
         """Start a run, and kill something, at a random moment or at a commit."""
         target = self._random.choice(list(Target))
         with ExitStack() as opened:
-            spark = opened.enter_context(spark_server()) if target is Target.SPARK else None
+            spark = None
+            if target is Target.SPARK:
+                spark = opened.enter_context(spark_server(self._stage.folder))
             if self._random.random() < _AT_COMMITS:
                 at = self._boundary(work.store.name)
                 ended = self._run(work, f"{work}, {target} killed", at, target, spark)
@@ -123,15 +152,13 @@ class Faults:
                 return
             started = self._stage.start(work, spark=spark)
             typical = median(self.tally.undisturbed)
-            with suppress(subprocess.TimeoutExpired):
-                started.process.wait(self._random.uniform(0, typical))
             # PostgreSQL may not have started yet.
-            while started.process.poll() is None:
-                pid = started.process.pid
-                if kill(target, self._stage.home, pid, spark and spark.pid):
+            pause = self._random.uniform(0, typical)
+            while started.runs_after(pause):
+                if kill(target, self._stage.home, started.pid, spark and spark.pid):
                     self.tally.kills[f"{target} at a random moment"] += 1
                     break
-                time.sleep(0.02)
+                pause = 0.02
             self._ended(started, f"{work}, {target} killed")
 
     def _boundary(self, store: str) -> int:
@@ -154,12 +181,10 @@ class Faults:
 
     def _ended(self, started: Started, what: str) -> Ended | None:
         """How a run ended; None if it hung."""
-        try:
-            ended = started.wait()
-        except subprocess.TimeoutExpired:
+        ended = started.wait()
+        if ended is None:
             self._problem(f"{what}: it hung for {HANG_SECONDS:g} s")
-            return None
-        if ended.problem is not None:
+        elif ended.problem is not None:
             self._problem(f"{what}: {ended.problem}")
         return ended
 

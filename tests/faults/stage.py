@@ -1,11 +1,8 @@
 """Two stores in one home, two batches of each, and how a batch of them is run."""
 
 import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +13,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from tests.faults import forks
 from tests.faults.kills import Target
 from tests.own_shop import own_shop
 from tests.waiting import wait_for
@@ -24,9 +22,7 @@ from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 NEW = date(2026, 11, 24)
 OLD = NEW - timedelta(days=7)
-_ROWS = 300
-_ROOT = Path(__file__).parents[2]
-_PROGRAM = Path(__file__).with_name("boundaries.py")
+ROWS = 300
 # A command that takes longer hangs.
 HANG_SECONDS = 60.0
 
@@ -82,6 +78,12 @@ class Stage:
     def __post_init__(self) -> None:
         for path in (self.home, self.temporary, self.folder / "sales"):
             path.mkdir(parents=True)
+        if os.geteuid() == 0:
+            # Root's data would be elsewhere. Whom the server runs as has to reach them.
+            self.folder.chmod(0o711)
+            server = self.folder / "server"
+            server.mkdir()
+            data_home(self.home / "postgres").symlink_to(server)
         self.own = own_shop(self.folder)
         self._sell()
 
@@ -122,20 +124,20 @@ class Stage:
         return self._last
 
     def clear(self) -> None:
-        """End what is still running, and remove what PostgreSQL has outside of the folder."""
+        """End what is still running, and remove what is outside of the folder."""
         if self._last is not None:
             self._last.end()
         # Whoever leaves last stops the server.
         with embedded_postgres(self.home / "postgres"):
             pass
-        shutil.rmtree(data_home(self.home / "postgres"))
+        if os.geteuid() == 0:
+            data_home(self.home / "postgres").unlink()
 
     def environment(self) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("VITRINA_")}
         return kept | {
             "VITRINA_HOME": str(self.home),
             "TMPDIR": str(self.temporary),
-            "PYTHONPATH": f"{_ROOT}/src:{_ROOT}",
         }
 
     def _sell(self) -> None:
@@ -163,58 +165,47 @@ class Started:
     def __init__(
         self, stage: Stage, work: Work, at: int, target: Target, spark: SparkServer | None
     ) -> None:
-        self._log = stage.folder / "boundaries.log"
-        self._log.write_text("")
-        self._said = (stage.folder / "said.log").open("w+")
         environment = stage.environment()
         if spark is not None:
             environment["VITRINA_SPARK_REMOTE"] = f"sc://127.0.0.1:{spark.port}"
         words = ["run", "--as-of", str(work.as_of)]
         if work.store.is_generated:
-            words += ["--rows", str(_ROWS), "--seed", str(work.seed)]
+            words += ["--rows", str(ROWS), "--seed", str(work.seed)]
         else:
             words += ["--store", str(stage.folder / "store.toml")]
-        self._started = time.monotonic()
-        # By its file: given to Python as a module or an argument, PySpark looks for a whole Spark.
-        program = [sys.executable, str(_PROGRAM), str(self._log), str(at), target]
-        self.process = subprocess.Popen(
-            [*program, str(spark.pid if spark else 0), "--", *words],
-            cwd=stage.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._said,
-            start_new_session=True,
+        self._command = forks.Command(
+            words, environment, stage.folder, at, target, spark and spark.pid
         )
+        self._command.reached.write_text("")
+        self._started = time.monotonic()
+        self._process = forks.start(self._command)
+        self.pid = self._process.pid or 0
+
+    def runs_after(self, seconds: float) -> bool:
+        """Whether it still runs then."""
+        self._process.join(seconds)
+        return self._process.is_alive()
 
     def end(self) -> None:
         """Kill it, if it still runs."""
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.join()
 
-    def wait(self) -> Ended:
-        """Wait until it has ended.
-
-        Raises:
-            subprocess.TimeoutExpired: it hangs; it is killed.
-        """
-        try:
-            code = self.process.wait(HANG_SECONDS)
-        except subprocess.TimeoutExpired:
+    def wait(self) -> Ended | None:
+        """How it has ended; None if it hangs, and then it is killed."""
+        if self.runs_after(HANG_SECONDS):
             self.end()
-            raise
-        seconds = time.monotonic() - self._started
-        reached = self._log.read_text().splitlines()
+            return None
+        seconds, code = time.monotonic() - self._started, self._process.exitcode or 0
+        reached = self._command.reached.read_text().splitlines()
         others = "killed" in reached
         if others:
             # What was killed may be missed only later.
             del reached[reached.index("killed") :]
-        self._said.seek(0)
-        said = "\n".join(line for line in self._said.read().splitlines() if "✓" not in line)
-        self._said.close()
+        said = self._command.said.read_text().splitlines()
         return Ended(
             code,
-            said,
+            "\n".join(line for line in said if "✓" not in line),
             seconds,
             tuple(reached),
             others or code == -signal.SIGKILL,
@@ -222,22 +213,17 @@ class Started:
 
 
 @contextmanager
-def spark_server() -> Iterator[SparkServer]:
+def spark_server(folder: Path) -> Iterator[SparkServer]:
     """Sail as a server of its own, until the block ends or it is killed."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    sail = Path(sys.executable).with_name("sail")
-    with subprocess.Popen(
-        [sail, "spark", "server", "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            wait_for(lambda: _answers(port), HANG_SECONDS)
-            yield SparkServer(process.pid, port)
-        finally:
-            process.kill()
+    process = forks.start_spark(port, folder)
+    try:
+        wait_for(lambda: _answers(port), HANG_SECONDS)
+        yield SparkServer(process.pid or 0, port)
+    finally:
+        process.kill()
+        process.join()
 
 
 def _answers(port: int) -> bool:

@@ -140,7 +140,7 @@ def _without_chance(value: Any) -> Any:
 
 def left_over(stage: Stage) -> list[str]:
     """What should be gone once nothing is running: processes, sockets, temporary files."""
-    found = [f"process {each}" for each in processes_of(stage.home)]
+    found = [f"process {each}" for each in processes_of(stage.folder, stage.home)]
     found += [f"temporary {path.name}" for path in stage.temporary.iterdir()]
     server = data_home(stage.home / "postgres")
     if postmaster(stage.home) is None and (server / "socket").exists():

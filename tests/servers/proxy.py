@@ -10,7 +10,10 @@ _CHUNK = 1 << 16
 
 
 class Proxy:
-    """Passes bytes on, `delay` seconds late on the way there; none once it is `silent`."""
+    """Passes bytes on, `delay` seconds late on the way there; none once it is `silent`.
+
+    With `forget`, only those connections that are open then get nothing more.
+    """
 
     def __init__(self, connect: Callable[[], socket.socket], delay: float) -> None:
         self.silent = False
@@ -18,9 +21,17 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._forgotten: set[socket.socket] = set()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def forget(self) -> None:
+        self._forgotten.update(self._open)
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(1)
         for each in self._open:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -30,8 +41,9 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self._open.append(client)
                 server = self._connect()
-                self._open += [client, server]
+                self._open.append(server)
                 for source, sink, delay in ((client, server, self._delay), (server, client, 0.0)):
                     threading.Thread(
                         target=self._pass_on, args=(source, sink, delay), daemon=True
@@ -41,7 +53,7 @@ class Proxy:
         with suppress(OSError):
             while read := source.recv(_CHUNK):
                 time.sleep(delay)
-                if not self.silent:
+                if not self.silent and sink not in self._forgotten:
                     sink.sendall(read)
             sink.shutdown(socket.SHUT_WR)
 

@@ -6,6 +6,8 @@ was read from. Manifests are never deleted, nor are files that were withdrawn: w
 by keeps them out.
 """
 
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -33,6 +35,7 @@ class Folder:
 class Plan:
     """What is kept, newest first, and what would be deleted."""
 
+    keep: int
     kept: tuple[date, ...]
     folders: tuple[Folder, ...]
     imports: tuple[date, ...]
@@ -96,6 +99,7 @@ def plan(batches: str, store: Store, postgres: Postgres, clickhouse: ClickHouse,
     archived = [] if store.is_generated else Archive(batches).all().values()
     unneeded = [each for each in archived if each.sha256 not in needed and not each.withdrawn]
     return Plan(
+        keep,
         tuple(kept),
         tuple(Folder(day, Lake(batches, day).size()) for day in there if is_old(day)),
         tuple(day for day in sorted(imports) if is_old(day)),
@@ -111,10 +115,31 @@ def carry_out(
     clickhouse: ClickHouse,
     started_by: str,
 ) -> None:
-    """Delete what the plan has. Interrupted, a further plan has the rest.
+    """Delete what the plan has, while no batch runs. Interrupted, a further plan has the rest.
 
     The chain of manifests tells of it first, so that a proof can tell it from a loss.
+
+    Raises:
+        StoreUnavailable: a run is at work, and may need what would be deleted.
+        BatchError: one has ended since the plan was made, and changed it.
     """
+    with postgres.without_runs(f"vitrina prune, process {os.getpid()} on {socket.gethostname()}"):
+        if plan(batches, store, postgres, clickhouse, found.keep) != found:
+            raise BatchError(
+                "a run has changed what there is to delete; nothing was deleted; run the same "
+                "command again"
+            )
+        _delete(found, batches, store, postgres, clickhouse, started_by)
+
+
+def _delete(
+    found: Plan,
+    batches: str,
+    store: Store,
+    postgres: Postgres,
+    clickhouse: ClickHouse,
+    started_by: str,
+) -> None:
     newest = Batch(found.kept[0], store)
     said = {
         "kind": PRUNED,

@@ -62,12 +62,18 @@ _WORDS = {os.strerror(code).casefold(): code for code in REFUSALS | PASSING}
 # Java's for a folder that cannot be made: what is in the way, or a right that is missing.
 _WORDS["mkdirs failed to create"] = errno.EACCES
 
+# How Python begins where none of the folders for temporary files can be written.
+_TEMPORARY = "No usable temporary directory"
+
 
 @contextmanager
-def disk_failures(folder: str, what: str = "lake", setting: str = "VITRINA_LAKE") -> Iterator[None]:
+def disk_failures(
+    folder: str, what: str = "lake", setting: str = "VITRINA_LAKE", remedy: str | None = None
+) -> Iterator[None]:
     """Turn failures of the disk that holds a folder into ours, in one line.
 
-    `what` is kept there, because `setting` says so.
+    `what` is kept there, because `setting` says so; or `remedy` is what to do where the folder
+    cannot be used.
 
     Raises:
         StoreError: the folder cannot be used as it is.
@@ -79,12 +85,15 @@ def disk_failures(folder: str, what: str = "lake", setting: str = "VITRINA_LAKE"
         raise
     except Exception as error:
         code = _code(error)
+        if _TEMPORARY in str(error):
+            raise StoreError(
+                f"{_said(error)}; set TMPDIR to a folder that can be written"
+            ) from error
         if code in REFUSALS:
-            remedy = REFUSALS[code].format(setting)
+            remedy = remedy or REFUSALS[code].format(setting)
             raise StoreError(f"{what} {folder}: {_said(error)}; {remedy}") from error
         if code in PASSING:
-            remedy = PASSING[code]
-            raise StoreUnavailable(f"{what} {folder}: {_said(error)}; {remedy}") from error
+            raise StoreUnavailable(f"{what} {folder}: {_said(error)}; {PASSING[code]}") from error
         raise
 
 

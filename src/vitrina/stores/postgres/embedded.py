@@ -354,7 +354,12 @@ def _launch(server: _Server, lock: int) -> None:
     # A socket's path has room for 107 bytes, so it is not in the folder. The name is random
     # and the mode 0700, so nobody can be there first.
     beginning = Path(SOCKETS)
-    socket = Path(tempfile.mkdtemp(prefix=beginning.name, dir=beginning.parent))
+    with disk_failures(
+        str(beginning.parent),
+        "the socket of the embedded PostgreSQL in",
+        remedy="let this user write there, or set VITRINA_POSTGRES_DSN to a server",
+    ):
+        socket = Path(tempfile.mkdtemp(prefix=beginning.name, dir=beginning.parent))
     server.give(socket)
     server.socket.write_text(str(socket))
 

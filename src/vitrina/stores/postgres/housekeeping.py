@@ -17,8 +17,9 @@ from vitrina import ledger
 from vitrina.errors import StoreUnavailable
 from vitrina.marts import Mart
 from vitrina.stores.answer import Row
+from vitrina.stores.postgres.connection import who
 from vitrina.stores.postgres.marts import delete_mart
-from vitrina.stores.postgres.session import POLL, Session, who
+from vitrina.stores.postgres.session import POLL, Session
 from vitrina.stores.postgres.staging import partition_of
 from vitrina.stores.postgres.tables import SALE, by_load
 

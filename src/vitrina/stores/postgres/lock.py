@@ -46,14 +46,40 @@ def alone(session: Session, as_of: date) -> Iterator[Session]:
     Yields the session that holds the lock, another than `session`; `call` gives it its name.
 
     Raises:
-        StoreUnavailable: another run has the batch; names it, and since when.
+        StoreUnavailable: another run has the batch, or batches are pruned; names who it is, and
+            since when.
     """
+    with _holder(session) as holder:
+        with translated(session.address):
+            _take(holder, None, f"batch {as_of} cannot run while others are deleted", shared=True)
+            _take(holder, as_of, f"batch {as_of} has another run at work")
+        yield holder
+
+
+@contextmanager
+def without_runs(session: Session, name: str) -> Iterator[None]:
+    """Keep runs of all batches of the session's schema out until the block ends.
+
+    They are told of this name.
+
+    Raises:
+        StoreUnavailable: one is at work; names it, and since when.
+    """
+    with _holder(session) as holder:
+        with translated(session.address):
+            call(holder, name)
+            _take(holder, None, "nothing is deleted while a run is at work")
+        yield
+
+
+@contextmanager
+def _holder(session: Session) -> Iterator[Session]:
+    """A session beside the other, which will hold locks."""
     address = make_conninfo(**{**session.address, **_CLIENT})
     with open_session(address, session.schema) as holder:
         with translated(session.address):
             for setting, value in _SERVER.items():
                 holder.execute("SELECT set_config(%s, %s, false)", setting, value)
-            _take(holder, as_of)
         yield holder
 
 
@@ -63,9 +89,9 @@ def call(holder: Session, name: str) -> None:
     holder.execute("SELECT set_config('application_name', %s, false)", shown)
 
 
-def key(schema: str, as_of: date) -> int:
-    """The number of a batch's lock."""
-    digest = hashlib.sha256(f"vitrina batch {as_of} of {schema}".encode()).digest()
+def key(schema: str, as_of: date | None) -> int:
+    """The number of the lock of a batch, or of that of all batches."""
+    digest = hashlib.sha256(f"vitrina batch {as_of or 'any'} of {schema}".encode()).digest()
     return int.from_bytes(digest[:8], signed=True)
 
 
@@ -85,14 +111,15 @@ def held(session: Session) -> dict[int, str]:
     return dict(rows)
 
 
-def _take(holder: Session, as_of: date) -> None:
+def _take(holder: Session, as_of: date | None, refusal: str, *, shared: bool = False) -> None:
     deadline = time.monotonic() + _PATIENCE
     wanted = key(holder.schema, as_of)
-    while holder.execute("SELECT pg_try_advisory_lock(%s)", wanted) == [(False,)]:
+    take = f"SELECT pg_try_advisory_lock{'_shared' if shared else ''}(%s)"
+    while holder.execute(take, wanted) == [(False,)]:
         if time.monotonic() > deadline:
             other = held(holder).get(wanted, "one that has just ended")
             raise StoreUnavailable(
-                f"batch {as_of} has another run at work: {other}; nothing was changed; run the "
-                "same command again when that run has ended"
+                f"{refusal}: {other}; nothing was changed; run the same command again when that "
+                "has ended"
             )
         time.sleep(POLL)

@@ -3,20 +3,20 @@
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NoReturn
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from vitrina.errors import StoreError, StoreUnavailable
 from vitrina.redacted import redacted
-from vitrina.settings import without_libpq_variables
-from vitrina.stores.addresses import SCHEMA, SOCKETS
+from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Row
+from vitrina.stores.postgres.connection import connect, who
 
 # Chosen by chance, so as not to meet the advisory locks of others. A schema's own lock is by
 # its name; that of the generated shop has always been this.
@@ -49,8 +49,8 @@ def open_session(dsn: str, schema: str) -> Iterator["Session"]:
         StoreUnavailable: nothing answers there, or it does not let this user in.
     """
     address = address_parts(dsn)
-    with translated(address), connecting(address):
-        connection = psycopg.connect(make_conninfo(**address), autocommit=True)
+    with translated(address):
+        connection = connect(address, autocommit=True)
     with closing(connection):
         session = Session(connection, address, schema, _PATIENCE)
         with translated(address):
@@ -153,15 +153,6 @@ def each(names: Iterable[str], pattern: str, separator: str = ", ") -> sql.Compo
     return sql.SQL(separator).join(sql.SQL(pattern).format(sql.Identifier(name)) for name in names)
 
 
-def who(sessions: Iterable[Row]) -> str:
-    """Backends (pid, user, since when) in words."""
-    named = [
-        f"pid {pid} of {user}" + (f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else "")
-        for pid, user, since in sessions
-    ]
-    return ", ".join(named) or "one that has just ended"
-
-
 # Addresses and errors
 
 
@@ -187,12 +178,6 @@ def address_parts(dsn: str) -> dict[str, Any]:
     return {"connect_timeout": 10, "application_name": "vitrina", **address}
 
 
-def connecting(address: Mapping[str, Any]) -> AbstractContextManager[None]:
-    """For the time it takes to connect: an embedded server is reached whatever PG* say."""
-    embedded = str(address.get("host")).startswith(SOCKETS)
-    return without_libpq_variables() if embedded else nullcontext()
-
-
 @contextmanager
 def translated(address: Mapping[str, Any]) -> Iterator[None]:
     """Turn the driver's errors into ours, in one line and without the password."""
@@ -201,7 +186,8 @@ def translated(address: Mapping[str, Any]) -> Iterator[None]:
     except psycopg.Error as error:
         parts = [error.diag.message_primary or str(error), error.diag.message_detail or ""]
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            parts[0] += ": another session holds the table, pg_stat_activity shows which"
+            notes = getattr(error, "__notes__", ["pg_stat_activity shows which"])
+            parts[0] += f": another session holds the table; {notes[0]}"
         refuse(error, error.sqlstate, " ".join(parts), address)
 
 

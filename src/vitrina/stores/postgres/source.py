@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pyarrow as pa
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from pyarrow import csv
 
 from vitrina.stores.answer import Row
+from vitrina.stores.postgres.connection import connect
 from vitrina.stores.postgres.session import address_parts, translated
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def open_source(dsn: str, table_or_query: str) -> Iterator[SourceTable]:
     """
     address = address_parts(dsn)
     with translated(address):
-        connection = psycopg.connect(make_conninfo(**address))
+        connection = connect(address)
         with closing(connection):
             connection.read_only = True
             # What is looked at and what is read are of one moment.

@@ -7,21 +7,14 @@ partitions only if the key holds what they are partitioned by, which `sale_id` d
 each month has a key of its own, and that no id is in two months is checked once.
 """
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import date
 from itertools import pairwise
 
-import pyarrow as pa
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-from vitrina.columns import arrow_schema
-from vitrina.contract import Contract
 from vitrina.errors import StoreError
 from vitrina.store import Batch
-from vitrina.stores.postgres.session import Session, connecting, refuse
+from vitrina.stores.postgres.session import Session
 from vitrina.stores.postgres.tables import SALE, by_load, sales_of_a_load
 
 MONTHLY_ABOVE = 50_000_000
@@ -40,10 +33,6 @@ _SEARCH = {
     "enable_indexonlyscan": "off",
     "enable_hashagg": "off",
 }
-
-
-_CONNECTION_FAILURE = "08006"
-"""PostgreSQL's SQLSTATE for a connection that was lost."""
 
 
 def partition_of(as_of: date, load_id: int) -> str:
@@ -77,57 +66,6 @@ def months(batch: Batch) -> list[tuple[date, date]]:
         year, month = divmod(starts[-1].year * 12 + starts[-1].month, 12)
         starts.append(date(year, month + 1, 1))
     return list(pairwise(starts))
-
-
-def copy_sales(
-    session: Session, staging: str, contract: Contract, shares: Sequence[Iterable[pa.RecordBatch]]
-) -> None:
-    """Copy each share by a thread and a connection of its own."""
-    # Imported late: a forked child that inherits the driver hangs.
-    from adbc_driver_manager import AdbcStatusCode
-    from adbc_driver_postgresql import dbapi as adbc
-
-    schema = arrow_schema(contract.fields)
-    stop = threading.Event()
-
-    def copy(share: Iterable[pa.RecordBatch]) -> None:
-        failures: list[Exception] = []
-
-        def stream() -> Iterator[pa.RecordBatch]:
-            try:
-                for rows in share:
-                    if stop.is_set():
-                        raise InterruptedError
-                    yield rows
-            except Exception as error:
-                # The driver would make a text of it.
-                failures.append(error)
-                raise
-
-        try:
-            with connecting(session.address):
-                connection = adbc.connect(make_conninfo(**session.address))
-            with connection, connection.cursor() as cursor:
-                # What a server says that is ending would be printed.
-                cursor.execute("SET client_min_messages = error")
-                rows = pa.RecordBatchReader.from_batches(schema, stream())
-                cursor.adbc_ingest(staging, rows, mode="append", db_schema_name=session.schema)
-                connection.commit()
-        except adbc.Error as error:
-            if failures:
-                raise failures[0] from None
-            # Of a connection that is lost while rows are sent the driver knows no SQLSTATE.
-            lost = error.status_code == AdbcStatusCode.IO and error.sqlstate is None
-            sqlstate = _CONNECTION_FAILURE if lost else error.sqlstate
-            refuse(error, sqlstate, str(error), session.address)
-
-    with ThreadPoolExecutor(len(shares)) as pool:
-        try:
-            for copied in as_completed([pool.submit(copy, share) for share in shares]):
-                copied.result()
-        except BaseException:
-            stop.set()
-            raise
 
 
 def add_key(session: Session, staging: str, left: str) -> None:

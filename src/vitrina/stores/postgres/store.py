@@ -34,6 +34,7 @@ from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Answer, Row
 from vitrina.stores.postgres import lock, manifests, versions
 from vitrina.stores.postgres.catalog import described
+from vitrina.stores.postgres.copying import copy_sales
 from vitrina.stores.postgres.housekeeping import PATIENCE_AFTER, drop_unkept
 from vitrina.stores.postgres.ledger import (
     ENTRY,
@@ -64,7 +65,6 @@ from vitrina.stores.postgres.staging import (
     MONTHLY_ABOVE,
     add_key,
     attach,
-    copy_sales,
     create_staging,
     partition_of,
     say_which_load,
@@ -131,6 +131,14 @@ class Postgres:
             self._create([RUN_EVENT])
         with lock.alone(self._session, batch.as_of) as holder:
             yield RunsOfBatch(holder)
+
+    def without_runs(self, name: str) -> AbstractContextManager[None]:
+        """Keep runs of all batches out until the block ends; they are told of this name.
+
+        Raises:
+            StoreUnavailable: one is at work; names it, and since when.
+        """
+        return lock.without_runs(self._session, name)
 
     def runs(self, number: int, as_of: date | None = None) -> list[StepRun]:
         """The last runs of steps, of one batch or of all, newest first."""
