@@ -879,6 +879,16 @@ def test_every_service_that_stays_says_whether_it_is_well(name: str) -> None:
 
 
 @services
+def test_a_health_check_loads_no_airflow(name: str) -> None:
+    """It is run often, and on a busy machine Airflow's commands take longer than it may."""
+    words = " ".join(SERVICES[name]["healthcheck"].get("test", [])).split()
+    assert not {*words} & {"airflow", "celery"}
+    for path in (DEPLOY / "airflow").glob("*.py"):
+        loads = re.search(r"(?m)^\s*(import|from) airflow", path.read_text("utf-8"))
+        assert path.name not in words or not loads
+
+
+@services
 def test_nobody_is_waited_for_without_a_condition(name: str) -> None:
     for other, wait in SERVICES[name].get("depends_on", {}).items():
         ends = other in ONE_SHOT
