@@ -1,4 +1,4 @@
-"""Runs of the DAG `sales`, started and watched through Airflow's API."""
+"""Runs of the DAG `sales`, or of another, started and watched through Airflow's API."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,17 +7,18 @@ from airflow_api import AirflowApi
 
 from tests.waiting import wait_for
 
-RUNS = "dags/sales/dagRuns"
+DAG = "sales"
+RUNS = f"dags/{DAG}/dagRuns"
 RUN_SECONDS = 900
 ENDED = ("success", "failed")
 
 Run = dict[str, Any]
 
 
-def start(api: AirflowApi, conf: Run, name: str | None = None) -> Run:
+def start(api: AirflowApi, conf: Run, name: str | None = None, dag: str = DAG) -> Run:
     """Ask for a run with these parameters."""
     named = {} if name is None else {"dag_run_id": name}
-    run: Run = api.ask("POST", RUNS, {"logical_date": None, "conf": conf} | named)
+    run: Run = api.ask("POST", f"dags/{dag}/dagRuns", {"logical_date": None, "conf": conf} | named)
     return run
 
 
@@ -25,7 +26,7 @@ def ended(api: AirflowApi, run: Run) -> Run:
     """Wait until the run has ended."""
 
     def found() -> Run | None:
-        now: Run = api.ask("GET", f"{RUNS}/{run['dag_run_id']}")
+        now: Run = api.ask("GET", f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}")
         return now if now["state"] in ENDED else None
 
     end = wait_for(found, RUN_SECONDS, pause=0.3)

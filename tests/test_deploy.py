@@ -44,6 +44,8 @@ from vitrina.settings import Settings
 
 ROOT = DEPLOY.parent
 SERVICES = declared()
+# By the name of each image of ours, how it is built.
+BUILT = {each["image"]: each["build"] for each in SERVICES.values() if "build" in each}
 DOCKERFILES = sorted(DEPLOY.glob("*/Dockerfile"))
 # By the name of each secret, the group that may read it.
 GROUPS = {
@@ -809,8 +811,8 @@ def known(name: str, service: str) -> bool:
         return option in conf.configuration_description.get(section, {}).get("options", {})
     if any(name in names for names in READ_BY_OTHERS.values()):
         return True
-    # A file of ours: one that is mounted, or that the image is made of.
-    dockerfile = SERVICES[service].get("build", {}).get("dockerfile", "none")
+    # A file of ours: one that the image is made of.
+    dockerfile = BUILT.get(SERVICES[service]["image"], {}).get("dockerfile", "none")
     files = [path for path in (ROOT / dockerfile).parent.rglob("*") if path.is_file()]
     own = str(SERVICES[service].get("command", "")) + str(SERVICES[service]["healthcheck"])
     return name in own or any(
@@ -884,6 +886,16 @@ def test_every_service_that_stays_says_whether_it_is_well(name: str) -> None:
 
 
 @services
+def test_a_health_check_loads_no_airflow(name: str) -> None:
+    """It is run often, and on a busy machine Airflow's commands take longer than it may."""
+    words = " ".join(SERVICES[name]["healthcheck"].get("test", [])).split()
+    assert not {*words} & {"airflow", "celery"}
+    for path in (DEPLOY / "airflow").glob("*.py"):
+        loads = re.search(r"(?m)^\s*(import|from) airflow", path.read_text("utf-8"))
+        assert path.name not in words or not loads
+
+
+@services
 def test_nobody_is_waited_for_without_a_condition(name: str) -> None:
     for other, wait in SERVICES[name].get("depends_on", {}).items():
         ends = other in ONE_SHOT
@@ -898,11 +910,27 @@ def test_images_are_pinned_and_run_as_an_ordinary_user(name: str) -> None:
     assert_pinned(service["image"])
     if name != "secrets":
         assert service.get("user", "vitrina").split(":")[0] not in ("", "0", "root")
-    if "build" in service:
-        assert (FILE.parent / service["build"]["context"]).resolve() == ROOT
-        assert (ROOT / service["build"]["dockerfile"]).exists()
+    if build := BUILT.get(service["image"]):
+        assert (FILE.parent / build["context"]).resolve() == ROOT
+        assert (ROOT / build["dockerfile"]).exists()
     else:
         assert "user" in service
+
+
+def awaited(name: str) -> set[str]:
+    """The services that one waits for, and those that they wait for."""
+    direct = {*SERVICES[name].get("depends_on", {})}
+    return direct.union(*(awaited(other) for other in direct))
+
+
+def test_an_image_is_built_by_one_service_for_those_that_wait_for_it() -> None:
+    """Compose labels an image with the service that it is built for: two would be two images."""
+    builders = {each["image"]: name for name, each in SERVICES.items() if "build" in each}
+    assert len(builders) == sum("build" in each for each in SERVICES.values())
+    for name, service in SERVICES.items():
+        by_another = service["image"] in builders and "build" not in service
+        assert service.get("pull_policy") == ("never" if by_another else None), name
+        assert not by_another or builders[service["image"]] in awaited(name), name
 
 
 # Images

@@ -354,6 +354,32 @@ def test_a_scale_is_set_for_its_own_column_alone() -> None:
     assert {"min": 0, "max": 1} in scales
 
 
+def test_bars_of_imports_start_at_0() -> None:
+    """Those of a time series do so only where that is set, for the column that is drawn."""
+    (from_0,) = (
+        override["matcher"]["options"]
+        for override in drawn()["imports"]["fieldConfig"]["overrides"]
+        if {"id": "min", "value": 0} in override["properties"]
+    )
+    (copy,) = drawn()["imports"]["transformations"]
+    assert from_0 == copy["options"]["alias"]
+    assert drawn_columns("imports") == {"import_date"}
+
+
+def test_a_number_of_days_is_written_without_a_unit() -> None:
+    """Grafana's own for days writes “1  d”."""
+    units = [
+        step["value"]
+        for shown in drawn().values()
+        for override in shown["fieldConfig"]["overrides"]
+        for step in override["properties"]
+        if step["id"] == "unit"
+        and (column := PANEL_COLUMNS.get(override["matcher"]["options"]))
+        and column.unit == "days"
+    ]
+    assert {*units} == {"none"}
+
+
 @pytest.mark.parametrize("language", Language)
 def test_the_time_zone_has_a_name_that_the_plugin_knows(language: Language) -> None:
     """It would take an unknown one for that of the server, and shift the days."""

@@ -10,7 +10,9 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +24,11 @@ import pytest
 from airflow_api import AirflowApi
 from spark_server import free_port
 
-from tests.airflow_runs import RUNS, outcomes, tasks, unpause_and_run
+from tests.airflow_runs import RUNS, ended, outcomes, start, tasks, unpause_and_run
 from tests.topology.batch import BATCH, KEEP, SUCCEEDED, assert_same_cells
 from tests.topology.compose import DEPLOY
 from tests.topology.engines import is_there
+from tests.waiting import wait_for
 from vitrina.settings import Settings
 
 pytestmark = pytest.mark.timeout(5400)
@@ -188,10 +191,12 @@ def test_a_service_reads_no_secret_but_its_own(containers: Containers) -> None:
         assert {*found.split()} == own
 
 
-def test_up_once_more_keeps_the_secrets_and_asks_for_no_batch(containers: Containers) -> None:
+def test_up_once_more_replaces_nothing_and_asks_for_no_batch(containers: Containers) -> None:
     before = containers.secrets
+    running = {name: each["ID"] for name, each in containers.services().items()}
     containers.shell("docker compose up --detach --wait")
     assert containers.secrets == before
+    assert {name: each["ID"] for name, each in containers.services().items()} == running
     assert "A batch has run already." in containers.shell("docker compose logs first-batch")
     assert len(containers.airflow.ask("GET", RUNS)["dag_runs"]) == 1
 
@@ -312,3 +317,35 @@ def test_a_deployment_of_version_0_1_0_is_upgraded_by_the_documented_step(
     assert run["state"] == "success"
     with psycopg.connect(containers.warehouse) as connection:
         assert connection.execute("SELECT count(*) > 0 FROM sale").fetchone() == (True,)
+
+
+def test_a_store_of_one_s_own_goes_through_its_dag_by_the_documented_commands(
+    containers: Containers, embedded: Settings
+) -> None:
+    """An example, whose marts are afterwards what they are on one's own machine."""
+    folder = containers.folder / "stores"
+    shutil.copytree(ROOT / "examples/stores/sample-sales", folder)
+    conf = {"as_of": "2026-11-24"}
+    query = "SELECT * EXCEPT imported_at FROM sales_by_region_product ORDER BY region, product_id"
+    vitrina = Path(sys.executable).with_name("vitrina")
+    at_home = {"VITRINA_HOME": str(embedded.home), "VITRINA_STORE": str(folder / "store.toml")}
+    page = (ROOT / "docs/own-sales.md").read_text("utf-8")
+    (tables,) = re.findall("(docker compose run .*)/stores/lamps.toml", page)
+
+    with_stores = 'export COMPOSE_FILE="$COMPOSE_FILE:deploy/stores.yaml"\n'
+    containers.shell(f"{with_stores}{tables}/stores/store.toml")
+    containers.shell(f"{with_stores}docker compose up --detach --wait")
+    airflow = containers.airflow
+    wait_for(lambda: airflow.unpause("sales_sample_sales"), 300, pause=1)
+    run = ended(airflow, start(airflow, conf, dag="sales_sample_sales"))
+    assert run["state"] == "success", containers.shell("docker compose logs airflow-scheduler")
+    found = containers.shell(
+        f"{with_stores}docker compose exec -T airflow-scheduler "
+        f"vitrina sql clickhouse '{query}' --store /stores/store.toml --json"
+    )
+    subprocess.run([vitrina, "run", "--as-of", conf["as_of"]], env=at_home, check=True)
+    expected = subprocess.check_output(
+        [vitrina, "sql", "clickhouse", query, "--json"], env=at_home, text=True
+    )
+    assert len(json.loads(expected)) > 1
+    assert json.loads(found) == json.loads(expected)
