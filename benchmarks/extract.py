@@ -1,10 +1,11 @@
 """Measure the step `extract` over one CSV file, compared with Arrow alone.
 
-    python benchmarks/extract.py [--rounds 3] [rows]
+    python benchmarks/extract.py [--write] [--rounds 3] [rows]
 
 Arrow alone reads the same file by `pyarrow.csv` and writes it by `pyarrow.parquet`, all its
 columns as text: what any reader in Python has to do at least. Both run in turn, each in a process
-of its own. Prints the medians of their seconds, their ratio and their highest memory.
+of its own. Prints the medians of their seconds, their ratio and their highest memory; `--write`
+also writes them to `benchmarks/extract.md`.
 """
 
 import argparse
@@ -71,9 +72,10 @@ def measure(task: str, folder: Path) -> tuple[float, int]:
     return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def main(rows: int, rounds: int) -> None:
+def main(rows: int, rounds: int, *, write: bool) -> None:
     # Only here: what makes the file has no place in the memory of what is measured.
     from own_sales import make
+    from pipeline import HERE, machine
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -83,23 +85,31 @@ def main(rows: int, rounds: int) -> None:
         for _ in range(rounds):
             for task, measured in taken.items():
                 measured.append(measure(task, folder))
-    print(f"{rows:,} rows, {size / MIB:,.0f} MiB, {rounds} rounds\n")
-    print("| | seconds, median | all | highest memory, MiB |\n|---|---|---|---|")
+    lines = [
+        "# Results of `extract.py`\n",
+        f"{machine()} {rows:,} rows, {size / MIB:,.0f} MiB, {rounds} rounds.\n",
+        "| | seconds, median | all | highest memory, MiB |\n|---|---|---|---|",
+    ]
     for task, measured in taken.items():
         seconds = [each for each, _ in measured]
         highest = max(each for _, each in measured) / MIB
         every = " ".join(f"{each:.2f}" for each in seconds)
-        print(f"| {task} | {median(seconds):.2f} | {every} | {highest:,.0f} |")
+        lines.append(f"| {task} | {median(seconds):.2f} | {every} | {highest:,.0f} |")
     ratio = median(
         own / alone for (own, _), (alone, _) in zip(taken["extract"], taken["arrow"], strict=True)
     )
-    print(f"\nextract takes {ratio:.2f} times as long as Arrow alone.")
+    lines.append(f"\nextract takes {ratio:.2f} times as long as Arrow alone.\n")
+    text = "\n".join(lines)
+    print(text, end="")
+    if write:
+        (HERE / "extract.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", type=int, nargs="?", default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write it to extract.md as well")
     parser.add_argument("--task", choices=["extract", "arrow"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -107,4 +117,4 @@ if __name__ == "__main__":
         seconds = {"extract": extract, "arrow": arrow}[given.task](given.folder)
         (given.folder / "seconds").write_text(f"{seconds}")
     else:
-        main(given.rows, given.rounds)
+        main(given.rows, given.rounds, write=given.write)

@@ -225,6 +225,25 @@ def test_an_amount_without_decimals_has_them_cut_off_before_its_limits(
     ]
 
 
+@pytest.mark.parametrize(
+    ("type_", "texts"),
+    [
+        (Numeric(18, 2), ["9999999999999999.99", "-9999999999999999.99", "-0.05", "-0.5", "-5"]),
+        (Numeric(30, 2), ["1234567890123456789012345678.91", "-0.05", "7.00", "7"]),
+        (Numeric(18, 18), ["0.123456789012345678", "-0.000000000000000001", "0.5"]),
+    ],
+)
+def test_an_amount_keeps_its_sign_and_every_digit(
+    spark: SparkSession, type_: Numeric, texts: list[str]
+) -> None:
+    amount = replace(SALES["sale_amount"], type=type_, minimum=None, maximum=None)
+    own = Contract(tuple(amount if f.name == "sale_amount" else f for f in SALES.fields))
+    rows = type_rows(
+        feed(spark, *({"sale_amount": text} for text in texts)), Batch(AS_OF, shop(own))
+    )
+    assert [row.sale_amount for row in rows.collect()] == [Decimal(text) for text in texts]
+
+
 def test_a_real_date_is_valid_inside_the_window_alone(spark: SparkSession) -> None:
     first = datetime.date(2024, 1, 1)
     # Every day of five years.

@@ -111,6 +111,8 @@ def _embedded() -> Iterator["SparkSession"]:
         direct = DefaultChannelBuilder(f"sc://{host}:{port}", [("grpc.enable_http_proxy", 0)])
         with _session(direct, _EMBEDDED_RETRIES) as session:
             _take_back_ctrl_c()
+            # Else the client looks up who calls it at each column, which no error of ours shows.
+            session.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
             yield session
     finally:
         server.stop()
