@@ -31,8 +31,6 @@ HEAVY = (
     *("pyspark", "pysail", "pyarrow", "pandas", "psycopg", "adbc_driver_manager", "chdb"),
     *("clickhouse_connect", "vitrina.steps.", "vitrina.stores."),
 )
-# It reads texts alone.
-LIGHT = "vitrina.stores.addresses"
 
 
 def parsed() -> Any:
@@ -134,7 +132,7 @@ def of_each_store() -> dict[str, Any]:
             "failure": failure(file, sales) if sales.store is None else None,
             "a date": late_in_moscow(file, sales),
         }
-    heavy = sorted(name for name in imported if name.startswith(HEAVY) and name != LIGHT)
+    heavy = sorted(name for name in imported if name.startswith(HEAVY))
     return {"dags": found, "heavy imports": heavy}
 
 
@@ -148,9 +146,7 @@ def of_the_only_one() -> dict[str, Any]:
     return {
         "dag": DagSerialization.to_dict(dag)["dag"],
         "same when parsed again": serialized(dag) == serialized(parsed()["sales"]),
-        "heavy imports": sorted(
-            name for name in imported if name.startswith(HEAVY) and name != LIGHT
-        ),
+        "heavy imports": sorted(name for name in imported if name.startswith(HEAVY)),
         "dates": dates(file.as_of_this_run),
         "errors": errors(file.run_step, sales),
         "after": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},

@@ -39,7 +39,6 @@ from vitrina.observability.delivery import line_of
 from vitrina.observability.lineage import Lineage
 from vitrina.observability.metrics import send_metrics
 from vitrina.store import GENERATED, Batch, Store
-from vitrina.stores.addresses import lake_root
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -365,6 +364,7 @@ class Run:
 
     @cached_property
     def lake(self) -> "Lake":
+        from vitrina.stores.addresses import lake_root
         from vitrina.stores.lake import Lake
 
         return Lake(lake_root(self.settings, self.store), self.batch.as_of)
