@@ -255,7 +255,7 @@ def test_a_run_triggered_in_a_browser_turns_green_and_reaches_both_stores(
         seen = page.url
         # Meanwhile the page would ask and draw again all the time.
         page.goto("about:blank")
-        run = ended(api, {"dag_run_id": urlsplit(seen).path.rpartition("/")[2]})
+        run = ended(api, {"dag_id": DAG, "dag_run_id": urlsplit(seen).path.rpartition("/")[2]})
         assert run["state"] == "success"
         page.goto(seen)
         page.get_by_role("button", name="Show Graph").click()

@@ -231,7 +231,8 @@ def _shown(remote: str) -> str:
 
 
 def _import_client() -> None:
-    with suppress(ImportError):
+    # It fails where the command ends before it, too. Whoever needs the client is told why.
+    with suppress(Exception):
         import_module("pyspark.sql.connect.session")
 
 

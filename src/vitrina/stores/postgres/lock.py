@@ -51,8 +51,8 @@ def alone(session: Session, as_of: date) -> Iterator[Session]:
     """
     with _holder(session) as holder:
         with translated(session.address):
-            _take(holder, None, f"batch {as_of} cannot run while others are deleted", shared=True)
-            _take(holder, as_of, f"batch {as_of} has another run at work")
+            _take(holder, None, f"batch {as_of} cannot run while others are deleted:", shared=True)
+            _take(holder, as_of, f"batch {as_of} has another run at work:")
         yield holder
 
 
@@ -68,7 +68,7 @@ def without_runs(session: Session, name: str) -> Iterator[None]:
     with _holder(session) as holder:
         with translated(session.address):
             call(holder, name)
-            _take(holder, None, "nothing is deleted while a run is at work")
+            _take(holder, None, "nothing is deleted while a run is at work:")
         yield
 
 
@@ -119,7 +119,7 @@ def _take(holder: Session, as_of: date | None, refusal: str, *, shared: bool = F
         if time.monotonic() > deadline:
             other = held(holder).get(wanted, "one that has just ended")
             raise StoreUnavailable(
-                f"{refusal}: {other}; nothing was changed; run the same command again when that "
+                f"{refusal} {other}; nothing was changed; run the same command again when that "
                 "has ended"
             )
         time.sleep(POLL)
