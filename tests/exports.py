@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitrina.exports.feed import Piece
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 
 
 def source_of(*columns: str, **given: Any) -> Source:

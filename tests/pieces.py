@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from vitrina.exports.feed import Piece
 from vitrina.exports.mapping import mapped
-from vitrina.exports.store_file import StoreFile, source_of
-from vitrina.store import Store
+from vitrina.exports.store_file import StoreFile
+from vitrina.store import Store, source_of
 
 Texts = Sequence[str | None]
 

@@ -17,16 +17,7 @@ from vitrina.exports.feed import Piece
 from vitrina.exports.readers import blocks, decoding
 from vitrina.exports.readers.csv import read
 from vitrina.exports.readers.dialect import Dialect
-from vitrina.exports.store_file import (
-    Amount,
-    Csv,
-    Day,
-    Fields,
-    Id,
-    Quantity,
-    Region,
-    Source,
-)
+from vitrina.exports.source import Amount, Csv, Day, Fields, Id, Quantity, Region, Source
 
 NAMES = ("id", "product", "pieces", "amount")
 HEADER = "id,product,pieces,amount\n"

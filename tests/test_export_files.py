@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from vitrina.errors import ExportError
 from vitrina.exports import files
 from vitrina.exports.files import find
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 from vitrina.exports.unpacking import members
 
 LONG_AGO = 1_700_000_000

@@ -15,8 +15,7 @@ from tests.pieces import Texts, piece, rows_of, store_of
 from vitrina.exports.feed import Piece, feed_schema
 from vitrina.exports.mapping import mapped, mapped_schema
 from vitrina.exports.orders import IS_REFUND, ROWS_ADDED, complete, needs_orders
-from vitrina.exports.store_file import source_of
-from vitrina.store import Store
+from vitrina.store import Store, source_of
 
 IN_ORDER = 'column = "id", place = "order"'
 FEW_AT_ONCE = settings(max_examples=8)

@@ -23,7 +23,8 @@ from vitrina.errors import SettingsError
 from vitrina.exports import reference
 from vitrina.exports.feed import feed_schema
 from vitrina.exports.orders import IS_REFUND, ROWS_ADDED
-from vitrina.exports.store_file import TAKEN, load_store, load_stores
+from vitrina.exports.source import TAKEN
+from vitrina.exports.store_file import load_store, load_stores
 from vitrina.steps.clean import number_repeated, versions_of_sales
 from vitrina.steps.validate import examples, rejected_rows, type_rows
 from vitrina.store import Store

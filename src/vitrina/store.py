@@ -10,7 +10,7 @@ from vitrina.contract import SALES, TIME_ZONE, Contract
 from vitrina.errors import SettingsError
 
 if TYPE_CHECKING:
-    from vitrina.exports.store_file import Source
+    from vitrina.exports.source import Source
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -92,3 +92,14 @@ class Batch:
     def first_day(self) -> datetime.date:
         """The first day of the window `first_day <= sale_date < as_of`."""
         return self.as_of - datetime.timedelta(days=self.contract.days)
+
+
+def source_of(store: Store) -> "Source":
+    """Where a store's own sales come from.
+
+    Raises:
+        SettingsError: its sales are generated.
+    """
+    if store.source is None:
+        raise SettingsError(f"{store.name} has no files of its own: its sales are generated")
+    return store.source

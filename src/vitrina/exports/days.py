@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from vitrina.exports.cells import Cells, Read, Reader, bytes_of, ends_of, read_each
 from vitrina.exports.numbers import CANONICAL, is_number, number_reader, ranked
 from vitrina.exports.patterns import ISO, ISO_DATE, OFFSET, UNIX, expression
-from vitrina.exports.store_file import Numbers
+from vitrina.exports.source import Numbers
 from vitrina.exports.texts import cleaned
 from vitrina.rules import RowRule, Rule
 

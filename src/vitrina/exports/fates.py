@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from vitrina.exports import numbers, orders
 from vitrina.exports.cells import Cells, Mask, as_mask, blank_as_null, strings
+from vitrina.exports.source import Numbers, Row, Source
 from vitrina.exports.source_columns import SourceColumns
-from vitrina.exports.store_file import Numbers, Row, Source
 from vitrina.exports.texts import cleaned
 
 RuleNumbers = npt.NDArray[np.int32]

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from pyarrow import fs
 
 from vitrina.errors import ExportError
-from vitrina.exports.store_file import Format, Source
+from vitrina.exports.source import Format, Source
 from vitrina.stores.s3 import open_bucket, s3_failures
 
 FORMATS: dict[str, Format] = {

@@ -29,7 +29,7 @@ from vitrina.exports.proposed_rows import Rule
 from vitrina.exports.reference import SCHEMA_FILE
 from vitrina.exports.roles import SOME, filled, is_unix, named, roles_of, statuses
 from vitrina.exports.sampling import ROWS, Sample, sample
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 from vitrina.exports.unpacking import Unpacked, members
 from vitrina.output import output
 from vitrina.visible import revealed

@@ -16,7 +16,7 @@ from vitrina.errors import ExportError
 from vitrina.exports.archive import Archive, Days, Kept, bearing, fingerprint
 from vitrina.exports.feed import Piece
 from vitrina.exports.files import BEING_WRITTEN, Listing, PassedOver, find
-from vitrina.exports.store_file import Format, Source
+from vitrina.exports.source import Format, Source
 from vitrina.exports.unpacking import Unpacked, members
 from vitrina.settings import address_in
 from vitrina.store import Batch

@@ -31,10 +31,10 @@ from vitrina.exports.feed import (
     feed_schema,
 )
 from vitrina.exports.money import currencies
+from vitrina.exports.source import Column, Day
 from vitrina.exports.source_columns import SourceColumns
-from vitrina.exports.store_file import Column, Day, source_of
 from vitrina.rules import RowRepair, RowRule
-from vitrina.store import Store
+from vitrina.store import Store, source_of
 
 
 def mapped_schema(store: Store) -> pa.Schema:

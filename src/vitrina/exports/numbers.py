@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from vitrina.exports.cells import Bytes, Cells, Read, Reader, bytes_of, ends_of, read_each
 from vitrina.exports.money import currencies
-from vitrina.exports.store_file import Numbers
+from vitrina.exports.source import Numbers
 from vitrina.exports.texts import cleaned
 from vitrina.rules import Repair, RowRepair, RowRule, Rule
 

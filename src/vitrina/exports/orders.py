@@ -25,9 +25,9 @@ from vitrina.exports.feed import (
     SET_ASIDE,
     feed_schema,
 )
-from vitrina.exports.store_file import Source, source_of
+from vitrina.exports.source import Source
 from vitrina.rules import RULES, RowRule
-from vitrina.store import Store
+from vitrina.store import Store, source_of
 
 IS_REFUND, ROWS_ADDED = "is_refund", "rows_added"
 

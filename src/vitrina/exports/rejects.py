@@ -30,7 +30,7 @@ from vitrina.exports.orders import needs_orders
 from vitrina.exports.readers.decoding import Text
 from vitrina.exports.readers.dialect import Dialect
 from vitrina.exports.readers.heading import find_heading
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 from vitrina.exports.unpacking import Unpacked, members
 from vitrina.exports.whole_orders import keys, lines_of_orders, read_keys
 from vitrina.output import output

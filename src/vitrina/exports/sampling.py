@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from vitrina.errors import ExportError
 from vitrina.exports import header
 from vitrina.exports.feed import Piece
-from vitrina.exports.store_file import Format, Source, Xlsx
+from vitrina.exports.source import Format, Source, Xlsx
 from vitrina.exports.unpacking import Unpacked
 
 BYTES = 8 * 2**20

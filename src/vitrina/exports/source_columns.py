@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from vitrina.exports.cells import Mask, Rows, as_mask, strings
 from vitrina.exports.feed import Piece
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 
 
 class SourceColumns:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from vitrina.errors import ExportError
 from vitrina.exports.files import UNKNOWN, PassedOver, format_of, unfit_name, unpacked_name
-from vitrina.exports.store_file import Format
+from vitrina.exports.source import Format
 
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 _SEEKING: tuple[Format, ...] = ("parquet", "xlsx")

@@ -14,9 +14,9 @@ from vitrina.exports.feed import LINE
 from vitrina.exports.intake import read_file
 from vitrina.exports.mapping import mapped
 from vitrina.exports.orders import ORDER, PARTS
-from vitrina.exports.store_file import Source, source_of
+from vitrina.exports.source import Source
 from vitrina.exports.unpacking import Unpacked
-from vitrina.store import Store
+from vitrina.store import Store, source_of
 
 
 def keys(source: Source) -> tuple[str, ...]:

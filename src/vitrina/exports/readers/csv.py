@@ -24,7 +24,7 @@ from vitrina.exports.readers.decoding import Text
 from vitrina.exports.readers.dialect import Dialect
 from vitrina.exports.readers.heading import find_heading, hint, looks_like
 from vitrina.exports.readers.rows import FOOT, Parsed, Table, parse, sliced
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 
 
 def read(stream: BinaryIO, file: str, source: Source) -> Iterator[Piece]:

@@ -20,7 +20,7 @@ from vitrina.exports import header
 from vitrina.exports.feed import Piece
 from vitrina.exports.files import format_of
 from vitrina.exports.readers.typed import plain
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 from vitrina.rules import RowRule
 
 _BLOCK = 4 * 2**20

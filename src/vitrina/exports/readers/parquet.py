@@ -9,7 +9,7 @@ from vitrina.errors import ExportError
 from vitrina.exports import header
 from vitrina.exports.feed import Piece
 from vitrina.exports.readers.typed import as_text, has_text, numbered
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 from vitrina.visible import revealed
 
 _ROWS = 65_536

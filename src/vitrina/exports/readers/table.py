@@ -9,7 +9,7 @@ from vitrina.errors import ExportError, StoreError, StoreUnavailable
 from vitrina.exports import header
 from vitrina.exports.feed import Piece
 from vitrina.exports.readers.typed import Text, as_text, numbered, without_last_zeros
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 
 
 def read_table(dsn: str, table_or_query: str, source: Source) -> Iterator[Piece]:

@@ -25,7 +25,7 @@ from vitrina.exports.feed import Piece
 from vitrina.exports.readers.heading import SEARCHED
 from vitrina.exports.readers.rows import REPEATED_HEADER, TOTAL_ROW
 from vitrina.exports.readers.typed import as_text, repaired
-from vitrina.exports.store_file import Source
+from vitrina.exports.source import Source
 
 _ROWS = 10_000
 """Rows of a piece."""
