@@ -135,6 +135,9 @@ def test_a_command_that_a_page_shows_works(
         if "rejects" in words:
             for step in ("extract", "validate"):
                 vitrina(home, step, "--store", "store.toml")
+        if "--withdraw" in words:
+            vitrina(home, "extract", "--store", "store.toml")
+            words.append("--yes")  # nobody answers here
     if words[0] == "prove" and "--as-of" in words:
         day = words[words.index("--as-of") + 1]
         vitrina(home, "run", "--rows", "1000", "--as-of", day)
