@@ -445,12 +445,8 @@ def prune(
                 out.print(line, markup=False, highlight=False, soft_wrap=True)
         if planned.is_empty:
             return
-        if not yes and not sys.stdin.isatty():
-            raise SettingsError("nothing was deleted: nobody can be asked here; give --yes")
-        if yes or typer.confirm("Delete it?", err=True):
+        if yes or _agreed("Delete it?", "nothing was deleted"):
             carry_out(planned, batches, found, postgres, clickhouse, _command_line())
-        else:
-            err.print("nothing was deleted")
 
 
 @app.command(epilog="Example: vitrina archive --store store.toml --withdraw october.csv")
@@ -495,12 +491,8 @@ def archive(
             _print_archive(shown)
         if not wanted:
             return
-        if not yes and not sys.stdin.isatty():
-            raise SettingsError("nothing was changed: nobody can be asked here; give --yes")
-        if yes or typer.confirm("Do it?", err=True):
+        if yes or _agreed("Do it?", "nothing was changed"):
             carry_out(shown, batches, withdraws=bool(withdraw))
-        else:
-            err.print("nothing was changed")
 
 
 @app.command(epilog="Example: vitrina migrate")
@@ -735,6 +727,20 @@ def _print_archive(files: "list[Archived]") -> None:
         for each in files
     ]
     err.print(f"{print_table(names, [rows]):,} files")
+
+
+def _agreed(question: str, otherwise: str) -> bool:
+    """Whether the user agrees; if not, that is told in the words of `otherwise`.
+
+    Raises:
+        SettingsError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise SettingsError(f"{otherwise}: nobody can be asked here; give --yes")
+    agreed = typer.confirm(question, err=True)
+    if not agreed:
+        err.print(otherwise)
+    return agreed
 
 
 def _program() -> str:

@@ -25,7 +25,7 @@ from vitrina.exports.evidence import (
 )
 from vitrina.exports.files import FORMATS, find, unpacked_name
 from vitrina.exports.money import currencies
-from vitrina.exports.proposed_rows import Rule
+from vitrina.exports.proposed_rows import Rule, counted
 from vitrina.exports.reference import SCHEMA_FILE
 from vitrina.exports.roles import SOME, filled, is_unix, named, roles_of, statuses
 from vitrina.exports.sampling import ROWS, Sample, sample
@@ -195,7 +195,7 @@ class _Draft:
         parts = [
             "# A proposal, made of what the files hold. A run does exactly what stands here:",
             "# look at each line. What is behind # is a question, or another way to read it.",
-            f"# Looked at: {_count(self._all_rows, 'row')}; first, {revealed(self._seen.name)}.",
+            f"# Looked at: {counted(self._all_rows, 'row')}; first, {revealed(self._seen.name)}.",
             "",
             *self._store(),
             "",
@@ -242,7 +242,7 @@ class _Draft:
         if counts:
             code = counts.most_common(1)[0][0]
             told = ", ".join(
-                f"{each} in {_count(count, 'row')}" for each, count in counts.most_common()
+                f"{each} in {counted(count, 'row')}" for each, count in counts.most_common()
             )
             lines += [f"# Seen: {told}; rows of another are rejected.", f"currency = {_toml(code)}"]
         else:
@@ -325,7 +325,7 @@ class _Draft:
         if not count:
             return ["# No refund was seen in this column.", f"# {line}"]
         self._needs_order = True
-        return [f"# {_count(count, 'row')} say what was refunded: each becomes a return.", line]
+        return [f"# {counted(count, 'row')} say what was refunded: each becomes a return.", line]
 
     def _versions(self) -> list[str]:
         if "version" not in self._roles:
@@ -335,7 +335,7 @@ class _Draft:
         ids = self._values("sale_id") if key else []
         repeated = len(ids) - len(set(ids))
         if repeated and days_of(self._values("version")):
-            return [f"# {_count(repeated, 'id')} come again: the greatest is the newest.", line]
+            return [f"# {counted(repeated, 'id')} come again: the greatest is the newest.", line]
         return [
             "# If a later file corrects an earlier one: the greatest value is the newest.",
             f"# {line}",
@@ -439,7 +439,7 @@ class _Draft:
         if role not in self._roles:
             return ""
         values = self._values(role)
-        return f"{len(set(values)):,} different in {_count(len(values), 'row')}."
+        return f"{len(set(values)):,} different in {counted(len(values), 'row')}."
 
     def _sale_id(self) -> list[str]:
         name = self._roles.get("sale_id")
@@ -476,7 +476,7 @@ class _Draft:
 
     def _id_of_a_row(self) -> list[str]:
         blanks = self._blanks("sale_id")
-        missing = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+        missing = f" In {counted(blanks, 'row')} there is none." if blanks else ""
         return self._single("sale_id", f"{self._distinct('sale_id')}{missing}")
 
     def _counts_rows(self, name: str) -> bool:
@@ -530,9 +530,9 @@ class _Draft:
             orders = self._seen.columns[self._order()]
             known = {order for order, cell in zip(orders, cells, strict=True) if cell}
             blanks = len({*orders} - known)
-            evidence = f" In {_count(blanks, 'order')} there is none." if blanks else ""
+            evidence = f" In {counted(blanks, 'order')} there is none." if blanks else ""
         else:
-            evidence = f" In {_count(blanks, 'row')} there is none." if blanks else ""
+            evidence = f" In {counted(blanks, 'row')} there is none." if blanks else ""
         return self._single(
             "customer_id",
             self._distinct("customer_id") + evidence,
@@ -550,7 +550,10 @@ class _Draft:
                 "is one of them: can the store export a row for each line of an order?"
             )
             return [
-                f"# {revealed(name)} has several products in one cell in {_count(several, 'row')}.",
+                (
+                    f"# {revealed(name)} has several products in one cell in "
+                    f"{counted(several, 'row')}."
+                ),
                 '# product_id = { column = "…" }',
             ]
         evidence = self._distinct("product_id")
@@ -561,7 +564,7 @@ class _Draft:
         other = named("product_id", free)
         if other is None:
             return self._single(
-                "product_id", f"{evidence} In {_count(blanks, 'row')} there is none."
+                "product_id", f"{evidence} In {counted(blanks, 'row')} there is none."
             )
         return [
             f"# {evidence} Where it is blank, the other is taken.",
@@ -774,10 +777,6 @@ _LETTERS = re.compile(r"([dMy])\1*")
 _END = re.compile(r"([.,])([0-9]+)\D*$")
 _BASKET = re.compile(r"[0-9] ?[×x] ?[^,;]+[,;] ?[0-9]+ ?[×x] ", re.IGNORECASE)
 """Several products, each with how many of them."""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _id_of(names: Sequence[str]) -> str:

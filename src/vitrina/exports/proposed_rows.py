@@ -92,7 +92,7 @@ def without_totals(seen: Sample) -> tuple[Sample, list[str], list[Rule]]:
     rules = [
         Rule(
             name,
-            f"{_rows(counts.total())}: they begin so, and have less in them than others.",
+            f"{counted(counts.total(), 'row')}: they begin so, and have less in them than others.",
             starts_with=tuple(sorted(counts)),
             why="total row",
         )
@@ -164,8 +164,8 @@ class Rows:
     def _below(self, rows: Sequence[int]) -> list[int]:
         """Rows, and the lines below them of the same orders."""
         orders = self._cells("order")
-        keys = {orders[row] for row in rows} - {None}
-        return [row for row in self._left if row in set(rows) or orders[row] in keys]
+        taken, keys = set(rows), {orders[row] for row in rows} - {None}
+        return [row for row in self._left if row in taken or orders[row] in keys]
 
     def _put_aside(self, rule: Rule, rows: list[int]) -> None:
         self._take(rule, self._below(rows) if rule.in_order else rows)
@@ -179,7 +179,7 @@ class Rows:
             self._put_aside(
                 Rule(
                     name,
-                    f"{_rows(len(rows))} with a day of cancellation.",
+                    f"{counted(len(rows), 'row')} with a day of cancellation.",
                     is_blank=False,
                     why="cancelled",
                     in_order=self._is_of_order(name),
@@ -211,7 +211,7 @@ class Rows:
             self._take(
                 Rule(
                     name,
-                    f"{_rows(len(blank))} with neither a product nor a quantity.",
+                    f"{counted(len(blank), 'row')} with neither a product nor a quantity.",
                     is_blank=True,
                     why="no product",
                 ),
@@ -246,8 +246,8 @@ class Rows:
         self._take(
             Rule(
                 name,
-                f"{_rows(len(rows))} without money, {written_off:,} of them with a quantity below "
-                "0: goods were written off, and nothing was paid back.",
+                f"{counted(len(rows), 'row')} without money, {written_off:,} of them with a "
+                "quantity below 0: goods were written off, and nothing was paid back.",
                 equals=("0",),
                 why="no money",
             ),
@@ -277,7 +277,7 @@ class Rows:
                 Rule(
                     name,
                     f"{told(found)}: returns by the word alone, since quantity or amount is above "
-                    f"0 in {_rows(len(above))}.",
+                    f"0 in {counted(len(above), 'row')}.",
                     equals=tuple(sorted(found)),
                     fate="return",
                 ),
@@ -302,8 +302,9 @@ def told(counts: Counter[str]) -> str:
     return ", ".join(f"{word} ({count:,})" for word, count in counts.most_common(_TOLD))
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
+def counted(number: int, what: str) -> str:
+    """So many of a thing, as in `1 row` and `2 rows`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _plain(text: str) -> str:

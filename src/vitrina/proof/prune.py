@@ -129,38 +129,30 @@ def carry_out(
                 "a run has changed what there is to delete; nothing was deleted; run the same "
                 "command again"
             )
-        _delete(found, batches, store, postgres, clickhouse, started_by)
-
-
-def _delete(
-    found: Plan,
-    batches: str,
-    store: Store,
-    postgres: Postgres,
-    clickhouse: ClickHouse,
-    started_by: str,
-) -> None:
-    newest = Batch(found.kept[0], store)
-    said = {
-        "kind": PRUNED,
-        "store": store.name,
-        "as_of": newest.as_of.isoformat(),
-        "pruned_at": datetime.now(UTC).isoformat(),
-        "batches": sorted(
-            {day.isoformat() for day in (*found.imports, *(each.as_of for each in found.folders))}
-        ),
-        "archived": [file.sha256 for file in found.files],
-        "started_by": who(started_by),
-    }
-    add(said, newest, Lake(batches, newest.as_of), postgres)
-    for day in found.imports:
-        clickhouse.delete_import(store.contract, day)
-    for folder in found.folders:
-        Lake(batches, folder.as_of).delete()
-    if found.files:
-        archive = Archive(batches)
-        for file in found.files:
-            archive.delete(file.sha256)
+        newest = Batch(found.kept[0], store)
+        said = {
+            "kind": PRUNED,
+            "store": store.name,
+            "as_of": newest.as_of.isoformat(),
+            "pruned_at": datetime.now(UTC).isoformat(),
+            "batches": sorted(
+                {
+                    day.isoformat()
+                    for day in (*found.imports, *(each.as_of for each in found.folders))
+                }
+            ),
+            "archived": [file.sha256 for file in found.files],
+            "started_by": who(started_by),
+        }
+        add(said, newest, Lake(batches, newest.as_of), postgres)
+        for day in found.imports:
+            clickhouse.delete_import(store.contract, day)
+        for folder in found.folders:
+            Lake(batches, folder.as_of).delete()
+        if found.files:
+            archive = Archive(batches)
+            for file in found.files:
+                archive.delete(file.sha256)
 
 
 def _dates(days: tuple[date, ...] | list[date]) -> str:
