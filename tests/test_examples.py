@@ -12,7 +12,7 @@ from tests.batches import until_clean
 from vitrina.counts import Cleaned, Extracted, Validated
 from vitrina.errors import ExportError
 from vitrina.exports import files
-from vitrina.exports.inspect import propose, write_new
+from vitrina.exports.inspection.propose import propose, write_new
 from vitrina.exports.store_file import load_store
 from vitrina.pipeline import Opened, Run
 from vitrina.proof.feed import clean_differences, recomputed

@@ -16,8 +16,8 @@ from pyarrow import parquet as pq
 
 from vitrina.errors import ExportError, SettingsError
 from vitrina.exports import files
-from vitrina.exports.evidence import days_of, minuses_of, numbers_of
-from vitrina.exports.inspect import Proposal, propose, write_new
+from vitrina.exports.inspection.evidence import days_of, minuses_of, numbers_of
+from vitrina.exports.inspection.propose import Proposal, propose, write_new
 from vitrina.exports.store_file import load_store
 
 NAMES = "sale_id,customer_id,product_id,quantity,sale_date,sale_amount,region"

@@ -357,7 +357,7 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Look into a store's exports and propose a store's file, with the evidence for each guess."""
-    from vitrina.exports.inspect import propose, write_new
+    from vitrina.exports.inspection.propose import propose, write_new
     from vitrina.settings import expanded
 
     with _busy("looking into the files"):

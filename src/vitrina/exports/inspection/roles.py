@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vitrina.exports import header
-from vitrina.exports.evidence import share_of_days, share_of_numbers
-from vitrina.exports.sampling import Sample
+from vitrina.exports.inspection.evidence import share_of_days, share_of_numbers
+from vitrina.exports.inspection.sampling import Sample
 
 SOME, MOSTLY = 0.25, 0.9
 """Shares: of a column whose name fits, and of one that has nothing but what it holds."""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vitrina.exports.evidence import Numbers, number_of
-from vitrina.exports.roles import named, statuses
-from vitrina.exports.sampling import Sample
+from vitrina.exports.inspection.evidence import Numbers, number_of
+from vitrina.exports.inspection.roles import named, statuses
+from vitrina.exports.inspection.sampling import Sample
+from vitrina.exports.inspection.writing import counted, told
 
 Cells = Sequence[str | None]
 
@@ -65,8 +66,8 @@ _SALE = re.compile(
 _ADJUSTMENT = re.compile(r"\b(adjust\w*|bad debt|write-?offs?)\b|корректировк|списани")
 _FULL = 0.7
 """The share of the fullest row's cells that a row of a total does not reach."""
-_FEW, _TOLD = 50, 10
-"""Words of a column that says what rows are, and those that a question names."""
+_FEW = 50
+"""Words of a column that says what rows are."""
 
 
 def without_totals(seen: Sample) -> tuple[Sample, list[str], list[Rule]]:
@@ -295,16 +296,6 @@ class Rows:
 
 
 _SIGNED = ("quantity", "sale_amount")
-
-
-def told(counts: Counter[str]) -> str:
-    """Words, each with how often it occurs: the most frequent of them."""
-    return ", ".join(f"{word} ({count:,})" for word, count in counts.most_common(_TOLD))
-
-
-def counted(number: int, what: str) -> str:
-    """So many of a thing, as in `1 row` and `2 rows`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _plain(text: str) -> str:
