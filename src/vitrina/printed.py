@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from io import BufferedWriter, FileIO, TextIOWrapper
@@ -39,6 +40,13 @@ class _Heedless(FileIO):
             return super().write(data)
         except OSError:
             return memoryview(data).nbytes
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Tell on a terminal what is being done, for as long as it takes."""
+    with err.status(what):
+        yield
 
 
 def ready_streams() -> None:

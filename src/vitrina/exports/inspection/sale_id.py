@@ -9,6 +9,8 @@ from vitrina.exports.inspection.field import missing, single
 from vitrina.exports.inspection.roles import filled, statuses
 from vitrina.exports.inspection.writing import counted, toml, toml_list
 
+_WITH_PLACE = "an order's number, to which the line's place in the order is added"
+
 
 def sale_id(columns: Columns) -> list[str]:
     """The lines of the field; of an order's number, the file must also say what an order is."""
@@ -28,10 +30,7 @@ def sale_id(columns: Columns) -> list[str]:
     values = len(set(filled(columns.seen.columns[of_order])))
     columns.ask(f"{of_order} repeats, so it is taken for an order's number: is it one?")
     return [
-        (
-            f"# {values:,} different in {columns.seen.rows:,} rows: an order's number, to which the "
-            "line's place in the order is added."
-        ),
+        f"# {values:,} different in {columns.seen.rows:,} rows: {_WITH_PLACE}.",
         f'sale_id = {{ column = {toml(of_order)}, place = "order" }}',
     ]
 

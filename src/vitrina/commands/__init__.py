@@ -1,0 +1,1 @@
+"""The commands of `vitrina`: each a function whose parameters are its options."""
