@@ -168,8 +168,10 @@ def address_parts(dsn: str) -> dict[str, Any]:
     except psycopg.ProgrammingError:
         address = {"port": "unreadable"}
     wrong_port = not str(address.get("port", "")).replace(",", "").isdigit() and address.get("port")
-    # No host has an `@`: what stands before it is the end of a password.
-    if wrong_port or "@" in str(address.get("host", "")):
+    # No host has an `@`: what stands before it is the end of a password. After a `/` of the
+    # password, it is in the database's name.
+    stray = "@" in str(address.get("host", "")) or ("://" in dsn and dsn.count("@") > 1)
+    if wrong_port or stray:
         raise StoreError(
             "the address of PostgreSQL cannot be read; it looks like "
             "postgresql://user:password@host:5432/database, with each of @ : / ? # % in the "
