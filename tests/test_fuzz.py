@@ -134,6 +134,7 @@ parts = st.text(st.sampled_from(PUNCTUATION + "ax1"), max_size=8)
 @example(scheme="clickhouse://", password=f"a@b?{SECRET}", is_quoted=False, rest="")
 @example(scheme="clickhouse://", password=f"?{SECRET}=", is_quoted=False, rest="")
 @example(scheme="postgresql://", password=f"@{SECRET}/", is_quoted=False, rest="")
+@example(scheme="postgresql://", password=f"/{SECRET}", is_quoted=False, rest="")
 @pytest.mark.parametrize("database", ["postgres", "clickhouse"])
 def test_no_address_of_a_store_brings_a_traceback_or_shows_its_password(
     database: str, scheme: str, password: str, is_quoted: bool, rest: str
