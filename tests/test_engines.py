@@ -143,7 +143,8 @@ def test_a_server_killed_in_mid_job_ends_the_step_within_a_minute_and_a_rerun_he
     )
     assert not (validate / "step.json").exists()
 
-    with running(home, load_settings().spark_remote) as again:
+    # Either engine goes on from what the other left.
+    with running(home, None) as again:
         summary, said = again.communicate(timeout=300)
     assert again.returncode == 0, said
     assert "✗" not in summary

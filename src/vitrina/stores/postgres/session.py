@@ -168,8 +168,8 @@ def address_parts(dsn: str) -> dict[str, Any]:
     except psycopg.ProgrammingError:
         address = {"port": "unreadable"}
     wrong_port = not str(address.get("port", "")).replace(",", "").isdigit() and address.get("port")
-    # No host has an `@`: what stands before it is the end of a password. So is what stands before one
-    # that comes after a `/` or a `?` of the password, where the database is named.
+    # No host has an `@`: what stands before it is the end of a password. So is what stands before
+    # one where the database is named, after a `/` or a `?` of the password.
     is_url = dsn.startswith(("postgresql://", "postgres://"))
     _, _, after = dsn.partition("://")[2].replace("?", "/").partition("/")
     stray = "@" in str(address.get("host", "")) or (is_url and "@" in after)
