@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,11 @@ class StageAirflow:
         return run
 
     def _has_begun(self, api: Any, run: dict[str, Any]) -> bool:
-        found = api.ask("GET", f"dags/{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")
-        return any(task["state"] == "running" for task in found["task_instances"])
+        # On a busy machine an answer may take longer than the client waits.
+        with suppress(TimeoutError):
+            found = api.ask("GET", f"dags/{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")
+            return any(task["state"] == "running" for task in found["task_instances"])
+        return False
 
     def _up(self) -> None:
         self._make("up")
