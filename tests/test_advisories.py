@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,21 @@ def test_every_pin_is_looked_at() -> None:
     pinned = advisories.pinned()
     assert {"apache-airflow", "pyspark", "uv"} <= set(pinned)
     assert all(Version(version) for versions in pinned.values() for version in versions)
+
+
+@pytest.mark.parametrize(("days", "is_old"), [(30, False), (31, True)])
+def test_the_check_says_when_the_list_is_old(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    days: int,
+    is_old: bool,
+) -> None:
+    newest = datetime.now(UTC).date() - timedelta(days=days)
+    known = tmp_path / "advisories.json"
+    known.write_text(json.dumps({"newest": str(newest), "advisories": []}))
+    monkeypatch.setattr(advisories, "LIST", known)
+    advisories.check()
+    said = capsys.readouterr().out
+    assert (f"warning: the list of advisories is {days} days old; run `make adv" in said) == is_old
+    assert f"known on {newest}" in said

@@ -1,12 +1,25 @@
-"""Apache Spark against the embedded engine: the same batch comes out the same, cell by cell."""
+"""Apache Spark against the embedded engine: the same batch comes out the same, cell by cell.
 
+And an Apache Spark that is killed, which `make faults` does with the embedded engine alone.
+"""
+
+import os
+import signal
+import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 from pyspark.sql import SparkSession
+from spark_server import spark_server
 
 from tests.batches import BATCHES, GENERATED, collect, prepare, read
+from tests.commands import VITRINA
+from tests.waiting import wait_for
 from vitrina.engine import spark_session
 from vitrina.settings import Settings, load_settings
 from vitrina.steps.analyze import mart_rows
@@ -87,3 +100,53 @@ def test_both_engines_compute_the_same_marts(
             for frame in (rows, others[mart])
         )
         assert found == other, mart.name
+
+
+@contextmanager
+def running(home: Path, remote: str | None) -> Iterator["subprocess.Popen[str]"]:
+    """A batch on that engine; it is ended with the block."""
+    environment = os.environ | {"VITRINA_HOME": str(home), "VITRINA_SPARK_REMOTE": remote or ""}
+    with subprocess.Popen(
+        [VITRINA, "run", "--rows", "20000", "--as-of", "2026-11-24"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.timeout(900)
+def test_a_server_killed_in_mid_job_ends_the_step_within_a_minute_and_a_rerun_heals(
+    home: Path,
+) -> None:
+    validate = home / "lake" / "2026-11-24" / "validate"
+    before = set(psutil.Process().children())
+    with spark_server() as remote:
+        [server] = set(psutil.Process().children()) - before
+        with running(home, remote) as batch:
+            # It writes what it has typed.
+            wait_for(lambda: any(validate.glob("*/typed/*")), 300)
+            os.killpg(server.pid, signal.SIGKILL)
+            killed = time.monotonic()
+            _, said = batch.communicate(timeout=90)
+        assert time.monotonic() - killed < 60
+    assert batch.returncode == 1
+    assert "Traceback" not in said
+    [error] = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert error == (
+        f"error: Spark at {remote} no longer answers (UNAVAILABLE); "
+        "run: vitrina validate --as-of 2026-11-24"
+    )
+    assert not (validate / "step.json").exists()
+
+    # Either engine goes on from what the other left.
+    with running(home, None) as again:
+        summary, said = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+    assert "✗" not in summary
+    # Nothing of the first attempt is left.
+    assert len([each for each in validate.iterdir() if each.is_dir()]) == 1

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
@@ -31,6 +33,7 @@ from vitrina.ledger import MANIFEST, RUN_EVENT
 from vitrina.marts import marts
 from vitrina.steps import load, publish
 from vitrina.store import Batch
+from vitrina.stores.clickhouse import silence
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres import connection, copying, session
@@ -308,6 +311,101 @@ def test_a_refused_insert_leaves_what_was_shown_and_a_rerun_heals(
     command(f"ALTER TABLE {marts(SALES)[1].name} DROP CONSTRAINT none")
     publish.run(lake, analyzed, clickhouse_store, BATCH)
     require_published(clickhouse_store)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a ClickHouse server."""
+    folder = tmp_path_factory.mktemp("server")
+    with clickhouse_server(folder, "127.0.0.1", "p-assword", free_port()) as dsn:
+        yield dsn
+
+
+@contextmanager
+def over_a_proxy(server: str) -> Iterator[tuple[str, Proxy]]:
+    """The address of the server through a proxy."""
+    port = urlsplit(server).port
+    assert port is not None
+    with proxy(lambda: socket.create_connection(("127.0.0.1", port))) as before:
+        yield server.replace(str(port), str(before.port)), before
+
+
+@pytest.fixture
+def asked_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a silent ClickHouse soon, and wait only a moment for its answer."""
+    monkeypatch.setattr(silence, "SILENCE", 1)
+    monkeypatch.setattr(silence, "ANSWER", 1)
+    monkeypatch.setattr(silence, "_GRACE", 0.2)
+
+
+@pytest.mark.usefixtures("asked_soon")
+def test_a_clickhouse_that_takes_connections_and_never_answers_is_given_up(server: str) -> None:
+    with over_a_proxy(server) as (dsn, before):
+        before.silent = True
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable) as refused, clickhouse(dsn):
+            pass
+        assert time.monotonic() - began < 10
+    require_one_line(refused.value, f"ClickHouse does not answer at 127.0.0.1:{before.port}: ")
+    assert "p-assword" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("asked_soon")
+def test_a_clickhouse_that_falls_silent_at_a_swap_is_given_up_and_a_rerun_heals(
+    analyzed: Postgres, lake: Lake, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = ClickHouse.replace_import
+    with over_a_proxy(server) as (dsn, before):
+
+        def fall_silent(store: ClickHouse, *arguments: Any) -> None:
+            before.silent = True
+            original(store, *arguments)
+
+        with clickhouse(dsn) as store, monkeypatch.context() as patch:
+            patch.setattr(ClickHouse, "replace_import", fall_silent)
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable) as refused:
+                publish.run(lake, analyzed, store, BATCH)
+            assert time.monotonic() - began < 15
+        require_one_line(
+            refused.value, f":{before.port}: no answer for ", "run the same command again"
+        )
+    with clickhouse(server) as store:
+        publish.run(lake, analyzed, store, BATCH)
+        require_published(store)
+
+
+@pytest.mark.usefixtures("asked_soon")
+def test_a_clickhouse_at_work_is_waited_for_however_long_it_says_nothing(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    is_at_work = silence._is_at_work  # noqa: SLF001
+
+    def ask(*arguments: Any) -> bool | None:
+        asked.append(is_at_work(*arguments))
+        return asked[-1]
+
+    monkeypatch.setattr(silence, "_is_at_work", ask)
+    monkeypatch.setattr(silence, "ELSEWHERE", 0.5)
+    with clickhouse(server) as store:
+        assert store.query("SELECT sleep(2.5)")[1] == [(0,)]
+    # The last time it may just have been done.
+    assert asked[:-1]
+    assert all(asked[:-1])
+
+
+@pytest.mark.usefixtures("asked_soon")
+def test_a_connection_to_clickhouse_that_alone_is_dead_is_given_up_later(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "ELSEWHERE", 1.5)
+    with over_a_proxy(server) as (dsn, before), clickhouse(dsn) as store:
+        before.forget()
+        with pytest.raises(StoreUnavailable, match="no answer for 2 s; run the same"):
+            store.imports()
+        # The next one takes a connection of its own.
+        store.create_tables(SALES)
 
 
 @pytest.mark.parametrize("moment", ["withdraw", "replace_import"])

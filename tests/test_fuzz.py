@@ -4,6 +4,7 @@ A few examples in each run of the tests; `make fuzz` tries for minutes.
 """
 
 import json
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -23,10 +24,13 @@ from tests.rows import AS_OF
 from tests.test_cli import COMMANDS
 from tests.test_store_file import WHOLE
 from vitrina.counts import Cleaned, Generated, Validated, read_result
+from vitrina.engine import spark_session
 from vitrina.errors import VitrinaError
 from vitrina.exports.store_file import load_store
-from vitrina.store import Batch
+from vitrina.settings import Settings, load_settings
+from vitrina.store import GENERATED, Batch
 from vitrina.stores.lake import Lake
+from vitrina.stores.opening import open_clickhouse, open_postgres
 
 SECRET = "hunter2"  # noqa: S105 - made up
 # Nobody listens there, so a command that wants a store ends at once.
@@ -53,14 +57,17 @@ def assert_in_order(ended: Ended, folder: Path) -> None:
 
 
 def assert_one_line(read: Callable[[], object]) -> None:
-    """What is refused is told in one line, without the password."""
-    said = ""
+    """What is refused is told in one line, without the password; so is what led to it.
+
+    The log of a task of Airflow has that as well.
+    """
+    said, chain = "", ""
     try:
         read()
     except VitrinaError as error:
-        said = str(error)
+        said, chain = str(error), "".join(traceback.format_exception(error))
     assert "\n" not in said
-    assert SECRET not in said
+    assert SECRET not in said + chain
 
 
 # The command line
@@ -126,6 +133,8 @@ parts = st.text(st.sampled_from(PUNCTUATION + "ax1"), max_size=8)
 @example(scheme="clickhouse://", password=f"?{SECRET}", is_quoted=False, rest="")
 @example(scheme="clickhouse://", password=f"a@b?{SECRET}", is_quoted=False, rest="")
 @example(scheme="clickhouse://", password=f"?{SECRET}=", is_quoted=False, rest="")
+@example(scheme="postgresql://", password=f"@{SECRET}/", is_quoted=False, rest="")
+@example(scheme="postgresql://", password=f"/{SECRET}", is_quoted=False, rest="")
 @pytest.mark.parametrize("database", ["postgres", "clickhouse"])
 def test_no_address_of_a_store_brings_a_traceback_or_shows_its_password(
     database: str, scheme: str, password: str, is_quoted: bool, rest: str
@@ -136,6 +145,65 @@ def test_no_address_of_a_store_brings_a_traceback_or_shows_its_password(
     with TemporaryDirectory() as folder:
         ended = call(Path(folder), "sql", database, "SELECT 1", environment=environment)
         assert_in_order(ended, Path(folder))
+
+
+@given(scheme=schemes, password=passwords, is_quoted=st.booleans(), rest=parts)
+@pytest.mark.parametrize("database", ["postgres", "clickhouse"])
+def test_no_error_of_a_store_has_the_password_in_what_led_to_it(
+    database: str, scheme: str, password: str, is_quoted: bool, rest: str
+) -> None:
+    written = quote(password, safe="") if is_quoted else password
+    address = f"{scheme}loader:{written}@{NOBODY}/shop{rest}"
+    connect = {"postgres": open_postgres, "clickhouse": open_clickhouse}[database]
+
+    def open_it() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(f"VITRINA_{database.upper()}_DSN", address)
+            with connect(load_settings(), GENERATED):
+                pass
+
+    assert_one_line(open_it)
+
+
+# The other settings
+
+# A file or a folder that is named is shown, and is no secret.
+_FILES = {"home", "store", "postgres_password_file", "clickhouse_password_file"}
+variables = st.sampled_from(
+    sorted(f"VITRINA_{name.upper()}" for name in Settings.model_fields.keys() - _FILES)
+)
+addresses = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["sc://", "s3://", "http://", "https://", "smtp://"]),
+    st.sampled_from(["", "loader:", f"{SECRET}@", f"loader:{SECRET}@"]),
+    st.sampled_from([NOBODY, "127.0.0.1:x", "[::1", "", "a.b", ":15002"]),
+    st.sampled_from(
+        ["", f"/;token={SECRET}", f"/;{SECRET}", f"/{SECRET}", f"?key={SECRET}", "\n", " "]
+    ),
+)
+
+
+@given(variable=variables, address=addresses)
+def test_no_value_of_a_variable_brings_a_traceback_or_shows_a_password(
+    variable: str, address: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        environment = {**ENVIRONMENT, variable: address, "AWS_ENDPOINT_URL": f"http://{NOBODY}"}
+        for command in ("status", "summary"):
+            ended = call(Path(folder), command, environment=environment)
+            assert_in_order(ended, Path(folder))
+
+
+@given(address=addresses)
+@example(f"sc://loader:{SECRET}@{NOBODY}")
+@example(f"sc://{NOBODY}/;token={SECRET}")
+def test_no_address_of_spark_brings_a_traceback_or_shows_a_password(address: str) -> None:
+    def connect() -> None:
+        with spark_session(Settings(spark_remote=address)):
+            pass
+
+    if address.startswith("sc://"):
+        assert_one_line(connect)
 
 
 # store.toml

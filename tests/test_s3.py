@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from tests.rows import AS_OF, feed
 from tests.servers.proxy import Proxy, proxy
 from tests.servers.s3 import BUCKET, KEYS, send
 from vitrina.contract import SALES
+from vitrina.engine import spark_session
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.generator.recipe import Recipe
 from vitrina.marts import marts
@@ -34,6 +36,7 @@ from vitrina.proof.prove import prove
 from vitrina.settings import Settings
 from vitrina.steps.load import shares
 from vitrina.store import GENERATED, Batch
+from vitrina.stores import s3
 from vitrina.stores.lake import Lake, batches_of
 from vitrina.stores.opening import open_clickhouse, open_postgres
 
@@ -245,3 +248,58 @@ def test_a_lake_200_ms_away_is_only_slow(
         with far.step("generate") as left:
             left.counts = {"rows": 0}
         assert far.result("generate")["counts"] == {"rows": 0}
+
+
+@pytest.fixture
+def soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "_SILENCE", 1.0)
+    monkeypatch.setattr(s3, "_ATTEMPTS", 1)
+    monkeypatch.setattr(s3, "_PAUSE", 0.2)
+
+
+@pytest.mark.usefixtures("soon_given_up")
+def test_a_server_that_falls_silent_is_given_up(
+    lake: Lake, s3_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with far_away(s3_address, 0, monkeypatch) as before:
+        far = Lake(lake.root, AS_OF)
+        before.silent = True
+        for ask in (lambda: far.result("generate"), lambda: Lake(lake.root, AS_OF)):
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match=r"cannot be reached .*; run the step again"):
+                ask()
+            assert time.monotonic() - began < 10
+
+
+@pytest.mark.usefixtures("soon_given_up")
+def test_an_engine_does_not_wait_for_a_silent_server_and_a_rerun_heals(
+    lake: Lake, s3_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, spark_remote=None)
+    with far_away(s3_address, 0, monkeypatch) as before:
+        far = Lake(lake.batches, AS_OF)
+
+        def read_in_silence(spark: SparkSession) -> None:
+            leave(spark, far, "1")
+            dataset = far.dataset("generate", "feed")
+            with far.step("validate", far.result("generate")):
+                before.silent = True
+                far.read(spark, dataset).collect()
+
+        def write_in_silence(spark: SparkSession) -> None:
+            with far.step("generate") as left:
+                before.silent = True
+                far.write(left, "feed", feed(spark, {"sale_id": "2"}), "parquet")
+
+        for work in (read_in_silence, write_in_silence):
+            with spark_session(settings) as spark:
+                began = time.monotonic()
+                with pytest.raises(StoreUnavailable, match=r"S3 cannot be reached .*; run the"):
+                    work(spark)
+            # Without it, Sail would ask for three minutes, and its end wait for that.
+            assert time.monotonic() - began < 20
+            before.silent = False
+        with spark_session(settings) as spark:
+            assert far.read(spark, far.dataset("generate", "feed")).collect()[0].sale_id == "1"
+            leave(spark, far, "3", "4")
+            assert far.read(spark, far.dataset("generate", "feed")).count() == 2

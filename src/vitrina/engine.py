@@ -67,8 +67,9 @@ def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
 
     Raises:
         StoreUnavailable: nothing answers at `VITRINA_SPARK_REMOTE`.
-        SettingsError: the Spark there is older than its client here; or no Spark is named and
-            the embedded engine is not installed; or the process may open too few files.
+        SettingsError: that cannot be read, or the Spark there is older than its client here; or no
+            Spark is named and the embedded engine is not installed; or the process may open too
+            few files.
     """
     from vitrina.settings import configure_embedded_engine, configure_grpc
     from vitrina.spill import spill_folder
@@ -78,10 +79,9 @@ def spark_session(settings: "Settings") -> Iterator["SparkSession"]:
     if settings.spark_remote is not None:
         import pyspark
 
+        channel = _channel(settings.spark_remote)
         _reach(settings.spark_remote)
-        from pyspark.sql.connect.client import DefaultChannelBuilder
-
-        with _session(DefaultChannelBuilder(settings.spark_remote), _REMOTE_RETRIES) as session:
+        with _session(channel, _REMOTE_RETRIES) as session:
             require_version(session.version, pyspark.__version__, _shown(settings.spark_remote))
             yield session
         return
@@ -195,6 +195,19 @@ def _name(settings: "Settings") -> str:
     return f"Spark at {_shown(settings.spark_remote)}"
 
 
+def _channel(remote: str) -> "DefaultChannelBuilder":
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    try:
+        return DefaultChannelBuilder(remote)
+    except ValueError:
+        # What it says may show the token.
+        raise SettingsError(
+            "VITRINA_SPARK_REMOTE cannot be read; it is like sc://host:15002, or with parameters "
+            "sc://host:15002/;token=…, special characters as %3B"
+        ) from None
+
+
 def _reach(remote: str) -> None:
     """Find out whether anything listens, since the client itself would try for ten minutes."""
     address = urlsplit(remote)
@@ -225,9 +238,9 @@ def _minor(version: str) -> tuple[int, ...]:
 
 
 def _shown(remote: str) -> str:
-    """The address without its parameters, one of which may be a token."""
+    """The address without its parameters, one of which may be a token, and without a user."""
     address = urlsplit(remote)
-    return f"{address.scheme}://{address.netloc}"
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
 
 
 def _import_client() -> None:

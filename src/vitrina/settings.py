@@ -352,10 +352,14 @@ def configure_embedded_engine(settings: Settings, spill: Path) -> None:
     # It is for a Spark elsewhere. With it, the client would expect TLS of the embedded engine.
     os.environ.pop("SPARK_CONNECT_AUTHENTICATE_TOKEN", None)
     os.environ.setdefault("RUST_LOG", "error")
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+    if (s3_address() or "").startswith("http://"):
         # Sail needs this as well; Arrow takes the address as it is.
-        if os.environ.get(name, "").startswith("http://"):
-            os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+
+
+def s3_address() -> str | None:
+    """The address of an S3 other than Amazon's, from the variables that all engines read."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 @contextmanager

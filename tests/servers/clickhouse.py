@@ -6,8 +6,9 @@ With a certificate, in one file with its key, it speaks TLS.
 
 The one user is `loader`, with the password CLICKHOUSE_LOADER_PASSWORD and, in the engine, exactly
 the grants of `deploy/clickhouse/loader.xml`. Statements, values bound to parameters, settings of
-a request, inserts in any format, compressed or chunked, errors with code, status and header are as
-a server has them. Left out: sessions, progress, compressed answers, streaming.
+a request, inserts in any format, compressed or chunked, errors with code, status and header, and
+one statement at a time of an id are as a server has them. Left out: sessions, progress, compressed
+answers, streaming.
 """
 
 import base64
@@ -113,6 +114,7 @@ class _Engine:
         self._address = f"{folder / 'data'}?config-file={config}"
         # While one handle is open, the engine runs.
         self._handle = self._open()
+        self._running: set[str] = set()
         self._lock = threading.Lock()
         self._files = folder
 
@@ -120,6 +122,25 @@ class _Engine:
         import chdb
 
         return chdb.connect(self._address)
+
+    @contextmanager
+    def running(self, query_id: str) -> Iterator[None]:
+        """For as long as a statement is under way, refuse another one with its id.
+
+        Raises:
+            _Refusal: there is one.
+        """
+        with self._lock:
+            if query_id in self._running:
+                raise _Refusal(
+                    f"Code: 216. DB::Exception: Query with id = {query_id} is already running. "
+                    "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)"
+                )
+            self._running.add(query_id)
+        try:
+            yield
+        finally:
+            self._running.remove(query_id)
 
     def answer(
         self,
@@ -135,31 +156,30 @@ class _Engine:
         Raises:
             _Refusal: ClickHouse refused it.
         """
-        with self._lock:
-            session = self._open()
-            try:
-                if database is not None:
-                    session.query(f"USE `{database}`")
-                # readonly forbids the others.
-                for name in sorted(settings, key=lambda name: (name == "readonly", name)):
-                    assert re.fullmatch(r"\w+", name)
-                    value = settings[name].replace("\\", "\\\\").replace("'", "\\'")
-                    session.query(f"SET {name} = '{value}'")
-                if data:
-                    with tempfile.NamedTemporaryFile(dir=self._files) as file:
-                        file.write(data)
-                        file.flush()
-                        source = f"FROM INFILE '{file.name}' COMPRESSION 'none' "
-                        statement = _BEFORE_DATA.sub(source, statement, count=1)
-                        session.query(statement)
-                    return b""
-                result: bytes = session.query(statement, format_, params=values).bytes()
-            except Exception as error:  # whatever chDB calls it, the text is ClickHouse's
-                raise _Refusal(str(error)) from error
-            else:
-                return result
-            finally:
-                session.close()
+        session = self._open()
+        try:
+            if database is not None:
+                session.query(f"USE `{database}`")
+            # readonly forbids the others.
+            for name in sorted(settings, key=lambda name: (name == "readonly", name)):
+                assert re.fullmatch(r"\w+", name)
+                value = settings[name].replace("\\", "\\\\").replace("'", "\\'")
+                session.query(f"SET {name} = '{value}'")
+            if data:
+                with tempfile.NamedTemporaryFile(dir=self._files) as file:
+                    file.write(data)
+                    file.flush()
+                    source = f"FROM INFILE '{file.name}' COMPRESSION 'none' "
+                    statement = _BEFORE_DATA.sub(source, statement, count=1)
+                    session.query(statement)
+                return b""
+            result: bytes = session.query(statement, format_, params=values).bytes()
+        except Exception as error:  # whatever chDB calls it, the text is ClickHouse's
+            raise _Refusal(str(error)) from error
+        else:
+            return result
+        finally:
+            session.close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -194,11 +214,13 @@ class _Handler(BaseHTTPRequestHandler):
             statement, data = statement + data.decode(), b""
         explicit = _FORMAT.search(statement)
         format_ = explicit[1] if explicit else given.get("default_format", "TabSeparated")
+        query_id = given.get("query_id") or str(uuid.uuid4())
         try:
             self._authenticate()
-            answer = self.engine.answer(
-                statement, data, given.get("database"), settings, values, format_
-            )
+            with self.engine.running(query_id):
+                answer = self.engine.answer(
+                    statement, data, given.get("database"), settings, values, format_
+                )
         except _Refusal as refusal:
             self._refuse(str(refusal))
         else:
@@ -207,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
                 answer,
                 {
                     "X-ClickHouse-Format": format_,
-                    "X-ClickHouse-Query-Id": given.get("query_id", str(uuid.uuid4())),
+                    "X-ClickHouse-Query-Id": query_id,
                     "X-ClickHouse-Summary": json.dumps({"read_rows": "0", "written_rows": "0"}),
                     "X-ClickHouse-Timezone": "UTC",
                 },

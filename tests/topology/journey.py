@@ -23,6 +23,7 @@ from tests.topology.batch import BATCH, SUCCEEDED, assert_same_cells, load_of
 from tests.topology.compose import DEPLOY
 from tests.topology.system import AIRFLOW, System, is_well, system
 from tests.waiting import wait_for
+from tests.watching import files_with, process_list
 from vitrina.contract import SALES
 from vitrina.marts import marts
 from vitrina.settings import Settings
@@ -44,7 +45,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def finished(whole: System) -> dict[str, Any]:
+def listed(whole: System) -> Iterator[list[str]]:
+    """The command lines that have had a secret in them."""
+    with process_list(whole.secrets.values()) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def finished(whole: System, listed: list[str]) -> dict[str, Any]:
     """The run of the batch, once it has ended."""
     return unpause_and_run(whole.airflow, BATCH)
 
@@ -239,6 +247,16 @@ def test_nobody_without_the_password_gets_in(whole: System) -> None:
         AirflowApi.log_in(whole.airflow.url, "admin", "admin")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(whole.postgres("loader").replace("@", "x@"))
+
+
+def test_no_secret_has_been_in_a_process_list_a_log_or_a_file(
+    whole: System, finished: dict[str, Any], listed: list[str]
+) -> None:
+    assert finished
+    assert listed == []
+    kept = whole.folder / "secrets"
+    seen = files_with(whole.secrets.values(), whole.folder)
+    assert [path for path in seen if not path.is_relative_to(kept)] == []
 
 
 def test_the_jars_for_s3_fit_the_hadoop_of_spark() -> None:

@@ -24,7 +24,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -36,7 +36,7 @@ from pydantic import AwareDatetime, Field
 from vitrina.documents import Document, Unreadable, Whole, parse, read
 from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.stores.disk import disk_failures
-from vitrina.stores.s3 import open_bucket, s3_failures
+from vitrina.stores.s3 import attended, open_bucket, s3_failures
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -204,6 +204,7 @@ class Lake:
         self.root = f"{root}/{as_of.isoformat()}"
         self._on_s3 = on_s3(root)
         self._fs, self._path = open_folder(self.root)
+        self._spark: SparkSession | None = None
 
     @contextmanager
     def step(self, name: str, *made_from: Document) -> Iterator[Outcome]:
@@ -221,7 +222,7 @@ class Lake:
         attempt = self._attempt_of(made_from) if made_from else folder
         outcome = Outcome(name, f"{name}/{folder}", attempt)
         started, clock = datetime.now(UTC), time.perf_counter()
-        with self._failures():
+        with self._failures(), self._attended():
             yield outcome
             result = {
                 "step": name,
@@ -242,6 +243,7 @@ class Lake:
     def write(self, outcome: Outcome, name: str, rows: "DataFrame", format_: Format) -> Dataset:
         """Write a dataset by Spark; readers see it once the step has ended."""
         folder = f"{outcome.folder}/{name}"
+        self._spark = rows.sparkSession
         writer = rows.write.mode("overwrite")
         try:
             if format_ == "csv":
@@ -509,6 +511,7 @@ class Lake:
         """The rows of a dataset, with the columns and types they were written with."""
         if not dataset.files:
             return spark.createDataFrame([], dataset.schema)
+        self._spark = spark
         reader = spark.read.schema(dataset.schema)
         paths = [f"{self.root}/{file.path}" for file in dataset.files]
         if dataset.format == "csv":
@@ -530,6 +533,21 @@ class Lake:
 
     def _failures(self) -> AbstractContextManager[None]:
         return lake_failures(self.root)
+
+    def _attended(self) -> AbstractContextManager[None]:
+        """While a step is at work: let go of Spark when S3 has fallen silent."""
+        self._spark = None
+        if not self._on_s3:
+            return nullcontext()
+        return attended(self._fs, self._path, self.root, self._let_go)
+
+    def _let_go(self) -> bool:
+        """Leave Spark, if it has worked on this lake; whether it has."""
+        if self._spark is None:
+            return False
+        # Without another word to it, since it may be busy with S3. Whoever waits for it is told.
+        self._spark.client.close()
+        return True
 
     def _try_out(self, folder: str) -> None:
         """Write a file and delete it: on a disk that refuses Spark, to learn why it does.

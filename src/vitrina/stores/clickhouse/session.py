@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
@@ -19,10 +19,12 @@ from vitrina.errors import SettingsError, StoreError, StoreUnavailable
 from vitrina.redacted import redacted
 from vitrina.settings import in_universal_time
 from vitrina.stores.answer import Row
+from vitrina.stores.clickhouse import silence
 from vitrina.stores.clickhouse.cluster import SETTINGS
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+    from clickhouse_connect.driver.httpclient import HttpClient
 
 # The driver and chDB are imported inside the functions: a forked child that inherits a
 # started engine hangs.
@@ -189,22 +191,45 @@ def _database(dsn: str) -> str:
 
 
 def _connect(dsn: str) -> "Client":
+    """A client; that of a server waits for it only as long as it is at work."""
+    parts = urlsplit(dsn)
+    if parts.scheme == "chdb":
+        return _client(dsn)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    _require_known(options)
+    # The database may not be there yet.
+    dsn = parts._replace(path="").geturl()
+    # Of an option that is there twice, the driver takes the first.
+    soon = f"connect_timeout={silence.ANSWER}&send_receive_timeout={silence.ANSWER}"
+    asking = parts._replace(path="", query=f"{soon}&{parts.query}").geturl()
+    client = _http_client(dsn)
+    patience = float(options.get("send_receive_timeout", silence.ELSEWHERE))
+    silence.attend(client, lambda: _http_client(asking), patience)
+    return client
+
+
+def _http_client(dsn: str) -> "HttpClient":
+    # With connections of its own; how long it waits for the first answers, unless the address says.
+    opened = _client(dsn, dedicated_pool=True, send_receive_timeout=silence.SILENCE)
+    return cast("HttpClient", opened)
+
+
+def _client(dsn: str, **options: Any) -> "Client":
     import clickhouse_connect
 
     # The driver raises what it logs, too.
     logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     parts = urlsplit(dsn)
-    if parts.scheme != "chdb":
-        _require_known(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
     # The driver looks at the port alone, and would speak plain HTTP but at 443 and 8443.
     interface = {"http": "http", "https": "https", "clickhouses": "https"}.get(parts.scheme)
-    if parts.scheme != "chdb":
-        # The database may not be there yet.
-        dsn = parts._replace(path="").geturl()
     try:
         with in_universal_time():
             return clickhouse_connect.get_client(
-                dsn=dsn, interface=interface, tz_mode="aware", show_clickhouse_errors="scrub"
+                dsn=dsn,
+                interface=interface,
+                tz_mode="aware",
+                show_clickhouse_errors="scrub",
+                **options,
             )
     except (TypeError, ValueError) as error:
         # Of the values of its options, which the driver takes as they are.

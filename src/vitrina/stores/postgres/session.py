@@ -168,8 +168,12 @@ def address_parts(dsn: str) -> dict[str, Any]:
     except psycopg.ProgrammingError:
         address = {"port": "unreadable"}
     wrong_port = not str(address.get("port", "")).replace(",", "").isdigit() and address.get("port")
-    # No host has an `@`: what stands before it is the end of a password.
-    if wrong_port or "@" in str(address.get("host", "")):
+    # No host has an `@`: what stands before it is the end of a password. So is what stands before
+    # one where the database is named, after a `/` or a `?` of the password.
+    is_url = dsn.startswith(("postgresql://", "postgres://"))
+    _, _, after = dsn.partition("://")[2].replace("?", "/").partition("/")
+    stray = "@" in str(address.get("host", "")) or (is_url and "@" in after)
+    if wrong_port or stray:
         raise StoreError(
             "the address of PostgreSQL cannot be read; it looks like "
             "postgresql://user:password@host:5432/database, with each of @ : / ? # % in the "
