@@ -161,7 +161,7 @@ def test_everything_is_done_on_every_server_and_batch_comes_last(
     # And what was said had its effect.
     store = ClickHouse(Session(dsn, engine, "marts"))
     assert store.imports() == [(AS_OF, AT)]
-    assert store.totals(BY_REGION, AS_OF).total_sales_amount == Decimal("30.50")
+    assert store.sums(BY_REGION, AS_OF)["total_sales_amount"] == Decimal("30.50")
 
 
 def test_the_engine_reads_every_statement_as_one_for_the_cluster(

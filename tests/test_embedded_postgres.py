@@ -126,6 +126,22 @@ def test_data_outlives_the_server(folder: Path) -> None:
         assert query(address, "SELECT product FROM kept") == [("чай",)]
 
 
+def test_there_is_one_database_and_an_older_folder_keeps_its_own_beside_another(
+    folder: Path,
+) -> None:
+    names = "SELECT datname::text FROM pg_database WHERE NOT datistemplate ORDER BY 1"
+    with embedded_postgres(folder) as address:
+        assert query(address, names) == [("vitrina",)]
+        query(address, "CREATE TABLE sold AS SELECT 7 AS total")
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE postgres")
+    with embedded_postgres(folder) as address:
+        assert query(address, names) == [("postgres",), ("vitrina",)]
+        assert query(address, "SELECT total FROM sold") == [(7,)]
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("DROP DATABASE postgres")
+
+
 def test_address_suits_both_drivers(folder: Path) -> None:
     with embedded_postgres(folder) as address:
         who = "SELECT current_user::text, current_database()::text"

@@ -257,7 +257,7 @@ def test_a_step_that_computes_imports_spark_while_postgresql_starts(
     step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported: list[str] = []
-    monkeypatch.setattr("vitrina.pipeline.import_ahead", lambda: imported.append(step.name))
+    monkeypatch.setattr("vitrina.pipeline.import_ahead", lambda _: imported.append(step.name))
     nowhere = Settings(home=tmp_path, postgres_dsn=SecretStr("postgresql://127.0.0.1:1/none"))
     with Run(nowhere, AS_OF) as run, pytest.raises(StoreUnavailable):
         run.step(step)

@@ -49,10 +49,11 @@ def run(
 
 def run_steps(under_way: Run, do: Callable[[Run, Step], Counts]) -> "Summary":
     """Let `do` do each step in order; return the batch's summary."""
-    from vitrina.summary import summarize
-
     for step in under_way.steps:
         do(under_way, step)
+    # Only now: it imports Arrow, for which the start of PostgreSQL need not wait.
+    from vitrina.summary import summarize
+
     totals = under_way.postgres.control_totals(under_way.batch.as_of)
     return summarize(under_way.lake, under_way.store, totals)
 

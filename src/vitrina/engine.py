@@ -49,16 +49,16 @@ _GONE = ("UNAVAILABLE", "CANCELLED", "ABORTED", "DEADLINE_EXCEEDED")
 _UNKNOWN_SESSION = "INVALID_HANDLE"
 
 
-def import_ahead() -> None:
-    """Import what a session needs in a thread of its own, while something else is waited for.
+def import_ahead(*others: str) -> None:
+    """Import these modules, and what a session needs, in a thread, while something is waited for.
 
     It takes as long as PostgreSQL does to start. What cannot be imported fails again, and is told,
-    when a session is wanted.
+    when it is wanted.
     """
     from vitrina.settings import configure_grpc
 
     configure_grpc()
-    threading.Thread(target=_import_client).start()
+    threading.Thread(target=_import, args=(*others, "pyspark.sql.connect.session")).start()
 
 
 @contextmanager
@@ -243,10 +243,11 @@ def _shown(remote: str) -> str:
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
 
 
-def _import_client() -> None:
-    # It fails where the command ends before it, too. Whoever needs the client is told why.
-    with suppress(Exception):
-        import_module("pyspark.sql.connect.session")
+def _import(*modules: str) -> None:
+    for module in modules:
+        # It fails where the command ends before it, too. Whoever needs the module is told why.
+        with suppress(Exception):
+            import_module(module)
 
 
 def _allow_files() -> None:

@@ -308,7 +308,7 @@ class Run:
         require_owner(self.settings)
         if step.uses_spark and self._opened.spark is None:
             # The ledger of runs, in PostgreSQL, comes first.
-            import_ahead()
+            import_ahead("vitrina.stores.postgres.store")
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._recorded(step), naming(self.store):
             self.lake.forget(names[names.index(step.name) + 1 :])

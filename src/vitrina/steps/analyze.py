@@ -33,15 +33,15 @@ def rounded_quotient(numerator: Column, denominator: Column, scale: int) -> Colu
     Both are whole numbers, below 10^24 and 10^30; the result is a decimal of that scale.
     Null where the denominator is null or 0.
     """
+    # Planning takes longer than computing, so each column is named as seldom as can be.
     whole = "decimal(38,0)"
     size = F.abs(numerator.cast("decimal(30,0)")) * F.lit(Decimal(2 * 10**scale))
-    half = denominator.cast("decimal(30,0)")
+    half = F.nullif(denominator.cast("decimal(30,0)"), F.lit(Decimal(0)))
     dividend, divisor = (size + half).cast(whole), (half * F.lit(Decimal(2))).cast(whole)
-    divisor = F.when(divisor != 0, divisor)
     # Exact whatever the engine's rounding, since the remainder is taken off first.
     quotient = ((dividend - dividend % divisor) / divisor).cast("decimal(30,0)")
-    signed = F.when(numerator < 0, -quotient).otherwise(quotient)
-    return signed * F.lit(Decimal(1).scaleb(-scale))
+    sign = F.signum(numerator).cast("decimal(1,0)")
+    return quotient * sign * F.lit(Decimal(1).scaleb(-scale))
 
 
 Keep = Callable[[str, DataFrame], DataFrame]

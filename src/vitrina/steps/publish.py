@@ -20,7 +20,7 @@ from vitrina.ledger import ControlTotals, LedgerEntry
 from vitrina.marts import TOTALS, Mart, marts
 from vitrina.proof.rows import canonical, described
 from vitrina.store import Batch
-from vitrina.stores.clickhouse.store import ROWS, ClickHouse
+from vitrina.stores.clickhouse.store import ROWS, ClickHouse, control_totals
 from vitrina.stores.lake import Lake, Outcome
 from vitrina.stores.postgres.store import Postgres
 
@@ -122,16 +122,18 @@ def run(lake: Lake, postgres: Postgres, clickhouse: ClickHouse, batch: Batch) ->
                 _UNTOUCHED,
             )
         clickhouse.withdraw(as_of)
+        shown = []
         for mart in published:
             clickhouse.replace_import(mart, as_of)
+            found = clickhouse.sums(mart, as_of)
             reconcile(
                 mart,
                 ("PostgreSQL", expected[mart]),
-                ("ClickHouse", clickhouse.sums(mart, as_of)),
+                ("ClickHouse", found),
                 f"ClickHouse no longer lists this import; run: vitrina publish --as-of {as_of}",
             )
+            shown.append(control_totals(mart, found))
 
-        shown = [clickhouse.totals(mart, as_of) for mart in published]
         rejects = postgres.rejects(as_of, entry.load_id)
         clickhouse.record_batch(entry, imported_at, [*totals, *shown], rejects)
         postgres.show_published(batch, entry.load_id, shown)

@@ -24,20 +24,17 @@ def open_postgres(settings: "Settings", store: Store) -> Iterator["Postgres"]:
             use.
         StoreUnavailable: it cannot be reached or started, or does not let this user in.
     """
-    from vitrina.stores.postgres.store import postgres
+    with ExitStack() as opened:
+        if settings.postgres_dsn is not None:
+            dsn = settings.postgres_dsn.get_secret_value()
+        else:
+            from vitrina.stores.postgres.embedded import embedded_postgres
 
-    if settings.postgres_dsn is not None:
-        dsn = settings.postgres_dsn.get_secret_value()
-        with postgres(dsn, schema(store), settings.postgres_keep) as opened:
-            yield opened
-        return
-    from vitrina.stores.postgres.embedded import embedded_postgres
+            dsn = opened.enter_context(embedded_postgres(settings.folder / "postgres"))
+        # After the server's start, which needs none of it: a thread may import it meanwhile.
+        from vitrina.stores.postgres.store import postgres
 
-    with (
-        embedded_postgres(settings.folder / "postgres") as dsn,
-        postgres(dsn, schema(store), settings.postgres_keep) as opened,
-    ):
-        yield opened
+        yield opened.enter_context(postgres(dsn, schema(store), settings.postgres_keep))
 
 
 def require_owner(settings: "Settings") -> None:

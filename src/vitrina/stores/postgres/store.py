@@ -269,9 +269,15 @@ class Postgres:
                     )
             with suppress(StoreUnavailable):
                 self._drop_unkept(batch.contract, left, patience=PATIENCE_AFTER)
-            # What autovacuum never does for a table that has partitions.
+            # What autovacuum never does for a table that has partitions. Each of them was analyzed
+            # by its load; PostgreSQL before 18 does so again.
+            only = self._session.connection.info.server_version >= 18_00_00
             with suppress(psycopg.errors.LockNotAvailable):
-                self._session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(by_load(SALE))))
+                self._session.execute(
+                    sql.SQL("ANALYZE {} {}").format(
+                        sql.SQL("ONLY" if only else ""), sql.Identifier(by_load(SALE))
+                    )
+                )
 
     def show(self, as_of: date) -> None:
         """Let readers see a batch that is kept, until a newer one is published.
