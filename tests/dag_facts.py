@@ -28,7 +28,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 FILE = Path(__file__).parents[1] / "dags" / "sales.py"
 HEAVY = (
-    *("pyspark", "pysail", "pyarrow", "pandas", "psycopg", "adbc_driver_manager", "chdb"),
+    *("pyspark", "pysail", "pyarrow", "pandas", "psycopg", "chdb"),
     *("clickhouse_connect", "vitrina.steps.", "vitrina.stores."),
 )
 

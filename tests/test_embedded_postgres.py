@@ -294,7 +294,7 @@ def test_the_server_is_reached_whatever_the_variables_of_libpq_say(
             store.create_tables(SALES)
         with open_session(address, SCHEMA) as session:
             session.execute("CREATE TABLE copied (LIKE sale)")
-            # By the other driver, which connects for two shares, of no rows.
+            # By connections of its own, for two shares of no rows.
             copy_sales(session, "copied", SALES, [[], []])
     assert variables.items() <= os.environ.items()
 

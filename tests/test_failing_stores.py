@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -249,16 +249,20 @@ def test_a_server_at_work_is_waited_for_however_long_it_says_nothing(
 def test_a_server_that_falls_silent_during_a_copy_is_given_up_and_a_rerun_heals(
     database: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, both_copy = copying._Share._stream, threading.Barrier(2)  # noqa: SLF001
+    both_copy = threading.Barrier(2)
     with behind_a_proxy(database) as (dsn, before):
 
-        def stream(share: copying._Share) -> Iterator[pa.RecordBatch]:
+        def shares(*arguments: object) -> list[Iterator[pa.RecordBatch]]:
+            return [share(rows) for rows in original(*arguments)]
+
+        def share(rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             both_copy.wait(30)
             before.silent = True
-            yield from original(share)
+            yield from rows
 
         with monkeypatch.context() as patch:
-            patch.setattr(copying._Share, "_stream", stream)  # noqa: SLF001
+            original: Callable[..., list[Iterator[pa.RecordBatch]]] = load.shares
+            patch.setattr(load, "shares", shares)
             patch.setattr(copying, "_PATIENCE", 0.1)
             with pytest.raises(StoreUnavailable) as refused:
                 run(lake, dsn)

@@ -806,7 +806,6 @@ from vitrina.store import Batch
 from vitrina.stores.lake import Lake
 from vitrina.stores.postgres.store import postgres
 from vitrina.steps import load
-from adbc_driver_postgresql import dbapi
 
 def peak():
     if sys.platform == "darwin":

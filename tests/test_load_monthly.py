@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
+from pydantic import SecretStr
 
 from tests.at_once import read_meanwhile
 from tests.lakes import clean_lake, clean_sales, right_marts
@@ -21,12 +22,14 @@ from tests.rows import shop
 from tests.shown import load_and_show
 from vitrina.contract import SALES, Contract
 from vitrina.errors import StoreError, StoreUnavailable
+from vitrina.pipeline import STEPS, Run
+from vitrina.settings import Settings
 from vitrina.store import FIRST_DAY, LAST_DAY, Batch
 from vitrina.stores.postgres import housekeeping, session
 from vitrina.stores.postgres import store as store_module
 from vitrina.stores.postgres.ledger import begin
 from vitrina.stores.postgres.session import open_session
-from vitrina.stores.postgres.staging import MONTHLY_ABOVE, create_staging, months
+from vitrina.stores.postgres.staging import create_staging, months
 from vitrina.stores.postgres.store import postgres
 
 WEEK_BEFORE = Batch(datetime.date(2026, 11, 17))
@@ -38,7 +41,7 @@ COUNT = "SELECT count(*) FROM vitrina.sale"
 
 
 def load_sales(
-    dsn: str, root: Path, batch: Batch, *tables: pa.Table, monthly_above: int = 0
+    dsn: str, root: Path, batch: Batch, *tables: pa.Table, monthly_above: int | None = 0
 ) -> None:
     lake = clean_lake(root, batch, *tables)
     with postgres(dsn) as store:
@@ -96,7 +99,20 @@ def test_more_sales_than_the_limit_are_kept_by_month(database: str, tmp_path: Pa
 def test_as_many_sales_as_the_limit_are_kept_in_one_piece(database: str, tmp_path: Path) -> None:
     load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=3_000)
     assert list(pieces(database).values()) == [3_000]
-    assert MONTHLY_ABOVE == 50_000_000
+
+
+def test_a_setting_says_above_how_many_sales_a_batch_is_kept_by_month(
+    database: str, tmp_path: Path
+) -> None:
+    load = next(step for step in STEPS if step.name == "load")
+    for limit, held in [(None, 1), (2_999, 13)]:
+        clean_lake(tmp_path, THIS_WEEK, B)
+        settings = Settings(
+            lake=str(tmp_path), postgres_dsn=SecretStr(database), postgres_monthly_above=limit
+        )
+        with Run(settings, THIS_WEEK.as_of) as run:
+            run.step(load)
+        assert len(pieces(database)) == held
 
 
 @given(
@@ -144,7 +160,7 @@ def test_each_month_is_keyed_and_the_planner_reads_only_the_months_it_needs(
 def test_grants_views_and_prepared_readers_survive_from_either_form_to_the_other(
     database: str, tmp_path: Path
 ) -> None:
-    load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=MONTHLY_ABOVE)
+    load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=None)
     with psycopg.connect(database) as owner:
         owner.execute("GRANT USAGE ON SCHEMA vitrina TO pg_monitor")
         owner.execute("GRANT SELECT ON vitrina.sale TO pg_monitor")
@@ -159,12 +175,12 @@ def test_grants_views_and_prepared_readers_survive_from_either_form_to_the_other
         for batch, sales, monthly_above in [
             (THIS_WEEK, B, 0),
             (THIS_WEEK, A_AGAIN, 0),
-            (THIS_WEEK, B, MONTHLY_ABOVE),
+            (THIS_WEEK, B, None),
             (THIS_WEEK, A_AGAIN, 0),
         ]:
             load_sales(database, tmp_path, batch, sales, monthly_above=monthly_above)
             assert total() == (pc.sum(sales["sale_amount"]).as_py(), sales.num_rows)
-            assert len(pieces(database)) == (1 if monthly_above else 13)
+            assert len(pieces(database)) == (1 if monthly_above is None else 13)
             reader.execute("SET ROLE pg_monitor")
             assert reader.execute(COUNT).fetchone() == (sales.num_rows,)
             reader.execute("RESET ROLE")
@@ -176,9 +192,9 @@ def test_grants_views_and_prepared_readers_survive_from_either_form_to_the_other
 
 
 def test_those_who_read_meanwhile_see_one_batch_whole(database: str, tmp_path: Path) -> None:
-    load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=MONTHLY_ABOVE)
+    load_sales(database, tmp_path, WEEK_BEFORE, A, monthly_above=None)
     with read_meanwhile(database, COUNT) as seen:
-        for limit in (0, 0, MONTHLY_ABOVE):
+        for limit in (0, 0, None):
             load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=limit)
             load_sales(database, tmp_path, THIS_WEEK, A_AGAIN, monthly_above=limit)
     assert seen == {(A.num_rows,), (B.num_rows,), (A_AGAIN.num_rows,)}
@@ -231,7 +247,7 @@ def test_the_months_that_a_killed_load_has_left_are_removed_by_the_next(
         load_id = begin(killed, ledger_entry(THIS_WEEK.as_of))
         create_staging(killed, THIS_WEEK, load_id, monthly=True)
     assert len(pieces(database)) == 26
-    load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=MONTHLY_ABOVE)
+    load_sales(database, tmp_path, THIS_WEEK, B, monthly_above=None)
     assert list(pieces(database).values()) == [3_000]
 
 

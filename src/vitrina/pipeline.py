@@ -112,7 +112,13 @@ def _clean(run: "Run") -> Cleaned:
 def _load(run: "Run") -> Loaded:
     from vitrina.steps import load
 
-    return load.run(run.lake, run.postgres, run.batch, allow_few=run.settings.allow_few)
+    return load.run(
+        run.lake,
+        run.postgres,
+        run.batch,
+        allow_few=run.settings.allow_few,
+        monthly_above=run.settings.postgres_monthly_above,
+    )
 
 
 def _analyze(run: "Run") -> Analyzed:

@@ -100,6 +100,11 @@ class Settings(AlertSettings):
         ge=1,
         description="Batches whose sales and marts PostgreSQL keeps, the newest ones",
     )
+    postgres_monthly_above: int | None = Field(
+        default=None,
+        ge=0,
+        description="Sales above which PostgreSQL keeps a batch by month; in one piece unless set",
+    )
     clickhouse_dsn: SecretStr | None = Field(
         default=None, description="`clickhouse://…`; embedded chDB unless set"
     )

@@ -129,8 +129,8 @@ def run(
 ) -> Loaded:
     """Load the batch beside the others; readers of `sale` see it once it is published.
 
-    More sales than `monthly_above` are kept by month; PostgreSQL's own limit unless given. How
-    many sales are generated is for whoever runs it; of a store's own, few are refused unless
+    More sales than `monthly_above` are kept by month; all in one piece unless given. How many
+    sales are generated is for whoever runs it; of a store's own, few are refused unless
     `allow_few`.
 
     Raises:

@@ -2,9 +2,9 @@
 
 In the order of a load: create, copy, key, say which load they are of, attach.
 
-Many sales are kept by month, in partitions of the partition. PostgreSQL keeps a key unique over
-partitions only if the key holds what they are partitioned by, which `sale_id` does not: so
-each month has a key of its own, and that no id is in two months is checked once.
+If the settings say so, sales are kept by month, in partitions of the partition. PostgreSQL keeps a
+key unique over partitions only if the key holds what they are partitioned by, which `sale_id` does
+not: so each month has a key of its own, and that no id is in two months is checked once.
 """
 
 from datetime import date
@@ -16,13 +16,6 @@ from vitrina.errors import StoreError
 from vitrina.store import Batch
 from vitrina.stores.postgres.session import Session
 from vitrina.stores.postgres.tables import SALE, by_load, sales_of_a_load
-
-MONTHLY_ABOVE = 50_000_000
-"""Sales in a batch above which they are kept by month.
-
-The key of more in one piece takes over a gigabyte, more than a server usually has for building
-one or keeps in its cache; that of a month takes a tenth of it.
-"""
 
 # For the search for an id in two months: read in order and sort, on two cores. The keys' own
 # order would lead to each row by itself, since it is not known yet that all can be seen.

@@ -62,7 +62,6 @@ from vitrina.stores.postgres.roles import let_loader_only_add
 from vitrina.stores.postgres.runs import RunsOfBatch, last_runs
 from vitrina.stores.postgres.session import Session, columns, open_session, translated
 from vitrina.stores.postgres.staging import (
-    MONTHLY_ABOVE,
     add_key,
     attach,
     create_staging,
@@ -170,7 +169,7 @@ class Postgres:
 
         It replaces what was loaded of this batch and not published. Each of `shares` (record
         batches of the contract's columns) is copied by a thread and a connection of its own.
-        More rows than `monthly_above` (`MONTHLY_ABOVE` unless given) are kept by month.
+        More rows than `monthly_above`, if it is given, are kept by month.
         `entry.loaded_at` becomes the time at which all are there.
 
         Raises:
@@ -180,8 +179,7 @@ class Postgres:
                 reader kept what has to be dropped first.
         """
         left = "PostgreSQL shows what it showed before"
-        limit = MONTHLY_ABOVE if monthly_above is None else monthly_above
-        monthly = entry.clean > limit
+        monthly = monthly_above is not None and entry.clean > monthly_above
         with self._translated(), self._session.at_work_on(batch.as_of, left):
             patience = self._session.patience
             self._drop_unkept(batch.contract, left, patience=patience, anew=batch.as_of)
