@@ -110,6 +110,8 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """The entry point. A mistake of the user's is one line on stderr and exit code 1."""
+    # Imports make 250,000 objects and no garbage; looking for it took a tenth of their time.
+    gc.set_threshold(300_000)
     # Spares a search through all imported modules for garbage when Python ends.
     atexit.register(gc.freeze)
     ready_streams()
