@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -262,6 +263,33 @@ def test_a_step_that_computes_imports_spark_while_postgresql_starts(
     with Run(nowhere, AS_OF) as run, pytest.raises(StoreUnavailable):
         run.step(step)
     assert imported == ([] if step.name in ("load", "publish") else [step.name])
+
+
+def test_a_step_begins_once_all_that_is_imported_ahead_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def slowly() -> None:
+        time.sleep(0.2)
+        events.append("imported")
+
+    def ahead(_: str) -> threading.Thread:
+        thread = threading.Thread(target=slowly)
+        thread.start()
+        return thread
+
+    def work(_: Run) -> Counts:
+        events.append("begun")
+        raise BatchError("that is enough")
+
+    monkeypatch.setattr("vitrina.pipeline.import_ahead", ahead)
+    with (
+        Run(Settings(home=tmp_path), AS_OF, opened=Opened(alone=True)) as run,
+        pytest.raises(BatchError),
+    ):
+        run.step(replace(STEPS[0], work=work))
+    assert events == ["imported", "begun"]
 
 
 def test_a_command_that_an_error_names_is_for_the_store_and_can_be_copied(

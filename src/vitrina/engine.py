@@ -49,16 +49,19 @@ _GONE = ("UNAVAILABLE", "CANCELLED", "ABORTED", "DEADLINE_EXCEEDED")
 _UNKNOWN_SESSION = "INVALID_HANDLE"
 
 
-def import_ahead(*others: str) -> None:
+def import_ahead(*others: str) -> threading.Thread:
     """Import these modules, and what a session needs, in a thread, while something is waited for.
 
     It takes as long as PostgreSQL does to start. What cannot be imported fails again, and is told,
-    when it is wanted.
+    when it is wanted. Nobody else may import PySpark before the thread has ended: its modules
+    import one another in circles, and two threads in one circle block each other.
     """
     from vitrina.settings import configure_grpc
 
     configure_grpc()
-    threading.Thread(target=_import, args=(*others, "pyspark.sql.connect.session")).start()
+    thread = threading.Thread(target=_import, args=(*others, "pyspark.sql.connect.session"))
+    thread.start()
+    return thread
 
 
 @contextmanager

@@ -312,11 +312,14 @@ class Run:
         from vitrina.stores.opening import require_owner
 
         require_owner(self.settings)
+        ahead = None
         if step.uses_spark and self._opened.spark is None:
             # The ledger of runs, in PostgreSQL, comes first.
-            import_ahead("vitrina.stores.postgres.store")
+            ahead = import_ahead("vitrina.stores.postgres.store")
         again = f"run: vitrina {step.name} --as-of {self.batch.as_of}"
         with self._recorded(step), naming(self.store):
+            if ahead is not None:
+                ahead.join()
             self.lake.forget(names[names.index(step.name) + 1 :])
             with self._lineage.run(step), spark_failures(self.settings, again):
                 started = time.perf_counter()

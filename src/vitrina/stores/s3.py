@@ -16,7 +16,7 @@ from vitrina.errors import SettingsError, StoreError, StoreUnavailable, VitrinaE
 from vitrina.settings import s3_address
 
 # Seconds without a word until Arrow asks again, and how often it does. The pauses between grow to
-# some seconds, so a silent server is given up after 25 s; by default it would be after 99.
+# some seconds, so a silent server is given up after 20 to 27 s; by default it would be after 99.
 _SILENCE = 5.0
 _ATTEMPTS = 4
 # Seconds between two questions to S3 while Spark works on a lake there.
@@ -112,8 +112,10 @@ def attended(
     try:
         yield
     except Exception as error:
-        if silent:
-            raise silent[0] from error
+        # Whoever was let go fails at once, before that is noted.
+        with deciding:
+            if silent:
+                raise silent[0] from error
         raise
     finally:
         with deciding:

@@ -6,6 +6,7 @@ are missing in some rows, go between such records.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,18 @@ _NEGATIVE = 0x4000
 _DIGITS_OF_A_HALF = 18
 # The bits of half a word, and the lower half.
 _HALF, _LOW = np.uint64(32), np.uint64(2**32 - 1)
-_MISSING = pa.scalar(b"\xff\xff\xff\xff", pa.binary())  # the length -1
+
+
+def _binary(text: bytes) -> pa.BinaryScalar:
+    """As `pa.scalar`, which imports pandas."""
+    lengths = np.array([0, len(text)], np.int32)
+    return pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(lengths), pa.py_buffer(text)])[
+        0
+    ]
+
+
+_MISSING = _binary(b"\xff\xff\xff\xff")  # the length -1
+_NOTHING = _binary(b"")
 
 _Words = npt.NDArray[np.uint64]
 _Part = tuple[str, npt.ArrayLike]
@@ -62,21 +74,26 @@ def _field(type_: FieldType, values: pa.Array) -> tuple[list[_Part], list[pa.Arr
     """
     match type_:
         case Integer(bits):
-            return [(">i4", bits // 8), (f">i{bits // 8}", values.fill_null(0).to_numpy())], []
+            return [(">i4", bits // 8), (f">i{bits // 8}", _values(values, f"<i{bits // 8}"))], []
         case Date():
-            days = values.view(pa.int32()).fill_null(0).to_numpy() - _DAYS
-            return [(">i4", 4), (">i4", days)], []
+            return [(">i4", 4), (">i4", _values(values, "<i4") - _DAYS)], []
         case Numeric(precision, scale):
             return _numeric(values, precision, scale), []
         case Label() | FreeText():
-            texts = values.fill_null("").cast(pa.binary())
-            return [(">i4", pc.binary_length(texts).to_numpy())], [texts]
+            texts = values.cast(pa.binary())
+            return [(">i4", _values(pc.binary_length(texts), "<i4"))], [texts]
+
+
+def _values(values: pa.Array, type_: str) -> npt.NDArray[Any]:
+    """As `to_numpy`, which imports pandas and takes no missing values."""
+    held = np.frombuffer(values.buffers()[1], type_)
+    return held[values.offset : values.offset + len(values)]
 
 
 def _numeric(values: pa.Array, precision: int, scale: int) -> list[_Part]:
     """As many digits in each row as the longest value has: PostgreSQL cuts off zeros."""
-    halves = np.frombuffer(values.buffers()[1], "<u8").reshape(-1, 2)
-    lower, upper = halves[values.offset : values.offset + len(values)].T
+    halves = _values(values, "<u8,<u8")
+    lower, upper = halves["f0"], halves["f1"]
     is_negative = upper >> 63 == 1
     words = _magnitude(lower, upper, is_negative, precision)
     after_point = -(-scale // 4)
@@ -127,4 +144,4 @@ def _records(parts: Sequence[_Part], rows: int) -> pa.Array:
 
 
 def _joined(pieces: Sequence[pa.Array]) -> pa.Array:
-    return pc.binary_join_element_wise(*pieces, b"")
+    return pc.binary_join_element_wise(*pieces, _NOTHING)

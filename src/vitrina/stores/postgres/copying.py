@@ -9,7 +9,6 @@ import pyarrow as pa
 from psycopg import sql
 
 from vitrina.contract import Contract
-from vitrina.stores.postgres.binary import HEADER, TRAILER, encoded
 from vitrina.stores.postgres.connection import connect
 from vitrina.stores.postgres.session import Session, columns, translated
 
@@ -43,6 +42,9 @@ def _copy(
     share: Iterable[pa.RecordBatch],
     stop: threading.Event,
 ) -> None:
+    # Imported late, for NumPy: other statements need none.
+    from vitrina.stores.postgres.binary import HEADER, TRAILER, encoded
+
     query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         sql.Identifier(session.schema, staging), columns(contract.names)
     )
