@@ -29,7 +29,7 @@ def ended(api: AirflowApi, run: Run) -> Run:
         now: Run = api.ask("GET", f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}")
         return now if now["state"] in ENDED else None
 
-    end = wait_for(found, RUN_SECONDS, pause=0.3)
+    end = wait_for(found, RUN_SECONDS, pause=0.7)
     assert end is not None
     return end
 

@@ -49,14 +49,6 @@ def prepare(spark: SparkSession, name: str, root: str) -> Lake:
         return run.lake
 
 
-def run_batch(root: str, as_of: datetime.date, recipe: Recipe, opened: Opened) -> None:
-    """Take a generated batch through all steps, however many of its rows are rejected."""
-    settings = Settings(lake=root, max_rejected_share=Decimal(1))
-    with Run(settings, as_of, recipe, opened=opened) as run:
-        for step in STEPS:
-            run.step(step)
-
-
 def until_clean(run: Run) -> tuple[Extracted, Validated, Cleaned]:
     """Take a store's own files through the steps before the stores; what each counted."""
     extracted, validated, cleaned = (run.step(step) for step in run.steps[:3])

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ class Opened:
 
 
 @contextmanager
-def opened(browser: Browser, address: str, **context: Any) -> Iterator[Opened]:
-    """The page at an address, drawn; `context` is Playwright's."""
+def opened(
+    browser: Browser, address: str, *, at: datetime | None = None, **context: Any
+) -> Iterator[Opened]:
+    """The page at an address, drawn, at this moment; `context` is Playwright's."""
     options: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}} | context
     with browser.new_context(**options) as room:
         page = room.new_page()
@@ -51,6 +54,8 @@ def opened(browser: Browser, address: str, **context: Any) -> Iterator[Opened]:
         page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda each: complaints.append(f"asked for {each.url}"))
+        if at is not None:
+            page.clock.set_fixed_time(at)
         page.goto(address)
         drawn(page)
         # The page itself is no complaint.

@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 from tests.airflow_databases import AirflowDatabase
 from tests.databases import new_database
 from tests.homes import home_folder, postgres_folder
+from tests.postgres_data import PostgresData
 from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
 from vitrina.pipeline import Opened
@@ -123,11 +124,23 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session")
-def airflow_database(tmp_path_factory: pytest.TempPathFactory) -> AirflowDatabase:
-    """A database for each Airflow that a test starts."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run have."""
     folder = tmp_path_factory.getbasetemp()
     # Each worker has a folder of its own in that of the run.
-    return AirflowDatabase(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def airflow_database(shared: Path) -> AirflowDatabase:
+    """A database for each Airflow that a test starts."""
+    return AirflowDatabase(shared)
+
+
+@pytest.fixture(scope="session")
+def postgres_data(shared: Path) -> PostgresData:
+    """The data for each embedded PostgreSQL that a test starts."""
+    return PostgresData(shared)
 
 
 @pytest.fixture(scope="session")
@@ -149,20 +162,21 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server(
+    tmp_path_factory: pytest.TempPathFactory, postgres_data: PostgresData
+) -> Iterator[str]:
     """The address of a PostgreSQL server whose user may do anything."""
     if _POSTGRES_DSN is not None:
         yield _POSTGRES_DSN
         return
-    with (
-        postgres_folder(tmp_path_factory.mktemp("postgres") / "server") as folder,
-        embedded_postgres(folder) as dsn,
-    ):
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            # What is committed has to survive a killed process, not a power failure.
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield dsn
+    with postgres_folder(tmp_path_factory.mktemp("postgres") / "server") as folder:
+        postgres_data.copy_to(folder)
+        with embedded_postgres(folder) as dsn:
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                # What is committed has to survive a killed process, not a power failure.
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("SELECT pg_reload_conf()")
+            yield dsn
 
 
 @pytest.fixture

@@ -80,12 +80,15 @@ def test_totals_and_average_receipt_are_per_region_and_product(spark: SparkSessi
             sale(1, "0.01", quantity=3),
             sale(1, "5.00", region="West"),
             sale(2, "7.00"),
+            sale(3, "0.00"),
         ],
     )
     row = rows["North", 1]
     assert (row.total_sales, row.total_quantity, row.total_sales_amount) == (2, 4, D("10.01"))
     assert row.average_sale_amount == D("5.01"), "5.005 is rounded half up"
-    assert set(rows) == {("North", 1), ("North", 2), ("West", 1)}
+    given_away = rows["North", 3]
+    assert (given_away.total_sales, given_away.total_returns) == (1, 0)
+    assert set(rows) == {("North", 1), ("North", 2), ("North", 3), ("West", 1)}
 
 
 def test_a_sum_has_every_cent_where_a_float_would_lose_some(spark: SparkSession) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import vitrina
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from tests.test_store_file import WHOLE
 from vitrina.settings import load_settings
 from vitrina.store import GENERATED
@@ -18,11 +19,14 @@ DOCS = Path(__file__).parents[1] / "docs"
 AS_OF = datetime.date(2026, 11, 24)
 
 
-def test_the_page_s_second_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_s_second_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_data: PostgresData
+) -> None:
     _, example = re.findall(r"(?s)```python\n(.*?)```", (DOCS / "api.md").read_text("utf-8"))
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    with home_folder(tmp_path / "data"):
+    with home_folder(tmp_path / "data") as home:
+        postgres_data.copy_to(home / "postgres")
         exec(example, names)  # noqa: S102 - it is the page's
     summary = names["summary"]
     assert isinstance(summary, vitrina.Summary)

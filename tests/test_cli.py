@@ -14,6 +14,7 @@ import typer
 
 from tests.commands import VITRINA, Ended, call
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from vitrina.cli import app
 from vitrina.pipeline import STEPS
 
@@ -206,8 +207,11 @@ EXPORT = """id;product;pieces;day;amount;city
 
 
 @pytest.fixture(scope="module")
-def shop_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shop_home(
+    tmp_path_factory: pytest.TempPathFactory, postgres_data: PostgresData
+) -> Iterator[Path]:
     with home_folder(tmp_path_factory.mktemp("shop")) as home:
+        postgres_data.copy_to(home / "postgres")
         yield home
 
 

@@ -20,9 +20,8 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from jsonschema import Draft7Validator
-from pyspark.sql import SparkSession
 
-from tests.batches import run_batch
+from tests.answers import Answer, answer
 from tests.grafana_files import (
     DEPLOY,
     PANEL_IDS,
@@ -58,15 +57,12 @@ from vitrina.dashboard.panel import Kind
 from vitrina.dashboard.panel_columns import PANEL_COLUMNS
 from vitrina.dashboard.panels import NEWEST, WEEK_BEFORE_THE_ONLY_IMPORT
 from vitrina.dashboard.texts import Language, text
-from vitrina.generator.recipe import Dirt, Recipe
 from vitrina.ledger import ControlTotals
 from vitrina.marts import marts
-from vitrina.pipeline import Opened
 from vitrina.rules import reasons
 from vitrina.store import GENERATED
 from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
-from vitrina.stores.postgres.store import postgres
 
 SCHEMAS = Path(__file__).parent / "grafana_schema"
 AS_OF = date(2026, 11, 24)
@@ -501,7 +497,7 @@ def test_every_query_and_alert_of_a_store_s_own_answers(tmp_path: Path) -> None:
         )
         for panel in sales_dashboard(shop, Language.en)["panels"]:
             for target in panel.get("targets", []):
-                elsewhere.query(rendered(target["rawSql"], view_))
+                answer(elsewhere, rendered(target["rawSql"], view_))
         (group,) = alert_rules(shop)["groups"]
         counted = {
             rule["uid"]: elsewhere.query(rendered(rule["data"][0]["model"]["rawSql"], View()))[1]
@@ -570,41 +566,28 @@ def test_no_dollar_is_taken_for_a_variable_of_the_environment() -> None:
         assert "$" not in str(rule)
 
 
-# A real batch, and one before it
+# Two imports
 
 
 @dataclass(frozen=True)
 class Published:
-    """The folder of a ClickHouse that two imports were published to."""
+    """The folder of a ClickHouse that has them."""
 
     folder: Path
     figures: Figures
 
 
 @pytest.fixture(scope="module")
-def published(
-    spark: SparkSession, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Published]:
-    home = tmp_path_factory.mktemp("grafana")
-    with (
-        postgres(postgres_server) as target,
-        # A process has one ClickHouse at a time, so it is closed before the tests open it.
-        embedded_clickhouse(home / "clickhouse") as dsn,
-        clickhouse(dsn) as window,
-    ):
-        for day, recipe in (
-            (
-                WEEK_BEFORE,
-                Recipe(6_000, 7, Dirt(Decimal("0.02"), Decimal("0.01"), Decimal("0.01"))),
-            ),
-            (AS_OF, Recipe(8_000, 11)),
-        ):
-            run_batch(str(home / "lake"), day, recipe, Opened(spark, target, window))
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    folder = tmp_path_factory.mktemp("grafana") / "clickhouse"
+    # A process has one ClickHouse at a time, so it is closed before the tests open it.
+    with embedded_clickhouse(folder) as dsn, clickhouse(dsn) as window:
+        fill(window, Shop(imports=(WEEK_BEFORE, AS_OF), products=400, sales_a_day=20))
         database = duckdb.connect()
         for name, rows in contents(window).items():
             database.register(name, rows)
     with closing(database):
-        yield Published(home / "clickhouse", Figures(database, TODAY))
+        yield Published(folder, Figures(database, TODAY))
 
 
 @pytest.fixture
@@ -643,7 +626,7 @@ def contents(store: ClickHouse, contract: Contract = SALES) -> dict[str, pa.Tabl
     found = {}
     for name, columns in tables.items():
         listed = ", ".join(column.name for column in columns)
-        names, rows = store.query(f"SELECT {listed} FROM {name}")
+        names, rows = answer(store, f"SELECT {listed} FROM {name}")
         found[name] = pa.Table.from_pylist(
             [dict(zip(names, row, strict=True)) for row in rows], arrow_schema(columns)
         )
@@ -668,17 +651,17 @@ def view(choice: Choice, options: Sequence[str] = SALES.regions) -> View:
 CHOICES = {
     "everything": Choice(AS_OF),
     "one region": Choice(AS_OF, ("North",)),
-    "regions and products": Choice(AS_OF, ("East", "South"), (982, 156, 28, 1887, 58)),
-    "a product": Choice(AS_OF, (), (982,)),
+    "regions and products": Choice(AS_OF, ("East", "South"), (1, 2, 3, 57, 391)),
+    "a product": Choice(AS_OF, (), (57,)),
     "a few days": Choice(AS_OF, (), (), date(2026, 10, 30), date(2026, 11, 12)),
     "the first import": Choice(WEEK_BEFORE, ("West", "South"), (), date(2026, 1, 31)),
     "nothing there": Choice(AS_OF, ("Nowhere",), (0,), date(1999, 1, 1), date(1999, 1, 2)),
 }
 
 
-def asked(store: ClickHouse, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+def asked(store: ClickHouse, sql: str) -> Answer:
     """What ClickHouse answers, as if it were the day after tomorrow of the newest import."""
-    return store.query(at_the_moment(sql))
+    return answer(store, at_the_moment(sql))
 
 
 def compare(store: ClickHouse, figures: Figures, choice: Choice) -> None:
@@ -776,7 +759,7 @@ def test_columns_are_of_types_that_grafana_draws(shown: ClickHouse) -> None:
     }
     for panel in PANELS:
         sql = rendered(drawn()[panel.id]["targets"][0]["rawSql"], view(CHOICES["everything"]))
-        _, types = shown.query(f"DESCRIBE ({sql})")
+        _, types = answer(shown, f"DESCRIBE ({sql})")
         for name, type_ in (row[:2] for row in types):
             bare = re.sub(r"^Nullable\((.*)\)$", r"\1", type_)
             assert re.match(drawable[PANEL_COLUMNS[name].unit], bare), (panel.id, name, type_)

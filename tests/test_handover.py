@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from vitrina.errors import (
     BatchError,
     CorruptFile,
@@ -40,9 +41,12 @@ Document = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def done(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def done(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, postgres_data: PostgresData
+) -> Iterator[Run]:
     """A batch that has gone through every step, each dataset of several files."""
     with home_folder(tmp_path_factory.mktemp("done")) as folder:
+        postgres_data.copy_to(folder / "postgres")
         settings = Settings(home=folder, spark_remote=load_settings().spark_remote)
         with Run(settings, AS_OF, RECIPE, opened=Opened(spark=spark, alone=True)) as run:
             run.step(STEP["generate"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from vitrina.stores.postgres.embedded import data_home
 
 # Python ignores Ctrl-C where the tests run in the background.
@@ -42,8 +43,9 @@ SECONDS = 10
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory, postgres_data: PostgresData) -> Iterator[Path]:
     with home_folder(tmp_path_factory.mktemp("home")) as home:
+        postgres_data.copy_to(home / "postgres")
         yield home
 
 

@@ -17,6 +17,7 @@ from run_dag import conf
 from tests.airflow_databases import AirflowDatabase
 from tests.commands import call
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from tests.servers.receivers import Received, http_receiver, smtp_receiver
 from tests.watching import files_with, process_list
 from vitrina.contract import SALES
@@ -33,9 +34,12 @@ SUBJECT = f"Vitrina: sales.validate_data failed, batch {AS_OF}"
 
 @pytest.fixture(scope="module")
 def home(
-    tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
+    tmp_path_factory: pytest.TempPathFactory,
+    airflow_database: AirflowDatabase,
+    postgres_data: PostgresData,
 ) -> Iterator[Path]:
     with home_folder(tmp_path_factory.mktemp("make run")) as home:
+        postgres_data.copy_to(home / "postgres")
         airflow_database.copy_to(home)
         yield home
 

@@ -15,6 +15,7 @@ from pydantic import HttpUrl, SecretStr
 from pyspark.sql import SparkSession
 
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from tests.servers.receivers import Received, http_receiver, silence, udp_receiver
 from vitrina.counts import Analyzed, Counts
 from vitrina.errors import FeedError, StoreUnavailable
@@ -34,7 +35,7 @@ AS_OF = datetime.date(2026, 11, 24)
 
 @pytest.fixture(scope="module")
 def told(
-    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, postgres_data: PostgresData
 ) -> Iterator[tuple[Settings, dict[str, Counts], Received, dict[str, float]]]:
     """A whole batch: its settings, counts by step, lineage events and gauges."""
     counts: dict[str, Counts] = {}
@@ -43,6 +44,7 @@ def told(
         http_receiver() as collector,
         udp_receiver() as statsd,
     ):
+        postgres_data.copy_to(home / "postgres")
         settings = Settings(
             home=home,
             statsd=f"localhost:{statsd.getsockname()[1]}",

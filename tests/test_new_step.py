@@ -11,6 +11,7 @@ import pytest
 
 from tests.dag_cases import case, find_facts
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from tests.servers.receivers import http_receiver, udp_receiver
 from vitrina.pipeline import STEPS
 
@@ -90,12 +91,15 @@ def run(*command: str | Path, source: Path, **environment: str) -> str:
     return ended.stdout
 
 
-def test_it_runs_and_is_told_of_like_the_others(source: Path, tmp_path: Path) -> None:
+def test_it_runs_and_is_told_of_like_the_others(
+    source: Path, tmp_path: Path, postgres_data: PostgresData
+) -> None:
     with (
         home_folder(tmp_path) as home,
         http_receiver() as collector,
         udp_receiver() as statsd,
     ):
+        postgres_data.copy_to(home / "postgres")
         shown = run(
             *(source / "main.py", "run", "--rows", "500", "--as-of", AS_OF),
             source=source,

@@ -76,6 +76,23 @@ def loaded(store: Postgres) -> Postgres:
     return store
 
 
+@pytest.fixture(scope="module")
+def right() -> dict[str, pa.Table]:
+    """The marts of what was loaded."""
+    return right_marts(BATCH, SOLD)
+
+
+@pytest.fixture(scope="module")
+def analyzed(
+    postgres_server: str, loaded_database: str, right: dict[str, pa.Table]
+) -> Iterator[Postgres]:
+    """A store that shows these marts, for tests after which it shows them still."""
+    name = f"analyzed_{uuid.uuid4().hex}"
+    with new_database(postgres_server, name, loaded_database) as dsn, postgres(dsn) as store:
+        store.replace_marts(BATCH, right)
+        yield store
+
+
 def shown(store: Postgres) -> dict[str, list[dict[str, Any]]]:
     return {name: store.read_mart(mart).to_pylist() for name, mart in MARTS.items()}
 
@@ -252,15 +269,13 @@ def nothing_changes(store: Postgres) -> Iterator[None]:
     [(name, measure) for name, mart in MARTS.items() for measure in mart.recomputed],
 )
 def test_a_figure_that_differs_from_sql_keeps_the_old_marts(
-    loaded: Postgres, name: str, measure: str
+    analyzed: Postgres, right: dict[str, pa.Table], name: str, measure: str
 ) -> None:
-    right = right_marts(BATCH, SOLD)
-    loaded.replace_marts(BATCH, right)
     by = Decimal("0.01") if measure == "total_sales_amount" else 1
     wrong = {**right, name: changed(right[name], 2, measure, by)}
     row = right[name].to_pylist()[2]
-    with nothing_changes(loaded), pytest.raises(ReconciliationError) as raised:
-        loaded.replace_marts(BATCH, wrong)
+    with nothing_changes(analyzed), pytest.raises(ReconciliationError) as raised:
+        analyzed.replace_marts(BATCH, wrong)
     error = raised.value
     assert (error.mart, error.measure) == (name, measure)
     assert (error.expected, error.actual) == (row[measure], row[measure] + by)
@@ -272,35 +287,36 @@ def test_a_figure_that_differs_from_sql_keeps_the_old_marts(
     )
 
 
-def test_errors_that_cancel_out_are_found(loaded: Postgres) -> None:
-    right = right_marts(BATCH, SOLD)
+def test_errors_that_cancel_out_are_found(analyzed: Postgres, right: dict[str, pa.Table]) -> None:
     swapped = changed(right["sales_by_region"], 0, "total_sales_amount", 5)
     swapped = changed(swapped, 1, "total_sales_amount", -5)
     regions = [row["region"] for row in swapped.to_pylist()[:2]]
     # Of rows that differ the first is named.
     first = f"sales_by_region.total_sales_amount for region {min(regions)} "
-    with nothing_changes(loaded), pytest.raises(ReconciliationError, match=first):
-        loaded.replace_marts(BATCH, {**right, "sales_by_region": swapped})
+    with nothing_changes(analyzed), pytest.raises(ReconciliationError, match=first):
+        analyzed.replace_marts(BATCH, {**right, "sales_by_region": swapped})
 
 
-def test_a_row_too_few_or_too_many_is_found(loaded: Postgres) -> None:
-    right = right_marts(BATCH, SOLD)
+def test_a_row_too_few_or_too_many_is_found(analyzed: Postgres, right: dict[str, pa.Table]) -> None:
     by_day = right["sales_by_day"].sort_by([("sale_date", "ascending"), ("region", "ascending")])
     with (
-        nothing_changes(loaded),
+        nothing_changes(analyzed),
         pytest.raises(ReconciliationError, match=r"sale_date 2025-11-24.*the mart has no such row"),
     ):
-        loaded.replace_marts(BATCH, {**right, "sales_by_day": by_day.slice(1)})
+        analyzed.replace_marts(BATCH, {**right, "sales_by_day": by_day.slice(1)})
     elsewhere = replace_value(by_day.slice(0, 1), "region", "Atlantis")
     more = pa.concat_tables([by_day, elsewhere])
     with (
-        nothing_changes(loaded),
+        nothing_changes(analyzed),
         pytest.raises(ReconciliationError, match=r"Atlantis.*SQL over sale has no such row"),
     ):
-        loaded.replace_marts(BATCH, {**right, "sales_by_day": more})
+        analyzed.replace_marts(BATCH, {**right, "sales_by_day": more})
     twice = pa.concat_tables([by_day, by_day.slice(0, 1)])
-    with nothing_changes(loaded), pytest.raises(StoreError, match=r"duplicate key .*sales_by_day"):
-        loaded.replace_marts(BATCH, {**right, "sales_by_day": twice})
+    with (
+        nothing_changes(analyzed),
+        pytest.raises(StoreError, match=r"duplicate key .*sales_by_day"),
+    ):
+        analyzed.replace_marts(BATCH, {**right, "sales_by_day": twice})
 
 
 def test_a_row_of_zeros_is_a_day_without_sales(loaded: Postgres) -> None:

@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from vitrina.contract import SALES
 from vitrina.errors import StoreError
 from vitrina.settings import Settings
@@ -19,9 +20,12 @@ from vitrina.stores.postgres.store import Postgres
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(
+    tmp_path_factory: pytest.TempPathFactory, postgres_data: PostgresData
+) -> Iterator[Settings]:
     """Those of an embedded server, which has tables and runs."""
     with home_folder(tmp_path_factory.mktemp("queries")) as home:
+        postgres_data.copy_to(home / "postgres")
         settings = Settings(home=home, postgres_dsn=None)
         with open_postgres(settings, GENERATED) as owner:
             owner.create_tables(SALES)

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from tests.commands import VITRINA
+from tests.postgres_data import PostgresData
 from tests.rows import AS_OF, BATCH
 from vitrina.counts import Counts
 from vitrina.errors import FeedError, StoreUnavailable
@@ -265,7 +266,8 @@ def test_a_run_makes_no_table_but_the_ledger_of_runs(run: Run, database: str) ->
 # Both together, from the command line
 
 
-def test_two_commands_for_one_batch_do_not_meet(home: Path) -> None:
+def test_two_commands_for_one_batch_do_not_meet(home: Path, postgres_data: PostgresData) -> None:
+    postgres_data.copy_to(home / "postgres")
     environment = os.environ | {"VITRINA_HOME": str(home)}
     command = [str(VITRINA), "run", "--rows", "3000", "--as-of", "2026-11-24"]
     with subprocess.Popen(

@@ -26,6 +26,7 @@ from tests.airflow_databases import AirflowDatabase
 from tests.airflow_runs import RUNS, ended, start
 from tests.browsers import launched
 from tests.homes import home_folder
+from tests.postgres_data import PostgresData
 from tests.waiting import wait_for
 from vitrina.pipeline import STEPS
 from vitrina.settings import Settings
@@ -110,11 +111,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first_up(
-    root: Path, tmp_path_factory: pytest.TempPathFactory, airflow_database: AirflowDatabase
+    root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    airflow_database: AirflowDatabase,
+    postgres_data: PostgresData,
 ) -> Iterator[tuple[Airflow, str]]:
     """Airflow, started where a `make run` was killed, and what `make up` printed."""
     with home_folder(tmp_path_factory.mktemp("магазин 1")) as data:
         airflow_database.copy_to(data)
+        postgres_data.copy_to(data / "postgres")
         try:
             kill_a_run_at_work(data)
             ended = make("up", data, root, PORT=str(free_port()))
