@@ -502,6 +502,16 @@ def cleaned(
     return clean.run(spark, lake, Batch(AS_OF, store), Decimal(share))
 
 
+def test_a_gift_is_a_sale_and_only_what_is_below_nothing_a_return(
+    spark: SparkSession, lake: Lake
+) -> None:
+    given_away = {"sale_id": "2", "quantity": "3", "sale_amount": "0"}
+    taken_back = {"sale_id": "3", "quantity": "-2", "sale_amount": "-0.01"}
+    counts = cleaned(spark, lake, OWN, {"sale_id": "1"}, given_away, taken_back)
+    assert (counts.total_quantity, counts.total_sales_amount) == (5, Decimal("19.98"))
+    assert (counts.total_returns, counts.total_returns_amount) == (1, Decimal("0.01"))
+
+
 def test_the_step_counts_each_fate_and_keeps_file_and_line(spark: SparkSession, lake: Lake) -> None:
     copy = {**CORRECTED[-1], "line": 6}
     counts = cleaned(spark, lake, OWN, *CORRECTED, copy)
