@@ -30,8 +30,11 @@ SETTINGS = {
 
 
 def run(code: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    # PySpark takes a program without a file for its own tests.
+    program = home / "program.py"
+    program.write_text(BLOCKED + code)
     return subprocess.run(
-        [sys.executable, "-c", BLOCKED + code],
+        [sys.executable, program],
         env={"VITRINA_HOME": str(home), **SETTINGS},
         capture_output=True,
         text=True,
@@ -113,7 +116,6 @@ def test_a_part_that_is_not_installed_is_named_with_what_to_do(what: str, tmp_pa
 
 
 def test_a_command_says_in_one_line_what_is_not_installed(tmp_path: Path) -> None:
-    # PySpark takes a program without a file for its own tests.
     program = tmp_path / "program.py"
     program.write_text(f"{BLOCKED}from vitrina.cli import main\nmain()")
     ended = subprocess.run(
