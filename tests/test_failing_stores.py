@@ -406,7 +406,7 @@ def test_a_connection_to_clickhouse_that_alone_is_dead_is_given_up_later(
     monkeypatch.setattr(silence, "ELSEWHERE", 1.5)
     with over_a_proxy(server) as (dsn, before), clickhouse(dsn) as store:
         before.forget()
-        with pytest.raises(StoreUnavailable, match="no answer for [23] s; run the same"):
+        with pytest.raises(StoreUnavailable, match=r"no answer for [23] s; run the same"):
             store.imports()
         # The next one takes a connection of its own.
         store.create_tables(SALES)
