@@ -39,6 +39,7 @@ from vitrina.store import GENERATED, Batch
 from vitrina.stores import s3
 from vitrina.stores.lake import Lake, batches_of
 from vitrina.stores.opening import open_clickhouse, open_postgres
+from vitrina.stores.s3 import open_bucket
 
 VITRINA = Path(sys.executable).with_name("vitrina")
 LAKE = f"s3://{BUCKET}/a/prefix"
@@ -150,6 +151,17 @@ def test_a_batch_is_deleted_with_all_its_objects(sail: SparkSession, lake: Lake)
     lake.delete()
     assert (keys(lake), batches_of(lake.batches)) == ([], [later.as_of])
     assert keys(later)
+
+
+def test_arrow_is_told_the_region_and_asks_amazon_for_none(
+    lake: Lake, s3_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    # As for a bucket at Amazon, until it is opened.
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setattr(s3, "s3_address", lambda: s3_address)
+    opened, _ = open_bucket(lake.root)
+    assert opened.region == "eu-west-3"
 
 
 def test_a_bucket_that_is_not_there_is_one_clear_line(

@@ -367,6 +367,11 @@ def s3_address() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
+def s3_region() -> str | None:
+    """The region of the bucket, from the variables that all engines read."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+
+
 @contextmanager
 def in_universal_time() -> Iterator[None]:
     """Load the embedded ClickHouse in here: it knows few of the zones that TZ may name.

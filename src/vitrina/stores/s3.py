@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pyarrow import fs
 
 from vitrina.errors import SettingsError, StoreError, StoreUnavailable, VitrinaError
-from vitrina.settings import s3_address
+from vitrina.settings import s3_address, s3_region
 
 # Seconds without a word until Arrow asks again, and how often it does. The pauses between grow to
 # some seconds, so a silent server is given up after 20 to 27 s; by default it would be after 99.
@@ -65,7 +65,9 @@ def open_bucket(url: str, what: str = "lake") -> tuple[fs.FileSystem, str]:
         StoreUnavailable: it does not answer.
     """
     with s3_failures(url, what):
-        known, path = fs.FileSystem.from_uri(url)
+        region = s3_region()
+        # Arrow asks Amazon for a region that it is not told, and has no limit of time for that.
+        known, path = fs.FileSystem.from_uri(f"{url}?region={region}" if region else url)
         # The same again, since a URL cannot say how long to wait.
         opened = fs.S3FileSystem(
             region=known.region,
