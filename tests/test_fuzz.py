@@ -127,6 +127,11 @@ schemes = st.sampled_from(
 parts = st.text(st.sampled_from(PUNCTUATION + "ax1"), max_size=8)
 
 
+def address_of(scheme: str, password: str, is_quoted: bool, rest: str) -> str:
+    written = quote(password, safe="") if is_quoted else password
+    return f"{scheme}loader:{written}@{NOBODY}/shop{rest}"
+
+
 @given(scheme=schemes, password=passwords, is_quoted=st.booleans(), rest=parts)
 @example(scheme="postgresql://", password=f"a@{SECRET}", is_quoted=False, rest="")
 @example(scheme="clickhouse://", password=SECRET, is_quoted=True, rest="?x=1")
@@ -139,8 +144,7 @@ parts = st.text(st.sampled_from(PUNCTUATION + "ax1"), max_size=8)
 def test_no_address_of_a_store_brings_a_traceback_or_shows_its_password(
     database: str, scheme: str, password: str, is_quoted: bool, rest: str
 ) -> None:
-    written = quote(password, safe="") if is_quoted else password
-    address = f"{scheme}loader:{written}@{NOBODY}/shop{rest}"
+    address = address_of(scheme, password, is_quoted, rest)
     environment = {**ENVIRONMENT, f"VITRINA_{database.upper()}_DSN": address}
     with TemporaryDirectory() as folder:
         ended = call(Path(folder), "sql", database, "SELECT 1", environment=environment)
@@ -152,8 +156,7 @@ def test_no_address_of_a_store_brings_a_traceback_or_shows_its_password(
 def test_no_error_of_a_store_has_the_password_in_what_led_to_it(
     database: str, scheme: str, password: str, is_quoted: bool, rest: str
 ) -> None:
-    written = quote(password, safe="") if is_quoted else password
-    address = f"{scheme}loader:{written}@{NOBODY}/shop{rest}"
+    address = address_of(scheme, password, is_quoted, rest)
     connect = {"postgres": open_postgres, "clickhouse": open_clickhouse}[database]
 
     def open_it() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from vitrina.api import chosen_store
 from vitrina.errors import SettingsError
-from vitrina.generator.recipe import ROWS, SEED, Recipe
+from vitrina.generator.recipe import ROWS, SEED, Parameter, Recipe
 from vitrina.pipeline import naming
 from vitrina.printed import busy
 from vitrina.store import Store
@@ -20,6 +21,15 @@ from vitrina.store import Store
 if TYPE_CHECKING:
     from vitrina.settings import Settings
     from vitrina.stores.postgres.store import Postgres
+
+
+def _of_the_generated_shop(parameter: Parameter) -> OptionInfo:
+    option: OptionInfo = typer.Option(
+        min=parameter.minimum,
+        max=parameter.maximum,
+        help=f"{parameter.description}, in the generated shop: {parameter.default} by default.",
+    )
+    return option
 
 
 File = Annotated[
@@ -38,22 +48,8 @@ AsOf = Annotated[
         "otherwise. Today where the store is, by default.",
     ),
 ]
-Rows = Annotated[
-    int | None,
-    typer.Option(
-        min=ROWS.minimum,
-        max=ROWS.maximum,
-        help=f"{ROWS.description}, in the generated shop: {ROWS.default} by default.",
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        min=SEED.minimum,
-        max=SEED.maximum,
-        help=f"{SEED.description}, in the generated shop: {SEED.default} by default.",
-    ),
-]
+Rows = Annotated[int | None, _of_the_generated_shop(ROWS)]
+Seed = Annotated[int | None, _of_the_generated_shop(SEED)]
 AllowFew = Annotated[
     bool,
     typer.Option(

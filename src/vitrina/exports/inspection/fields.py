@@ -10,7 +10,7 @@ from vitrina.exports.inspection.evidence import Days, days_of, disagreements, mi
 from vitrina.exports.inspection.field import constant, missing, single
 from vitrina.exports.inspection.roles import SOME, filled, is_unix, named
 from vitrina.exports.inspection.sale_id import sale_id
-from vitrina.exports.inspection.writing import counted, first_up, toml, toml_list
+from vitrina.exports.inspection.writing import counted, lacking, toml, toml_list
 from vitrina.visible import revealed
 
 MOST_DECIMALS = 4
@@ -50,9 +50,9 @@ def _customer(columns: Columns) -> list[str]:
         orders = columns.seen.columns[columns.order()]
         known = {order for order, cell in zip(orders, cells, strict=True) if cell}
         blanks = len({*orders} - known)
-        evidence = f" In {counted(blanks, 'order')} there is none." if blanks else ""
+        evidence = lacking(blanks, "order")
     else:
-        evidence = f" In {counted(blanks, 'row')} there is none." if blanks else ""
+        evidence = lacking(blanks, "row")
     return single(
         columns,
         "customer_id",
@@ -81,8 +81,7 @@ def _product(columns: Columns) -> list[str]:
     name = columns.roles["product_id"]
     other = named("product_id", columns.free())
     if other is None:
-        evidence += f" In {counted(blanks, 'row')} there is none."
-        return single(columns, "product_id", evidence)
+        return single(columns, "product_id", evidence + lacking(blanks, "row"))
     return [
         f"# {evidence} Where it is blank, the other is taken.",
         f"product_id = {{ columns = {toml_list([name, other])}, first = true }}",
@@ -128,7 +127,7 @@ def _day(columns: Columns) -> list[str]:
         return missing(columns, "sale_date")
     zone = ', zone = "UTC"' if columns.says_utc() or "UTC" in days.zones else ""
     odd = f" {days.odd:,} are written otherwise." if days.odd else ""
-    evidence = f"{first_up(days.evidence)}.{odd}"
+    evidence = f"{days.evidence[:1].upper()}{days.evidence[1:]}.{odd}"
     if len(days.formats) == 2 and (told := _order_of_another(columns, days)):
         evidence, format_ = told
         return single(columns, "sale_date", evidence, format_ + zone)

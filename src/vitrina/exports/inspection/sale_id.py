@@ -7,7 +7,7 @@ from itertools import pairwise
 from vitrina.exports.inspection.columns import Columns
 from vitrina.exports.inspection.field import missing, single
 from vitrina.exports.inspection.roles import filled, statuses
-from vitrina.exports.inspection.writing import counted, toml, toml_list
+from vitrina.exports.inspection.writing import lacking, toml, toml_list
 
 _WITH_PLACE = "an order's number, to which the line's place in the order is added"
 
@@ -47,8 +47,7 @@ def _id_of_an_order_or_item(columns: Columns) -> list[str]:
 
 def _id_of_a_row(columns: Columns) -> list[str]:
     blanks = columns.blanks("sale_id")
-    missing = f" In {counted(blanks, 'row')} there is none." if blanks else ""
-    return single(columns, "sale_id", f"{columns.distinct('sale_id')}{missing}")
+    return single(columns, "sale_id", columns.distinct("sale_id") + lacking(blanks, "row"))
 
 
 def _counts_rows(columns: Columns, name: str) -> bool:

@@ -17,10 +17,6 @@ def toml_list(texts: Iterable[str]) -> str:
     return f"[{', '.join(map(toml, texts))}]"
 
 
-def first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def told(counts: Counter[str]) -> str:
     """Words, each with how often it occurs: the most frequent of them."""
     return ", ".join(f"{word} ({count:,})" for word, count in counts.most_common(_TOLD))
@@ -29,3 +25,8 @@ def told(counts: Counter[str]) -> str:
 def counted(number: int, what: str) -> str:
     """So many of a thing, as in `1 row` and `2 rows`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def lacking(number: int, what: str) -> str:
+    """That there is none in so many of a thing, as a further sentence; nothing if it is in all."""
+    return f" In {counted(number, what)} there is none." if number else ""

@@ -35,7 +35,7 @@ Waiting = Generator[Any, Any, Found]
 
 def connect(address: Mapping[str, Any], *, autocommit: bool = False) -> "psycopg.Connection[Row]":
     """A connection whose every statement ends in `OperationalError` if the server is silent."""
-    with connecting(address):
+    with _connecting(address):
         connection = _Attentive.connect(make_conninfo(**address), autocommit=True)
     connection.silence = Silence(address)
     try:
@@ -48,7 +48,7 @@ def connect(address: Mapping[str, Any], *, autocommit: bool = False) -> "psycopg
     return connection
 
 
-def connecting(address: Mapping[str, Any]) -> AbstractContextManager[None]:
+def _connecting(address: Mapping[str, Any]) -> AbstractContextManager[None]:
     """For the time it takes to connect: an embedded server is reached whatever PG* say."""
     embedded = str(address.get("host")).startswith(SOCKETS)
     return without_libpq_variables() if embedded else nullcontext()
@@ -98,7 +98,7 @@ class Silence:
     def _is_at_work(self, process: int) -> bool:
         """True as well where the server answers, but takes no further connection."""
         conninfo = make_conninfo(**self._address)
-        with connecting(self._address):
+        with _connecting(self._address):
             if pq.PGconn.ping(conninfo.encode()) != pq.Ping.OK:
                 return False
             try:
