@@ -1,13 +1,14 @@
 """Files that are written where the user says: whole or not at all, and in no other file's place."""
 
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
 from vitrina.errors import SettingsError
+from vitrina.whole import part_in, remove_abandoned
 
 _HEAD = 1 << 16
 
@@ -32,15 +33,14 @@ def output(
         # Where a link points to is replaced, not the link.
         target = Path(os.path.realpath(file))
         _refuse_others(target, file, option, ours)
-        beside = target.with_name(f".vitrina-{uuid.uuid4().hex}")
-        try:
-            with beside.open("x", encoding=encoding, newline="") as stream:
-                yield stream
+        remove_abandoned(target.parent)
+        with part_in(target.parent) as part:
+            stream = TextIOWrapper(part.stream, encoding, newline="")
+            yield stream
+            stream.flush()
             if ours is None and target.exists():
                 raise _in_the_way(file, option)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+            part.become(target)
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror or error}") from error
 

@@ -146,4 +146,5 @@ def left_over(stage: Stage) -> list[str]:
     if postmaster(stage.home) is None and (server / "socket").exists():
         found.append(f"socket {(server / 'socket').read_text()}")
     found += [f"spilled {path.name}" for path in (stage.home / "tmp").glob("*")]
+    found += [f"half-written {path}" for path in stage.home.rglob(".vitrina-*.part")]
     return found

@@ -17,13 +17,13 @@ so that two runs at once cannot give one place to two files.
 import hashlib
 import io
 import json
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
 from pyarrow import fs
@@ -33,7 +33,15 @@ from vitrina.documents import Unreadable, Whole, parse, read
 from vitrina.errors import CorruptFile
 from vitrina.exports.files import Found
 from vitrina.store import Batch, Store
-from vitrina.stores.lake import Measured, lake_failures, on_s3, open_folder
+from vitrina.stores.lake import (
+    Measured,
+    lake_failures,
+    on_s3,
+    open_folder,
+    remove_abandoned_in,
+    write_whole,
+)
+from vitrina.whole import part_in
 
 _READ_SIZE = 4 << 20
 _AT_ONCE = 8
@@ -144,11 +152,7 @@ class Archive:
         with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
             selector = fs.FileSelector(self._path, allow_not_found=True)
             there = {info.base_name: info.path for info in self._fs.get_file_info(selector)}
-            paths = [
-                path
-                for name, path in there.items()
-                if name.endswith(".json") and not name.startswith(".")
-            ]
+            paths = [path for name, path in there.items() if name.endswith(".json")]
             found = {kept.sha256: kept for kept in pool.map(self._document, paths)}
             for sha256, kept in found.items():
                 if f"{sha256}{_WITHDRAWN}" in there:
@@ -166,6 +170,7 @@ class Archive:
         """
         known = {*sizes}
         with lake_failures(self.root), ThreadPoolExecutor(2) as pool:
+            remove_abandoned_in(self._fs, self._path)
             hashes = [*pool.map(lambda found: self._take(found, found.size in known), files)]
         taken: dict[str, list[Found]] = {}
         for found, sha256 in zip(files, hashes, strict=True):
@@ -183,7 +188,8 @@ class Archive:
     def withdraw(self, sha256: str, now: datetime) -> None:
         """Read no further batch from a file; it stays where it is."""
         with lake_failures(self.root):
-            self._write(f"{sha256}{_WITHDRAWN}", f"{now.isoformat(timespec='seconds')}\n".encode())
+            path = f"{self._path}/{sha256}{_WITHDRAWN}"
+            write_whole(self._fs, path, f"{now.isoformat(timespec='seconds')}\n".encode())
 
     def withdrawn(self, sha256: str) -> datetime | None:
         """Since when a file is withdrawn; None if it is not.
@@ -256,30 +262,33 @@ class Archive:
             sha256 = None
         self._make_folder()
         # A key of S3 cannot be given later, and is there only when all its bytes are.
-        part = sha256 if sha256 and on_s3(self.root) else f".{uuid.uuid4().hex}.part"
-        try:
-            copied = self._copy(found, part)
-            if found.has_changed() or (sha256 and copied != sha256):
-                return None
-            if part != copied:
-                self._fs.move(f"{self._path}/{part}", f"{self._path}/{copied}")
-            part = ""
-        finally:
-            if part and self._exists(part):
-                self._fs.delete_file(f"{self._path}/{part}")
-        self._is_whole.add(copied)
+        if sha256 and on_s3(self.root):
+            copied = self._upload(found, sha256)
+        else:
+            copied = self._copy(found, sha256)
+        if copied is not None:
+            self._is_whole.add(copied)
         return copied
 
-    def _copy(self, found: Found, name: str) -> str:
-        """Copy a file's bytes; gives their SHA-256."""
-        with (
-            found.open() as source,
-            self._fs.open_output_stream(f"{self._path}/{name}") as stream,
-        ):
-            measured = Measured(stream)
-            while block := source.read(_READ_SIZE):
-                measured.write(block)
-        return measured.sha256
+    def _copy(self, found: Found, expected: str | None) -> str | None:
+        """The SHA-256 of a file's bytes, copied; None if they are not those that are expected."""
+        with part_in(Path(self._path)) as part:
+            copied = _copied(found, part.stream)
+            if copied != (expected or copied) or found.has_changed():
+                return None
+            part.become(Path(self._path) / copied)
+        return copied
+
+    def _upload(self, found: Found, expected: str) -> str | None:
+        key, whole = f"{self._path}/{expected}", False
+        try:
+            with self._fs.open_output_stream(key) as stream:
+                copied = _copied(found, stream)
+            whole = copied == expected and not found.has_changed()
+        finally:
+            if not whole and self._exists(expected):
+                self._fs.delete_file(key)
+        return expected if whole else None
 
     def _make_folder(self) -> None:
         if not on_s3(self.root):
@@ -321,17 +330,7 @@ class Archive:
             },
         }
         text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
-        self._write(f"{kept.sha256}.json", text.encode())
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Write a small file, which is there only when it is whole."""
-        path = part = f"{self._path}/{name}"
-        if not on_s3(self.root):
-            part = f"{self._path}/.{uuid.uuid4().hex[:8]}.{name}"
-        with self._fs.open_output_stream(part) as stream:
-            stream.write(data)
-        if part != path:
-            self._fs.move(part, path)
+        write_whole(self._fs, f"{self._path}/{kept.sha256}.json", text.encode())
 
     def _since(self, sha256: str) -> datetime:
         name = f"{sha256}{_WITHDRAWN}"
@@ -343,6 +342,15 @@ class Archive:
             raise CorruptFile(
                 f"{self.root}/{name} has no moment in it; delete it, and withdraw the file again"
             ) from error
+
+
+def _copied(found: Found, stream: Any) -> str:
+    """The SHA-256 of a file's bytes, which the stream is given."""
+    measured = Measured(stream)
+    with found.open() as source:
+        while block := source.read(_READ_SIZE):
+            measured.write(block)
+    return measured.sha256
 
 
 def _sha256(stream: Any) -> str:

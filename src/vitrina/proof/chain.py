@@ -11,14 +11,19 @@ in both places, only somebody can tell who has noted the SHA-256 of a later one.
 import hashlib
 import json
 import re
-import uuid
 from collections.abc import Iterator, Sequence
 from datetime import date
 
 from pyarrow import fs
 
 from vitrina.ledger import Manifest
-from vitrina.stores.lake import lake_failures, on_s3, open_folder
+from vitrina.stores.lake import (
+    lake_failures,
+    on_s3,
+    open_folder,
+    remove_abandoned_in,
+    write_whole,
+)
 
 _FILE = re.compile(r"([0-9]{6,})\.json")
 
@@ -61,20 +66,13 @@ class Chain:
                 self._fs.create_dir(self._path, recursive=True)
             for link in links:
                 if link.sequence not in known:
-                    self._write(link)
+                    path = f"{self._path}/{link.sequence:06}.json"
+                    write_whole(self._fs, path, link.document.encode())
+            remove_abandoned_in(self._fs, self._path)
 
     def file(self, sequence: int) -> str:
         """Where a manifest is kept in the lake."""
         return f"{self.root}/{sequence:06}.json"
-
-    def _write(self, link: Manifest) -> None:
-        path = part = f"{self._path}/{link.sequence:06}.json"
-        if not on_s3(self.root):
-            part = f"{self._path}/.{link.sequence:06}.{uuid.uuid4().hex[:8]}"
-        with self._fs.open_output_stream(part) as stream:
-            stream.write(link.document.encode())
-        if part != path:
-            self._fs.move(part, path)
 
     def _texts(self) -> Iterator[tuple[int, bytes]]:
         for sequence, name in self._files():

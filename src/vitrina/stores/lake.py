@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ from vitrina.documents import Document, Unreadable, Whole, parse, read
 from vitrina.errors import BatchError, CorruptFile, SettingsError
 from vitrina.stores.disk import disk_failures
 from vitrina.stores.s3 import attended, open_bucket, s3_failures
+from vitrina.whole import part_in, remove_abandoned
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -158,6 +160,23 @@ def batches_of(root: str) -> list[date]:
     return sorted(date.fromisoformat(name) for name in names if _BATCH.fullmatch(name))
 
 
+def write_whole(opened: fs.FileSystem, path: str, data: bytes) -> None:
+    """Write a small file, which is there only when it is whole."""
+    if isinstance(opened, fs.LocalFileSystem):
+        with part_in(Path(path).parent) as part:
+            part.stream.write(data)
+            part.become(Path(path))
+    else:
+        with opened.open_output_stream(path) as stream:
+            stream.write(data)
+
+
+def remove_abandoned_in(opened: fs.FileSystem, folder: str) -> None:
+    """Remove what killed processes have left of files that they were writing in a folder."""
+    if isinstance(opened, fs.LocalFileSystem):
+        remove_abandoned(Path(folder))
+
+
 def lake_failures(root: str) -> AbstractContextManager[None]:
     """Turn failures of the lake's store into ours."""
     return s3_failures(root) if on_s3(root) else disk_failures(root)
@@ -239,6 +258,7 @@ class Lake:
             for entry in self._entries(name):
                 if entry.type == fs.FileType.Directory and entry.base_name != folder:
                     self._fs.delete_dir(entry.path)
+            remove_abandoned_in(self._fs, f"{self._path}/{name}")
 
     def write(self, outcome: Outcome, name: str, rows: "DataFrame", format_: Format) -> Dataset:
         """Write a dataset by Spark; readers see it once the step has ended."""
@@ -303,14 +323,9 @@ class Lake:
     def document(self, step: str, name: str, content: Document) -> None:
         """Write a JSON document beside the step's data, replacing it in one piece."""
         text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-        path = part = f"{self._path}/{step}/{name}"
         if not self._on_s3:
             self._fs.create_dir(f"{self._path}/{step}", recursive=True)
-            part = f"{self._path}/{step}/.{name}.{uuid.uuid4().hex[:8]}"
-        with self._fs.open_output_stream(part) as stream:
-            stream.write(text.encode())
-        if part != path:
-            self._fs.move(part, path)
+        write_whole(self._fs, f"{self._path}/{step}/{name}", text.encode())
 
     def read_document(self, step: str, name: str) -> Document | None:
         """A document that the step left, or None.
