@@ -4,9 +4,6 @@ import datetime
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,10 +17,12 @@ import pytest
 from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
+from tests.faults import forks
 from tests.homes import home_folder
 from tests.lakes import generated
 from tests.rows import shop
 from tests.test_store_file import WHOLE
+from tests.waiting import wait_for
 from vitrina.columns import Integer, Label, Numeric
 from vitrina.contract import SALES, Contract, Field
 from vitrina.counts import Counts
@@ -41,7 +40,6 @@ from vitrina.stores.lake import Lake
 AS_OF = datetime.date(2026, 11, 24)
 WEEK_BEFORE = AS_OF - datetime.timedelta(days=7)
 RECIPE = Recipe(rows=1_000, dirt=Dirt(Decimal("0.03"), Decimal("0.02"), Decimal("0.02")))
-VITRINA = Path(sys.executable).with_name("vitrina")
 # What differs from one run to the next.
 MOMENTS = {"attempt", "started_at", "loaded_at", "analyzed_at", "published_at", "imported_at"}
 
@@ -224,26 +222,18 @@ def test_no_figure_depends_on_how_the_feed_was_cut_into_partitions(
 
 
 def test_a_run_killed_in_any_step_leaves_nothing_that_the_next_one_stumbles_over(
-    spark: SparkSession, home: Settings
+    spark: SparkSession, home: Settings, tmp_path: Path
 ) -> None:
-    command = [str(VITRINA), "run", "--rows", str(RECIPE.rows), "--as-of", AS_OF.isoformat()]
-    environment = os.environ | {"VITRINA_HOME": str(home.home)}
+    words = ["run", "--rows", str(RECIPE.rows), "--as-of", AS_OF.isoformat()]
+    command = forks.Command(words, os.environ | {"VITRINA_HOME": str(home.home)}, tmp_path)
     for ended in range(len(STEPS)):
-        run = subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert run.stderr is not None
-        told = 0
-        while told < ended:
-            told += run.stderr.readline().startswith("✓")
+        command.said.unlink(missing_ok=True)
+        run = forks.start(command)
+        wait_for(lambda: command.steps_done() >= ended or not run.is_alive(), 60, pause=0.01)  # noqa: B023
         time.sleep(0.15)
-        os.kill(run.pid, signal.SIGKILL)
-        run.communicate()
+        assert run.is_alive()
+        run.kill()
+        run.join()
     # This time to the end; and then again with nothing that a kill has left in the lake.
     with Run(home, AS_OF, Recipe(RECIPE.rows), opened=Opened(spark=spark)) as there:
         take(there)

@@ -583,10 +583,12 @@ def test_an_interrupted_upgrade_of_clickhouse_is_finished_by_the_next(
     # version that was noted, and one statement more.
     points, calls = 0, 0
     version: int | None = 1
-    while (attempt := upgrade(clickhouse_dsn, calls))[0]:
-        points += 1
-        before, version = version, attempt[1]
-        calls = calls + 1 if version == before else 1
+    # Each attempt has a session of its own; this one keeps the engine open between them.
+    with open_session(clickhouse_dsn):
+        while (attempt := upgrade(clickhouse_dsn, calls))[0]:
+            points += 1
+            before, version = version, attempt[1]
+            calls = calls + 1 if version == before else 1
     assert points > 20
     assert_is_upgraded(clickhouse_dsn)
 

@@ -48,10 +48,10 @@ class Command(NamedTuple):
     environment: dict[str, str]
     folder: Path
     """Where it works, and has what it says and the boundaries that it reaches, in files."""
-    at: int
+    at: int = 0
     """The number of the boundary at which it kills the target; nowhere if it is 0."""
-    target: Target
-    spark: int | None
+    target: Target = Target.PROCESS
+    spark: int | None = None
     """The id of the Spark server beside it."""
 
     @property
@@ -61,6 +61,10 @@ class Command(NamedTuple):
     @property
     def said(self) -> Path:
         return self.folder / "said.log"
+
+    def steps_done(self) -> int:
+        """How many steps it has said the end of."""
+        return self.said.read_text().count("✓") if self.said.exists() else 0
 
 
 def start(command: Command) -> ForkServerProcess:
