@@ -111,6 +111,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
+def pytest_collection_finish() -> None:
+    """Search what every worker has loaded for garbage no more."""
+    gc.freeze()
+
+
 def pytest_unconfigure() -> None:
     """Let the interpreter free everything at exit.
 
@@ -121,6 +126,7 @@ def pytest_unconfigure() -> None:
     gc.callbacks[:] = [
         each for each in gc.callbacks if not each.__module__.startswith("hypothesis.")
     ]
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
