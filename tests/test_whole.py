@@ -35,9 +35,9 @@ def write_for_ever(folder: Path, begun: Connection) -> None:
 
 
 def test_a_part_is_removed_once_its_writer_was_killed(tmp_path: Path) -> None:
-    forked = multiprocessing.get_context("spawn")
-    here, there = forked.Pipe()
-    writer = forked.Process(target=write_for_ever, args=(tmp_path, there))
+    spawned = multiprocessing.get_context("spawn")
+    here, there = spawned.Pipe()
+    writer = spawned.Process(target=write_for_ever, args=(tmp_path, there))
     writer.start()
     assert here.recv() == "begun"
     (part,) = names(tmp_path)
@@ -62,6 +62,12 @@ def write_a_chain(folder: Path) -> None:
 def archive_a_file(folder: Path) -> None:
     place(folder / "a.csv", b"one")
     Archive(str(folder)).take(find(source(folder, "*.csv")).files, [])
+
+
+def test_half_a_document_that_an_earlier_vitrina_left_hidden_is_not_read(tmp_path: Path) -> None:
+    archive_a_file(tmp_path)
+    place(tmp_path / "archive" / f".0123abcd.{'0' * 64}.json", b'{"sha256"')
+    assert Archive(str(tmp_path)).all() == {}
 
 
 def write_an_output(folder: Path) -> None:

@@ -152,7 +152,12 @@ class Archive:
         with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
             selector = fs.FileSelector(self._path, allow_not_found=True)
             there = {info.base_name: info.path for info in self._fs.get_file_info(selector)}
-            paths = [path for name, path in there.items() if name.endswith(".json")]
+            paths = [
+                path
+                for name, path in there.items()
+                # A run that was killed may have left a hidden one, of no whole document.
+                if name.endswith(".json") and not name.startswith(".")
+            ]
             found = {kept.sha256: kept for kept in pool.map(self._document, paths)}
             for sha256, kept in found.items():
                 if f"{sha256}{_WITHDRAWN}" in there:
@@ -181,7 +186,6 @@ class Archive:
     def remember(self, files: Iterable[Kept]) -> None:
         """Write the files' documents: from now on they are in the archive."""
         with lake_failures(self.root), ThreadPoolExecutor(_AT_ONCE) as pool:
-            self._make_folder()
             for _ in pool.map(self._write_document, files):
                 pass
 
@@ -260,7 +264,6 @@ class Archive:
                 return sha256
         else:
             sha256 = None
-        self._make_folder()
         # A key of S3 cannot be given later, and is there only when all its bytes are.
         if sha256 and on_s3(self.root):
             copied = self._upload(found, sha256)
@@ -272,6 +275,7 @@ class Archive:
 
     def _copy(self, found: Found, expected: str | None) -> str | None:
         """The SHA-256 of a file's bytes, copied; None if they are not those that are expected."""
+        self._fs.create_dir(self._path, recursive=True)
         with part_in(Path(self._path)) as part:
             copied = _copied(found, part.stream)
             if copied != (expected or copied) or found.has_changed():
@@ -289,10 +293,6 @@ class Archive:
             if not whole and self._exists(expected):
                 self._fs.delete_file(key)
         return expected if whole else None
-
-    def _make_folder(self) -> None:
-        if not on_s3(self.root):
-            self._fs.create_dir(self._path, recursive=True)
 
     def _exists(self, name: str) -> bool:
         info = self._fs.get_file_info(f"{self._path}/{name}")

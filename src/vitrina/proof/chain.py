@@ -19,7 +19,6 @@ from pyarrow import fs
 from vitrina.ledger import Manifest
 from vitrina.stores.lake import (
     lake_failures,
-    on_s3,
     open_folder,
     remove_abandoned_in,
     write_whole,
@@ -62,8 +61,6 @@ class Chain:
         """Write those that are not there. None that is there is written again."""
         known = {link.sequence for link in there}
         with lake_failures(self.root):
-            if not on_s3(self.root):
-                self._fs.create_dir(self._path, recursive=True)
             for link in links:
                 if link.sequence not in known:
                     path = f"{self._path}/{link.sequence:06}.json"

@@ -161,8 +161,9 @@ def batches_of(root: str) -> list[date]:
 
 
 def write_whole(opened: fs.FileSystem, path: str, data: bytes) -> None:
-    """Write a small file, which is there only when it is whole."""
+    """Write a small file, which is there only when it is whole; on a disk, its folder too."""
     if isinstance(opened, fs.LocalFileSystem):
+        opened.create_dir(str(Path(path).parent), recursive=True)
         with part_in(Path(path).parent) as part:
             part.stream.write(data)
             part.become(Path(path))
@@ -323,8 +324,6 @@ class Lake:
     def document(self, step: str, name: str, content: Document) -> None:
         """Write a JSON document beside the step's data, replacing it in one piece."""
         text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-        if not self._on_s3:
-            self._fs.create_dir(f"{self._path}/{step}", recursive=True)
         write_whole(self._fs, f"{self._path}/{step}/{name}", text.encode())
 
     def read_document(self, step: str, name: str) -> Document | None:
