@@ -92,6 +92,12 @@ class Contract:
         """Whether sales say which order they belong to."""
         return ORDER_ID in self.names
 
+    @property
+    def takes_returns(self) -> bool:
+        """Whether an amount may be below 0."""
+        least = self["sale_amount"].minimum
+        return least is None or least < 0
+
 
 ORDER_ID = "order_id"
 """The field that names the order of a sale, where a store has one."""

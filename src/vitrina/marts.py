@@ -86,7 +86,7 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
     )
     # A group may have returns and no sales, if there are returns at all.
     averages = (
-        average_of_some if _takes_returns(contract) else average,
+        average_of_some if contract.takes_returns else average,
         *(orders if contract.has_orders else ()),
     )
     averages_of_day = (average_of_some, *averages[1:])
@@ -150,6 +150,25 @@ def marts(contract: Contract) -> tuple[Mart, ...]:
     )
 
 
+def summed_from(declared: Sequence[Mart]) -> dict[Mart, Mart]:
+    """For each mart the one whose rows sum up to its totals: itself, or the one of the finest key.
+
+    >>> from vitrina.contract import SALES
+    >>> summed = summed_from(marts(SALES))
+    >>> {mart.name: finer.name for mart, finer in summed.items() if mart != finer}
+    {'sales_by_region': 'sales_by_region_product', 'sales_by_product': 'sales_by_region_product'}
+    """
+
+    def having(mart: Mart) -> list[Mart]:
+        return [
+            other
+            for other in declared
+            if set(mart.key) <= set(other.key) and set(mart.totals) <= set(other.totals)
+        ]
+
+    return {mart: max(having(mart), key=lambda other: len(other.key)) for mart in declared}
+
+
 def finest_of(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[str, ...]]:
     """For each key the one of `keys` to sum it up from: itself, or a finer one that is finest.
 
@@ -158,11 +177,6 @@ def finest_of(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[st
     """
     finest = [key for key in keys if not any(set(key) < set(other) for other in keys)]
     return {key: next(finer for finer in finest if set(key) <= set(finer)) for key in keys}
-
-
-def _takes_returns(contract: Contract) -> bool:
-    least = contract["sale_amount"].minimum
-    return least is None or least < 0
 
 
 def _sum_of(amount: Numeric) -> Numeric:

@@ -8,10 +8,12 @@ import pyarrow.csv as arrow_csv
 from psycopg import sql
 
 from vitrina.columns import Column, FreeText, Label, arrow_schema, read_rows
+from vitrina.contract import Contract
 from vitrina.errors import ReconciliationError
-from vitrina.marts import TOTAL_ORDERS, Mart, finest_of
+from vitrina.marts import TOTAL_ORDERS, Mart, finest_of, summed_from
 from vitrina.stores.postgres.session import Session, columns, each
 from vitrina.stores.postgres.tables import by_load
+from vitrina.stores.postgres.weighted import agree_with_sales, can_be_weighed
 
 SUMS_OF_SALES = sql.SQL(
     "count(*) FILTER (WHERE sale_amount >= 0) AS total_sales, "
@@ -52,6 +54,22 @@ def copy_mart(session: Session, mart: Mart, rows: pa.Table) -> None:
     )
     with session.connection.cursor() as cursor, cursor.copy(query) as copy:
         copy.write(memoryview(text.getvalue()))
+
+
+def right_groups(
+    session: Session, sales: str, declared: Sequence[Mart], contract: Contract
+) -> dict[Mart, sql.Identifier]:
+    """For each mart a table of groups no coarser, whose `TOTALS` are those of SQL over the sales.
+
+    These are staged rows of the marts, unless a weighted sum says that one of them is wrong: only
+    then are the sales grouped, to find out which.
+    """
+    finer = summed_from(declared)
+    weighed = {mart: staged(mart) for mart in dict.fromkeys(finer.values())}
+    if all(map(can_be_weighed, weighed)) and agree_with_sales(session, sales, contract, weighed):
+        return {mart: weighed[finer[mart]] for mart in declared}
+    groups = group_sales(session, sales, [mart.key for mart in declared])
+    return {mart: groups[mart.key] for mart in declared}
 
 
 def group_sales(

@@ -51,10 +51,10 @@ from vitrina.stores.postgres.marts import (
     SUMS_OF_SALES,
     copy_mart,
     copy_out,
-    group_sales,
     put_in_place,
     read_mart,
     reconcile_mart,
+    right_groups,
     staged,
 )
 from vitrina.stores.postgres.query import query
@@ -208,7 +208,7 @@ class Postgres:
     ) -> list[ControlTotals]:
         """Give the newest load of a batch its marts, once they equal SQL over its sales.
 
-        Every row is compared, in every total that it has; a row of zeros equals none. All
+        Every row is proved, in every total that it has; a row of zeros equals none. All
         marts and the ledger change in one transaction: whoever reads this load sees the marts
         before it or after it. They are of this `attempt` of the feed. Returns the totals of the
         sales and of each mart.
@@ -230,11 +230,11 @@ class Postgres:
                     self._session.execute("SELECT set_config(%s, %s, true)", name, value)
                 for mart in declared:
                     copy_mart(self._session, mart, new[mart.name])
-                groups = group_sales(self._session, sales, [mart.key for mart in declared])
+                groups = right_groups(self._session, sales, declared, batch.contract)
                 for mart in declared:
                     remedy = f"{left}; run: vitrina load --as-of {batch.as_of}"
-                    reconcile_mart(self._session, mart, sales, groups[mart.key], remedy)
-                totals = [self._sums("sale", _total_of_totals(groups[declared[0].key], TOTALS))]
+                    reconcile_mart(self._session, mart, sales, groups[mart], remedy)
+                totals = [self._sums("sale", _total_of_totals(groups[declared[0]], TOTALS))]
                 for mart in declared:
                     put_in_place(self._session, mart, load_id)
                     totals.append(
