@@ -263,7 +263,7 @@ def test_a_server_that_falls_silent_during_a_copy_is_given_up_and_a_rerun_heals(
         with monkeypatch.context() as patch:
             original: Callable[..., list[Iterator[pa.RecordBatch]]] = load.shares
             patch.setattr(load, "shares", shares)
-            patch.setattr(copying, "_PATIENCE", 0.1)
+            patch.setattr(copying, "PATIENCE", 0.1)
             with pytest.raises(StoreUnavailable) as refused:
                 run(lake, dsn)
     require_one_line(refused.value, f"127.0.0.1:{before.port}: no answer for ")

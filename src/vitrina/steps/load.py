@@ -110,6 +110,8 @@ def shares(lake: Lake, dataset: Dataset, batch: Batch) -> list[Iterator[pa.Recor
                         _BATCH_ROWS, row_groups=[group], columns=schema.names
                     ):
                         yield rows.select(schema.names).cast(schema)
+                # Else Arrow keeps what a row group took, and for each a little more.
+                pa.default_memory_pool().release_unused()
             except (pa.ArrowException, KeyError, OSError) as error:
                 raise CorruptFile(
                     f"{lake.root}/{file.path} does not have the contract's columns: {error}; "

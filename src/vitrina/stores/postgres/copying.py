@@ -1,19 +1,17 @@
 """Sales on their way into their staging table: in shares, each by a thread and a connection."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from functools import partial
 
 import pyarrow as pa
 from psycopg import sql
 
 from vitrina.contract import Contract
+from vitrina.stores.postgres.beside import PATIENCE, in_thread
 from vitrina.stores.postgres.connection import connect
 from vitrina.stores.postgres.session import Session, columns, translated
-
-# How long the other threads have once one has failed.
-_PATIENCE = 10.0
 
 
 def copy_sales(
@@ -21,9 +19,7 @@ def copy_sales(
 ) -> None:
     """Copy each share by a thread and a connection of its own."""
     stop = threading.Event()
-    pending = {
-        _in_thread(partial(_copy, session, staging, contract, rows, stop)) for rows in shares
-    }
+    pending = {in_thread(partial(_copy, session, staging, contract, rows, stop)) for rows in shares}
     try:
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -31,7 +27,7 @@ def copy_sales(
                 each.result()
     except BaseException:
         stop.set()
-        wait(pending, _PATIENCE)
+        wait(pending, PATIENCE)
         raise
 
 
@@ -60,19 +56,3 @@ def _copy(
                 raise InterruptedError
             copy.write(encoded(rows, contract.fields))
         copy.write(TRAILER)
-
-
-def _in_thread(work: Callable[[], None]) -> "Future[None]":
-    """Begin work in a thread for which nobody has to wait, not even Python at its end."""
-    done: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, daemon=True).start()
-    return done

@@ -63,7 +63,7 @@ _SETTINGS = {
     "max_connections": "20",
     "shared_buffers": "128MB",
     "work_mem": "32MB",
-    "maintenance_work_mem": "256MB",
+    "maintenance_work_mem": "64MB",
     "max_parallel_workers": "2",
     "max_parallel_workers_per_gather": "1",
     "max_parallel_maintenance_workers": "1",

@@ -1,6 +1,6 @@
 """The table in which new sales are staged, whole and keyed, before it becomes a partition.
 
-In the order of a load: create, copy, key, say which load they are of, attach.
+In the order of a load: create, copy, say which load they are of and prove it, key, attach.
 
 If the settings say so, sales are kept by month, in partitions of the partition. PostgreSQL keeps a
 key unique over partitions only if the key holds what they are partitioned by, which `sale_id` does
@@ -61,28 +61,8 @@ def months(batch: Batch) -> list[tuple[date, date]]:
     return list(pairwise(starts))
 
 
-def add_key(session: Session, staging: str, left: str) -> None:
-    """Key the copied sales by `sale_id`: four times as fast as to insert through the key.
-
-    Raises:
-        StoreError: two sales have one id; the text ends with `left` where months differ.
-    """
-    # None where it is in one piece.
-    of_months = session.execute(
-        "SELECT c.relname FROM pg_partition_tree(%s) AS t JOIN pg_class AS c ON c.oid = t.relid "
-        "WHERE t.isleaf ORDER BY c.relname",
-        staging,
-    )
-    for (name,) in of_months or [(staging,)]:
-        session.execute(
-            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (sale_id)").format(sql.Identifier(name))
-        )
-    if of_months:
-        _require_each_id_in_one_month(session, staging, left)
-
-
 def say_which_load(session: Session, staging: str, load_id: int) -> None:
-    """Give the sales their `load_id`, and prove it, so that to attach them takes no time.
+    """Give the copied sales their `load_id`.
 
     The rows stay as they are, and take no more room: PostgreSQL notes a column's value once for
     all rows that are there when it is added.
@@ -90,11 +70,47 @@ def say_which_load(session: Session, staging: str, load_id: int) -> None:
     session.execute(
         sql.SQL(
             "ALTER TABLE {} ADD COLUMN load_id integer NOT NULL DEFAULT {}, "
-            "ADD CONSTRAINT {} CHECK (load_id = {})"
-        ).format(
-            sql.Identifier(staging), load_id, sql.Identifier(f"{staging}_load_id_check"), load_id
+            "ADD CONSTRAINT {} CHECK (load_id = {}) NOT VALID"
+        ).format(sql.Identifier(staging), load_id, _check_of(staging), load_id)
+    )
+
+
+def prove_which_load(session: Session, staging: str) -> None:
+    """Let PostgreSQL look at each sale's `load_id`, so that to attach them takes no time."""
+    session.execute(
+        sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+            sql.Identifier(staging), _check_of(staging)
         )
     )
+
+
+def build_key(session: Session, staging: str, left: str) -> None:
+    """Index the sales by `sale_id`: four times as fast as to insert through an index.
+
+    Others may read them meanwhile, as they may not while a key is added.
+
+    Raises:
+        StoreError: two sales have one id; the text ends with `left` where months differ.
+    """
+    pieces = _pieces(session, staging)
+    for piece in pieces:
+        session.execute(
+            sql.SQL("CREATE UNIQUE INDEX {} ON {} (sale_id)").format(
+                _key_of(piece), sql.Identifier(piece)
+            )
+        )
+    if pieces != [staging]:
+        _require_each_id_in_one_month(session, staging, left)
+
+
+def add_key(session: Session, staging: str) -> None:
+    """Make the index the key, which takes no time."""
+    for piece in _pieces(session, staging):
+        session.execute(
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY USING INDEX {}").format(
+                sql.Identifier(piece), _key_of(piece)
+            )
+        )
 
 
 def attach(session: Session, staging: str, load_id: int) -> None:
@@ -104,6 +120,24 @@ def attach(session: Session, staging: str, load_id: int) -> None:
             sql.Identifier(by_load(SALE)), sql.Identifier(staging), load_id
         )
     )
+
+
+def _pieces(session: Session, staging: str) -> list[str]:
+    """The tables that hold the sales: one, or one for each month."""
+    leaves = session.execute(
+        "SELECT c.relname FROM pg_partition_tree(%s) AS t JOIN pg_class AS c ON c.oid = t.relid "
+        "WHERE t.isleaf ORDER BY c.relname",
+        staging,
+    )
+    return [name for (name,) in leaves] or [staging]
+
+
+def _check_of(staging: str) -> sql.Identifier:
+    return sql.Identifier(f"{staging}_load_id_check")
+
+
+def _key_of(piece: str) -> sql.Identifier:
+    return sql.Identifier(f"{piece}_pkey")
 
 
 def _require_each_id_in_one_month(session: Session, staging: str, left: str) -> None:

@@ -33,6 +33,7 @@ from vitrina.store import Batch
 from vitrina.stores.addresses import SCHEMA
 from vitrina.stores.answer import Answer, Row
 from vitrina.stores.postgres import lock, manifests, versions
+from vitrina.stores.postgres.beside import asked_beside
 from vitrina.stores.postgres.catalog import described
 from vitrina.stores.postgres.copying import copy_sales
 from vitrina.stores.postgres.housekeeping import PATIENCE_AFTER, drop_unkept
@@ -64,8 +65,10 @@ from vitrina.stores.postgres.session import Session, columns, open_session, tran
 from vitrina.stores.postgres.staging import (
     add_key,
     attach,
+    build_key,
     create_staging,
     partition_of,
+    prove_which_load,
     say_which_load,
 )
 from vitrina.stores.postgres.tables import RUN_EVENT, SALE, VERSION, Table, by_load, tables
@@ -187,13 +190,17 @@ class Postgres:
             try:
                 staging = create_staging(self._session, batch, load_id, monthly=monthly)
                 copy_sales(self._session, staging, batch.contract, shares)
-                add_key(self._session, staging, left)
-                found = self._sums("sale", _totals_of_sales(staging))
+                say_which_load(self._session, staging, load_id)
+                # What follows takes one core for the most part, and the sums the other.
+                with asked_beside(self._session, self._totals_of_sales(staging)) as sums:
+                    build_key(self._session, staging, left)
+                    prove_which_load(self._session, staging)
+                    self._session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(staging)))
+                    found = _totals("sale", sums.result())
                 remedy = f"{left}; run: vitrina clean --as-of {batch.as_of}"
                 _reconcile(expected, found, remedy)
-                say_which_load(self._session, staging, load_id)
-                self._session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(staging)))
                 with self._session.connection.transaction():
+                    add_key(self._session, staging)
                     attach(self._session, staging, load_id)
                     enter(self._session, load_id, rejects, (expected, found))
             except BaseException:
@@ -464,10 +471,19 @@ class Postgres:
         drop_unkept(self._session, marts(contract), self._keep, left, patience=patience, anew=anew)
 
     def _sums(self, table: str, query: sql.Composed) -> ControlTotals:
-        [(sales, quantity, amount, returns, returned)] = self._session.execute(query)
-        return ControlTotals(
-            "postgresql", table, int(sales), _plain(quantity), amount, int(returns), returned
+        return _totals(table, self._session.execute(query))
+
+    def _totals_of_sales(self, table: str) -> sql.Composed:
+        return sql.SQL("SELECT {} FROM {}").format(
+            SUMS_OF_SALES, sql.Identifier(self._session.schema, table)
         )
+
+
+def _totals(table: str, answer: Sequence[Row]) -> ControlTotals:
+    [(sales, quantity, amount, returns, returned)] = answer
+    return ControlTotals(
+        "postgresql", table, int(sales), _plain(quantity), amount, int(returns), returned
+    )
 
 
 def _plain(quantity: int | Decimal | None) -> int | Decimal | None:
@@ -475,10 +491,6 @@ def _plain(quantity: int | Decimal | None) -> int | Decimal | None:
     if isinstance(quantity, Decimal) and quantity.as_tuple().exponent == 0:
         return int(quantity)
     return quantity
-
-
-def _totals_of_sales(table: str) -> sql.Composed:
-    return sql.SQL("SELECT {} FROM {}").format(SUMS_OF_SALES, sql.Identifier(table))
 
 
 def _total_of_totals(table: sql.Identifier, measures: Sequence[str]) -> sql.Composed:

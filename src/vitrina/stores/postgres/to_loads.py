@@ -14,7 +14,12 @@ from vitrina.marts import marts
 from vitrina.stores.postgres.alter import rename, rename_constraints
 from vitrina.stores.postgres.catalog import built_on, rights_on
 from vitrina.stores.postgres.session import Session, columns
-from vitrina.stores.postgres.staging import attach, partition_of, say_which_load
+from vitrina.stores.postgres.staging import (
+    attach,
+    partition_of,
+    prove_which_load,
+    say_which_load,
+)
 from vitrina.stores.postgres.tables import (
     GOES_WITH_ITS_LOAD,
     KEPT,
@@ -167,6 +172,7 @@ def _separate_sales(session: Session) -> None:
         name = partition_of(as_of, load_id)
         rename(session, partition, name)
         say_which_load(session, name, load_id)
+        prove_which_load(session, name)
         attach(session, name, load_id)
     session.execute(sql.SQL("DROP TABLE {}").format(old))
 
