@@ -295,6 +295,14 @@ def test_the_table_is_keyed_and_its_planner_knows_it(database: str, tmp_path: Pa
         "SELECT n_distinct FROM pg_stats WHERE tablename = 'sale_by_load' AND attname = 'region'"
     )
     assert ask(database, known) == [(len(SALES.regions),)]
+    kinds = (
+        "SELECT attname, null_frac, avg_width, n_distinct, most_common_vals::text, "
+        "most_common_freqs, histogram_bounds::text, correlation "
+        "FROM pg_stats WHERE tablename LIKE '{}' ORDER BY attname"
+    )
+    of_all = ask(database, kinds.format("sale\\_by\\_load"))
+    assert len(of_all) == len(SALES.fields) + 1
+    assert of_all == ask(database, kinds.format("sale\\_2%"))
 
 
 def test_shares_are_copied_at_the_same_time(database: str, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ from vitrina.stores.postgres.staging import (
     prove_which_load,
     say_which_load,
 )
+from vitrina.stores.postgres.statistics import inform_planner
 from vitrina.stores.postgres.tables import RUN_EVENT, SALE, VERSION, Table, by_load, tables
 from vitrina.stores.postgres.views import are_put, put_views
 from vitrina.stores.versions import newest
@@ -274,15 +275,8 @@ class Postgres:
                     )
             with suppress(StoreUnavailable):
                 self._drop_unkept(batch.contract, left, patience=PATIENCE_AFTER)
-            # What autovacuum never does for a table that has partitions. Each of them was analyzed
-            # by its load; PostgreSQL before 18 does so again.
-            only = self._session.connection.info.server_version >= 18_00_00
             with suppress(psycopg.errors.LockNotAvailable):
-                self._session.execute(
-                    sql.SQL("ANALYZE {} {}").format(
-                        sql.SQL("ONLY" if only else ""), sql.Identifier(by_load(SALE))
-                    )
-                )
+                inform_planner(self._session, batch.as_of, load_id)
 
     def show(self, as_of: date) -> None:
         """Let readers see a batch that is kept, until a newer one is published.
