@@ -4,6 +4,7 @@ The stores are embedded ones, unless `VITRINA_TEST_POSTGRES_DSN` names a Postgre
 user may do anything, or `VITRINA_TEST_CLICKHOUSE_DSN` an empty ClickHouse database.
 """
 
+import atexit
 import fcntl
 import gc
 import os
@@ -48,7 +49,9 @@ _CLICKHOUSE_DSN = _taken("TEST_CLICKHOUSE_DSN")
 # doctests, and looks for a whole Spark.
 sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
 
-# Every worker loads every module; seldom searched for garbage, it takes a quarter less.
+# Every worker loads every module, which leaves hardly any garbage to search for. Later it is
+# seldom searched for.
+gc.disable()
 gc.set_threshold(50_000)
 
 # An example takes a query or two, so 25 are many, and its time says nothing about a law.
@@ -112,8 +115,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Search what every worker has loaded for garbage no more."""
+    """Search what every worker has loaded for garbage no more, and the rest from now on."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
@@ -126,7 +130,8 @@ def pytest_unconfigure() -> None:
     gc.callbacks[:] = [
         each for each in gc.callbacks if not each.__module__.startswith("hypothesis.")
     ]
-    gc.unfreeze()
+    # Only then: pytest itself searches a few times before.
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(scope="session")
