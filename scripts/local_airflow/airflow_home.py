@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-AIRFLOW = (sys.executable, "-m", "airflow")
+AIRFLOW = (sys.executable, str(Path(__file__).with_name("airflow_command.py")))
 
 
 def data_folder() -> Path:
