@@ -1,6 +1,7 @@
 """Pruning: what is old goes, and nothing that a kept batch needs."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +26,7 @@ from vitrina.proof.prune import carry_out, plan
 from vitrina.store import Batch
 from vitrina.stores.addresses import database as database_of
 from vitrina.stores.addresses import schema
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
 from vitrina.stores.clickhouse.store import ClickHouse, clickhouse
 from vitrina.stores.lake import batches_of
 from vitrina.stores.postgres import lock
@@ -41,12 +43,27 @@ def held(database: str) -> Iterator[Postgres]:
         yield store
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of an embedded ClickHouse with all the batches."""
+    folder = tmp_path_factory.mktemp("published") / "clickhouse"
+    with (
+        embedded_clickhouse(folder) as dsn,
+        clickhouse(dsn, database=database_of(KIOSK)) as store,
+    ):
+        publish_all(store)
+    return folder
+
+
 @pytest.fixture
-def shown(clickhouse_dsn: str) -> Iterator[ClickHouse]:
+def shown(clickhouse_dsn: str, published: Path, tmp_path: Path) -> Iterator[ClickHouse]:
+    """A store with all the batches: a copy of what was published, unless it is a server's."""
+    is_embedded = clickhouse_dsn.startswith("chdb:")
+    if is_embedded:
+        shutil.copytree(published, tmp_path / "clickhouse", symlinks=True, dirs_exist_ok=True)
     with clickhouse(clickhouse_dsn, database=database_of(KIOSK)) as store:
-        store.create_tables(KIOSK.contract)
-        for day in DAYS:
-            publish(store, day)
+        if not is_embedded:
+            publish_all(store)
         yield store
 
 
@@ -57,6 +74,12 @@ def lake(tmp_path: Path) -> str:
     for day in DAYS:
         leave(root, day, day - timedelta(days=7), day)
     return root
+
+
+def publish_all(store: ClickHouse) -> None:
+    store.create_tables(KIOSK.contract)
+    for day in DAYS:
+        publish(store, day)
 
 
 def publish(store: ClickHouse, day: date) -> None:
