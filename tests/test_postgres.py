@@ -93,8 +93,8 @@ def analyzed(
         yield store
 
 
-def shown(store: Postgres) -> dict[str, list[dict[str, Any]]]:
-    return {name: store.read_mart(mart).to_pylist() for name, mart in MARTS.items()}
+def shown(store: Postgres) -> dict[str, pa.Table]:
+    return {name: store.read_mart(mart) for name, mart in MARTS.items()}
 
 
 # Tables
