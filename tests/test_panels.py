@@ -105,7 +105,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Own:
         clickhouse(dsn, database="store_kontor") as opened_,
         closing(duckdb.connect()) as database,
     ):
-        fill_own_shop(opened_, shop, 20)
+        fill_own_shop(opened_, shop, 8)
         for name, rows in tables_of(opened_, shop.contract).items():
             database.register(name, rows)
         figures = Figures(database, TODAY, is_large=True, has_orders=True, has_returns=True)
