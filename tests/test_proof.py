@@ -547,7 +547,8 @@ def test_sales_are_compared_and_hashed_alike_however_few_at_a_time(
 
 
 def test_a_manifest_that_was_altered_or_dropped_in_either_place_is_named(generated: Place) -> None:
-    generated.publish()
+    while len(generated.chain.links()) < 3:
+        generated.publish()
     _, second, *_ = generated.chain.links()
     path = Path(generated.chain.file(second.sequence))
     with altered_file(path, path.read_bytes().replace(b'"clean"', b'"claen"')):

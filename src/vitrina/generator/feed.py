@@ -64,12 +64,19 @@ def number_rows(
 
     A repeated sale has its number twice.
     """
-    once = spark.range(0, recipe.rows, 1, partitions).select(
-        F.col("id").alias("_row"), _defect_of("id", batch, recipe).alias("defect")
-    )
+    once = _number_once(spark, batch, recipe, partitions)
     repeated = F.col("defect").isin(*_COPIES)
     first = F.when(repeated, F.lit(None)).otherwise(F.col("defect"))
     return once.select("_row", first.alias("defect")).unionByName(once.where(repeated))
+
+
+def _number_once(
+    spark: SparkSession, batch: Batch, recipe: Recipe, partitions: int | None = None
+) -> DataFrame:
+    """The numbers, once each, and the one defect of those that have one or are repeated."""
+    return spark.range(0, recipe.rows, 1, partitions).select(
+        F.col("id").alias("_row"), _defect_of("id", batch, recipe).alias("defect")
+    )
 
 
 def defect_shares(batch: Batch, dirt: Dirt) -> list[tuple[str, Fraction]]:
@@ -89,8 +96,8 @@ def defect_shares(batch: Batch, dirt: Dirt) -> list[tuple[str, Fraction]]:
 
 def count_defects(spark: SparkSession, batch: Batch, recipe: Recipe) -> dict[str, int]:
     """How many rows of the feed have each defect; 0 for a defect that no row has."""
-    found = number_rows(spark, batch, recipe).where("defect IS NOT NULL").groupBy("defect").count()
-    counted = {row["defect"]: row["count"] for row in found.collect()}
+    found = _number_once(spark, batch, recipe).where("defect IS NOT NULL")
+    counted = {row["defect"]: row["count"] for row in found.groupBy("defect").count().collect()}
     return {name: counted.get(name, 0) for name, _ in defect_shares(batch, recipe.dirt)}
 
 

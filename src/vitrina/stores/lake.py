@@ -270,8 +270,10 @@ class Lake:
             if format_ == "csv":
                 writer.options(**_CSV).csv(f"{self.root}/{folder}")
             else:
-                # Twice as fast to write as zstd for a fifth more bytes.
-                writer.option("compression", "snappy").parquet(f"{self.root}/{folder}")
+                # Twice as fast to write as zstd for a fifth more bytes. Who reads a dataset reads
+                # all of it, so Sail need not work out what its pages range over.
+                options = {"compression": "snappy", "statistics_enabled": "none"}
+                writer.options(**options).parquet(f"{self.root}/{folder}")
         except Exception:
             if not self._on_s3:
                 self._try_out(folder)
