@@ -16,9 +16,10 @@ SET_UP = python=$$(scripts/find-python) && "$$python" -I scripts/set_up.py
 PYTHON_OF_VENV = .venv/bin/python
 # Extra arguments for pytest: make test ARGS='-k clean -x'
 ARGS ?=
-# Four workers, since a test often waits: each with engines of its own, and with whole modules.
+# Three workers, since a test often waits: each with engines of its own, and with whole modules.
+# On two cores a fourth takes longer to start than it saves.
 # ARGS='-n 0' switches them off, ARGS='-n 2' takes half the memory.
-WORKERS = --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+WORKERS = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
