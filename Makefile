@@ -17,7 +17,7 @@ PYTHON_OF_VENV = .venv/bin/python
 # Extra arguments for pytest: make test ARGS='-k clean -x'
 ARGS ?=
 # Three workers, since a test often waits: each with engines of its own, and with whole modules.
-# On two cores a fourth takes longer to start than it saves.
+# On two cores a fourth takes more processor time and gains nothing.
 # ARGS='-n 0' switches them off, ARGS='-n 2' takes half the memory.
 WORKERS = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 

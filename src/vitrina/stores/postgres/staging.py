@@ -1,6 +1,6 @@
 """The table in which new sales are staged, whole and keyed, before it becomes a partition.
 
-In the order of a load: create, copy, say which load they are of and prove it, key, attach.
+In the order of a load: create, copy, say which load they are of, key, prove that, attach.
 
 If the settings say so, sales are kept by month, in partitions of the partition. PostgreSQL keeps a
 key unique over partitions only if the key holds what they are partitioned by, which `sale_id` does
