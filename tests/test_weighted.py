@@ -51,8 +51,7 @@ def sales_and_marts(
         of_marts = {by_load(mart.name) for mart in marts(contract)}
         for table in (sales_of_a_load(SALES_TABLE, contract), *tables(contract)):
             if table.name in {SALES_TABLE, *of_marts}:
-                create, *_ = table.statements()
-                session.execute(create)
+                session.execute(table.create())
         query = sql.SQL("COPY {} ({}) FROM STDIN").format(
             sql.Identifier(SALES_TABLE), columns(contract.names)
         )

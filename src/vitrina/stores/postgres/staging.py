@@ -37,7 +37,7 @@ def create_staging(session: Session, batch: Batch, load_id: int, *, monthly: boo
     """Create an empty table for sales, in one piece or with a partition a month; its name."""
     name = partition_of(batch.as_of, load_id)
     staging = sql.Identifier(name)
-    create, *_ = sales_of_a_load(name, batch.contract).statements()
+    create = sales_of_a_load(name, batch.contract).create()
     if not monthly:
         session.execute(create)
         return name

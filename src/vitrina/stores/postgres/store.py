@@ -444,8 +444,7 @@ class Postgres:
                 if table == VERSION:
                     versions.create(self._session, newest(), "Created")
                     continue
-                for statement in table.statements():
-                    self._session.execute(statement)
+                self._session.execute(table.create_described())
                 if table.is_append_only:
                     let_loader_only_add(self._session, table.name)
             if contract is not None:

@@ -58,18 +58,19 @@ class Table:
     is_append_only: bool = False
     """Whether rows may be neither changed nor deleted."""
 
-    def statements(self) -> list[sql.Composed]:
-        """What creates the table in the first schema searched, and describes its columns."""
-        name = sql.Identifier(self.name)
+    def create(self) -> sql.Composed:
+        """What creates the table in the first schema searched."""
         columns = [column.declaration() for column in self.columns]
-        create = sql.SQL("CREATE TABLE {} ({}) {}").format(
-            name,
+        return sql.SQL("CREATE TABLE {} ({}) {}").format(
+            sql.Identifier(self.name),
             sql.SQL(", ").join([*columns, *self.constraints]),
             sql.SQL("PARTITION BY LIST (load_id)" if self.is_partitioned else ""),
         )
-        comments = [column.comment(self.name) for column in self.columns]
-        refuse = _refuse_changes(name) if self.is_append_only else []
-        return [create, *comments, *refuse]
+
+    def create_described(self) -> sql.Composed:
+        """What creates the table, and describes its columns where people look at it."""
+        refuse = _refuse_changes(sql.Identifier(self.name)) if self.is_append_only else []
+        return _at_once(self.create(), *_comments(self), *refuse)
 
     def check(self, schema: str, kind: str, found: Mapping[str, TableColumn]) -> None:
         """Compare the table that is there with this one; `kind` is its `pg_class.relkind`.
@@ -115,10 +116,10 @@ class View:
     table: str
     query: sql.Composed
 
-    def statements(self) -> list[sql.Composed]:
+    def create_described(self) -> sql.Composed:
         """What creates the view in the first schema searched, and describes its columns."""
         create = sql.SQL("CREATE VIEW {} AS {}").format(sql.Identifier(self.name), self.query)
-        return [create, *(column.comment(self.name) for column in self.columns)]
+        return _at_once(create, *_comments(self))
 
     def drop(self) -> sql.Composed:
         return sql.SQL("DROP VIEW {}").format(sql.Identifier(self.name))
@@ -133,6 +134,15 @@ class View:
         _require_kind("v", kind, name, f"rename it (ALTER TABLE {name} RENAME TO …)")
         types = {column.name: column.type for column in self.columns}
         return types == {name: column.type for name, column in found.items()}
+
+
+def _comments(described: Table | View) -> list[sql.Composed]:
+    return [column.comment(described.name) for column in described.columns]
+
+
+def _at_once(*statements: sql.Composed) -> sql.Composed:
+    """Statements sent together: one round trip, not one for each column."""
+    return sql.SQL("; ").join(statements)
 
 
 def by_load(name: str) -> str:

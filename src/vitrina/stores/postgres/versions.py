@@ -45,8 +45,7 @@ def has_ledger(session: Session) -> bool:
 
 def create(session: Session, version: int, description: str) -> None:
     """Create the table that says which version the others have, and say it."""
-    for statement in VERSION.statements():
-        session.execute(statement)
+    session.execute(VERSION.create_described())
     # No secret; and whoever may read the ledger has to know whether they can.
     session.execute("GRANT SELECT ON schema_version TO PUBLIC")
     _note(session, version, description)

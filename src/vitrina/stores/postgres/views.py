@@ -56,5 +56,5 @@ def _put(session: Session, view: View, *, replaces: bool) -> None:
             f"{' '.join((error.diag.message_detail or '').split())}; drop that, run: "
             "vitrina migrate, and create it again"
         ) from error
-    for statement in (*view.statements(), *rights):
+    for statement in (view.create_described(), *rights):
         session.execute(statement)
