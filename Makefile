@@ -66,10 +66,11 @@ test-grafana: set-up-dev ## draw the dashboards with Grafana's own packages, if 
 	@scripts/grafana_packages
 	@$(PYTHON_OF_VENV) -m pytest tests/grafana_drawn/drawn.py $(ARGS)
 
-lint: set-up-dev ## check style and types
+lint: set-up-dev ## check style and types, and the page's JavaScript if Node is installed
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+	@$(PYTHON_OF_VENV) -m pytest -q tests/javascript/checks.py
 
 format: set-up-dev ## format the code
 	@.venv/bin/ruff check --fix-only --quiet

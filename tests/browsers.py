@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
-# Those that `scripts/browser` looks for.
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Those that `scripts/browser` looks for; the first has no windows and takes a fifth less time.
+_PROGRAMS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 _APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
