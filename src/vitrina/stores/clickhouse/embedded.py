@@ -26,8 +26,15 @@ _log = logging.getLogger(__name__)
 
 _TEMPORARY = "vitrina-clickhouse-"
 
-# The embedded engine shares the machine: unless told otherwise it takes 0.9 of the memory.
-_SETTINGS = {"ch_max_memory_usage": 2**30, "ch_max_threads": 2}
+_SETTINGS = {
+    # The engine shares the machine: unless told otherwise it takes 0.9 of the memory.
+    "ch_max_memory_usage": 2**30,
+    "ch_max_threads": 2,
+    # At its third use an expression would be compiled for some 30 ms, and marts have few rows.
+    "ch_compile_expressions": 0,
+    "ch_compile_aggregate_expressions": 0,
+    "ch_compile_sort_description": 0,
+}
 
 
 @contextmanager
