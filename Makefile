@@ -46,11 +46,11 @@ test-spark: set-up-spark ## run the tests on Apache Spark instead of the embedde
 test-topology: set-up-spark set-up-airflow ## run a batch through all of compose.yaml: as processes, and in Docker if available
 	@$(PYTHON_OF_VENV) -m pytest tests/topology/journey.py tests/topology/images.py tests/topology/containers.py $(ARGS)
 
-bench: set-up-bench ## measure all of benchmarks/, in a quarter of an hour; ROWS= and ROUNDS= choose how much
+bench: set-up-bench ## measure all of benchmarks/, up to 100,000,000 rows, in an hour; ROWS= and ROUNDS= choose how much
 	@scripts/jdbc_driver
-	@$(PYTHON_OF_VENV) benchmarks/pipeline.py --write --rounds $(or $(ROUNDS),1) $(or $(ROWS),1000000 10000000)
-	@$(PYTHON_OF_VENV) benchmarks/extract.py --write --rounds $(or $(ROUNDS),1) $(lastword $(or $(ROWS),10000000))
-	@$(PYTHON_OF_VENV) benchmarks/compare.py --write --rounds $(or $(ROUNDS),1) $(or $(ROWS),100000 1000000 10000000)
+	@$(PYTHON_OF_VENV) benchmarks/pipeline.py --write --rounds $(or $(ROUNDS),3) $(or $(ROWS),1000000 10000000 100000000)
+	@$(PYTHON_OF_VENV) benchmarks/extract.py --write --rounds $(or $(ROUNDS),3) $(lastword $(or $(ROWS),10000000))
+	@$(PYTHON_OF_VENV) benchmarks/compare.py --write --rounds $(or $(ROUNDS),1) $(or $(ROWS),100000 1000000 10000000 100000000)
 	@$(PYTHON_OF_VENV) benchmarks/panels.py --write
 
 bench-check: set-up-bench ## run each benchmark small, and the commands and the batch that the pages show

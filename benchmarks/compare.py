@@ -25,7 +25,17 @@ import own_sales
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi as postgresql
 from peer import MARTS
-from pipeline import AS_OF, HERE, MIB, Measured, machine, measure, new_home
+from pipeline import (
+    AS_OF,
+    HERE,
+    MIB,
+    Measured,
+    machine,
+    measure,
+    new_home,
+    rounds_of,
+    rounds_told,
+)
 
 from vitrina.stores.postgres.embedded import embedded_postgres
 
@@ -234,7 +244,7 @@ def main() -> None:
                 [PYTHON, HERE / "plot.py", "--versions"], check=True, capture_output=True, text=True
             ).stdout.strip()
         )
-    lines = ["# Results of `compare.py`\n", f"{' '.join(versions)} Rounds: {chosen.rounds}."]
+    lines = ["# Results of `compare.py`\n", f"{' '.join(versions)} {rounds_told(chosen.rounds)}"]
     lines += [f"\n{name} was not measured: {reason}." for name, reason in absent.items()]
     points = []
     for rows in chosen.rows:
@@ -243,7 +253,7 @@ def main() -> None:
         beside: dict[str, list[float]] = {}
         with tempfile.TemporaryDirectory(prefix="vitrina-benchmark-") as folder:
             store = own_sales.make(rows, Path(folder))
-            for _ in range(chosen.rounds):
+            for _ in range(rounds_of(rows, chosen.rounds)):
                 for name, run in one_round(rows, store, peers):
                     found[name].append(run)
                 for part, seconds in parts(rows, store):
