@@ -117,6 +117,13 @@ def test_columns_say_what_they_hold(store: Postgres) -> None:
         ("col_description",),
         [("Money received: quantity × the product's price",)],
     )
+    undescribed = store.query(
+        "SELECT c.relname, a.attname"
+        " FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
+        " WHERE c.relnamespace = 'vitrina'::regnamespace AND c.relkind IN ('r', 'p', 'v')"
+        " AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL"
+    )
+    assert undescribed[1] == []
 
 
 def test_many_may_create_the_tables_at_once(database: str) -> None:
