@@ -238,6 +238,19 @@ def test_an_unclosed_quote_costs_its_own_line_and_no_other(closing: str) -> None
     assert found[3] == (5, "4", "Cup", "1", "4")
 
 
+def test_a_text_over_lines_is_taken_apart_only_if_most_of_them_are_rows() -> None:
+    half = rows(f'{HEADER}1,"Mug,1,1\nnote\n3,Plate 10",1,3\n4,Cup,1,4\n')
+    assert half == [(2, "1", "Mug,1,1\nnote\n3,Plate 10", "1", "3"), (5, "4", "Cup", "1", "4")]
+    most = rows(f'{HEADER}1,"Mug,1,1\n2,Bowl,1,2\nnote\n3,Plate 10",1,3\n4,Cup,1,4\n')
+    assert [row[:2] for row in most] == [
+        (2, "unclosed_quote"),
+        (3, "2"),
+        (4, "row_has_1_fields_of_4"),
+        (5, "3"),
+        (6, "4"),
+    ]
+
+
 def test_a_stray_quote_costs_its_own_line_and_no_other() -> None:
     file = HEADER + '1,"24" screen",1,2\n2,"a",1,2\n'
     assert rows(file) == [(2, "stray_quote", '1,"24" screen",1,2'), (3, "2", "a", "1", "2")]
