@@ -8,6 +8,7 @@ import atexit
 import fcntl
 import gc
 import os
+import shutil
 import sys
 import tempfile
 import uuid
@@ -23,6 +24,7 @@ from pyspark.sql import SparkSession
 from tests.airflow_databases import AirflowDatabase
 from tests.databases import new_database
 from tests.homes import home_folder, postgres_folder
+from tests.in_memory import folder_in_memory
 from tests.postgres_data import PostgresData
 from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
@@ -107,6 +109,15 @@ SLOWEST_FIRST = (
     "test_printed",
     "test_disk",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put temporary files into memory. Workers take the folder from the process that has them."""
+    if "TMPDIR" in os.environ or (folder := folder_in_memory()) is None:
+        return
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None  # what was found before
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

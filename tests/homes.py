@@ -39,5 +39,8 @@ def clickhouse_with_tables(folder: Path) -> Iterator[ClickHouse]:
 
 
 def _remove(postgres: Path) -> None:
-    # Root's data are elsewhere.
-    shutil.rmtree(data_home(postgres), ignore_errors=True)
+    # Root's data are elsewhere, and those that `PostgresData` made yet elsewhere.
+    home = data_home(postgres)
+    shutil.rmtree(home.resolve(), ignore_errors=True)
+    if home.is_symlink():
+        home.unlink()

@@ -7,6 +7,7 @@ Making it takes longer than all that such a test does. How it is made, and by wh
 import fcntl
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.homes import postgres_folder
@@ -26,11 +27,13 @@ class PostgresData:
         """Put a copy where the embedded server of this folder looks for its data."""
         made = self._made()
         home = data_home(postgres)
-        for folder in (postgres, home):
-            folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([*_COPY, made, home], check=True)
-        if home != postgres:  # root's
+        postgres.mkdir(parents=True, exist_ok=True)
+        if home != postgres:  # root's, and on a disk
+            home.parent.mkdir(parents=True, exist_ok=True)
+            home.symlink_to(tempfile.mkdtemp())
+            home.chmod(0o711)
             (postgres / made.name).symlink_to(home / made.name)
+        subprocess.run([*_COPY, made, home], check=True)
 
     def _made(self) -> Path:
         self._shared.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from tests.homes import home_folder
 from tests.postgres_data import PostgresData
 from vitrina.cli import app
 from vitrina.pipeline import STEPS
+from vitrina.stores.postgres.embedded import embedded_postgres
 
 AS_OF = "2026-11-24"
 ROWS = 5_000
@@ -72,8 +73,10 @@ def empty(empty_home: Path) -> Call:
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Ended]]:
     """`vitrina` where one batch was run, and how that ended."""
     with home_folder(tmp_path_factory.mktemp("папка с пробелами")) as home:
-        process = process_in(home)
-        yield call_in(home), process("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
+        ended = process_in(home)("run", "--rows", str(ROWS), "--as-of", AS_OF, "--json")
+        # What follows are dozens of commands, for each of which it would start and stop.
+        with embedded_postgres(home / "postgres"):
+            yield call_in(home), ended
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +215,8 @@ def shop_home(
 ) -> Iterator[Path]:
     with home_folder(tmp_path_factory.mktemp("shop")) as home:
         postgres_data.copy_to(home / "postgres")
-        yield home
+        with embedded_postgres(home / "postgres"):
+            yield home
 
 
 @pytest.fixture(scope="module")

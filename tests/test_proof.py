@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -34,6 +34,8 @@ from vitrina.proof.prove import newest_manifest, prove
 from vitrina.settings import Settings
 from vitrina.store import GENERATED, Batch, Store
 from vitrina.stores.addresses import lake_root
+from vitrina.stores.clickhouse.embedded import embedded_clickhouse
+from vitrina.stores.clickhouse.session import open_session
 from vitrina.stores.clickhouse.store import ClickHouse
 from vitrina.stores.lake import Lake
 from vitrina.stores.opening import open_clickhouse, open_postgres
@@ -107,9 +109,13 @@ class Place:
 
 @pytest.fixture(scope="module")
 def settings(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with new_database(postgres_server, "proof") as dsn:
+    home = tmp_path_factory.mktemp("proof")
+    with new_database(postgres_server, "proof") as dsn, ExitStack() as kept:
+        # Each proof would start the engine anew.
+        with embedded_clickhouse(home / "clickhouse") as address:
+            kept.enter_context(open_session(address))
         yield Settings(
-            home=tmp_path_factory.mktemp("proof"),
+            home=home,
             postgres_dsn=SecretStr(dsn),
             max_rejected_share=Decimal("0.3"),
             openlineage_key=SecretStr(PASSWORD),
