@@ -18,10 +18,9 @@ SET_UP = python=$$(scripts/find-python) && "$$python" -I scripts/set_up.py
 PYTHON_OF_VENV = .venv/bin/python
 # Extra arguments for pytest: make test ARGS='-k clean -x'
 ARGS ?=
-# Three workers, since a test often waits: each with engines of its own, and with whole modules.
-# On two cores a fourth takes more processor time and gains nothing.
+# Three or four workers (tests/conftest.py): each with engines of its own, and with whole modules.
 # ARGS='-n 0' switches them off, ARGS='-n 2' takes half the memory.
-WORKERS = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+WORKERS = --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'

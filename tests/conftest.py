@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from tests.airflow_databases import AirflowDatabase
 from tests.databases import new_database
 from tests.homes import home_folder, postgres_folder
-from tests.in_memory import folder_in_memory
+from tests.in_memory import available_bytes, folder_in_memory
 from tests.postgres_data import PostgresData
 from tests.servers.s3 import KEYS, s3_server
 from vitrina.engine import spark_session
@@ -118,6 +118,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None  # what was found before
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Four on two cores, since a test often waits; three where memory is short."""
+    return 4 if available_bytes() >= 8 * 2**30 else 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
