@@ -1,6 +1,7 @@
 """Folders of embedded stores, with nothing of theirs left anywhere at the end."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ def home_folder(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         for postgres in (folder / "postgres", *folder.glob("*/postgres")):
-            _remove(postgres)
+            remove_data(postgres)
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def postgres_folder(folder: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _remove(folder)
+        remove_data(folder)
 
 
 @contextmanager
@@ -38,8 +39,22 @@ def clickhouse_with_tables(folder: Path) -> Iterator[ClickHouse]:
         yield store
 
 
-def _remove(postgres: Path) -> None:
-    # Root's data are elsewhere, and those that `PostgresData` made yet elsewhere.
+def place_data(postgres: Path) -> Path:
+    """Give the server of this folder a place among the temporary files, and return it.
+
+    Root's data would be in /var/lib, and so on a disk.
+    """
+    home = data_home(postgres)
+    if home == postgres:
+        home.mkdir(parents=True, exist_ok=True)
+    else:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.symlink_to(tempfile.mkdtemp())
+    return home
+
+
+def remove_data(postgres: Path) -> None:
+    """Remove the data of the server of this folder, wherever they are."""
     home = data_home(postgres)
     shutil.rmtree(home.resolve(), ignore_errors=True)
     if home.is_symlink():

@@ -7,10 +7,9 @@ Making it takes longer than all that such a test does. How it is made, and by wh
 import fcntl
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from tests.homes import postgres_folder
+from tests.homes import place_data, postgres_folder
 from vitrina.stores.postgres.embedded import data_home, embedded_postgres
 
 # A file of the write-ahead log is 16 MB, nearly all of it zeros.
@@ -26,14 +25,11 @@ class PostgresData:
     def copy_to(self, postgres: Path) -> None:
         """Put a copy where the embedded server of this folder looks for its data."""
         made = self._made()
-        home = data_home(postgres)
-        postgres.mkdir(parents=True, exist_ok=True)
-        if home != postgres:  # root's, and on a disk
-            home.parent.mkdir(parents=True, exist_ok=True)
-            home.symlink_to(tempfile.mkdtemp())
-            home.chmod(0o711)
-            (postgres / made.name).symlink_to(home / made.name)
+        home = place_data(postgres)
         subprocess.run([*_COPY, made, home], check=True)
+        if home != postgres:  # root's
+            postgres.mkdir(parents=True, exist_ok=True)
+            (postgres / made.name).symlink_to(home / made.name)
 
     def _made(self) -> Path:
         self._shared.mkdir(exist_ok=True)

@@ -97,7 +97,7 @@ def not_installed(what: str) -> str:
 
 
 @pytest.mark.parametrize("what", MISSING)
-def test_a_part_that_is_not_installed_is_named_with_what_to_do(what: str, tmp_path: Path) -> None:
+def test_a_part_that_is_not_installed_is_named_with_what_to_do(what: str, home: Path) -> None:
     code = (
         "from datetime import date\n"
         "from pathlib import Path\n"
@@ -105,7 +105,7 @@ def test_a_part_that_is_not_installed_is_named_with_what_to_do(what: str, tmp_pa
         "from vitrina.pipeline import Run\n"
         "from vitrina.settings import Settings\n"
         "try:\n"
-        f"    Run(Settings(home=Path({str(tmp_path)!r})), date(2026, 11, 24)).{what}\n"
+        f"    Run(Settings(home=Path({str(home)!r})), date(2026, 11, 24)).{what}\n"
         "except NotInstalled as error:\n"
         "    print(error)\n"
     )
@@ -115,12 +115,12 @@ def test_a_part_that_is_not_installed_is_named_with_what_to_do(what: str, tmp_pa
     assert (ended.returncode, ended.stdout) == (0, not_installed(what)), ended.stderr
 
 
-def test_a_command_says_in_one_line_what_is_not_installed(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
+def test_a_command_says_in_one_line_what_is_not_installed(home: Path) -> None:
+    program = home / "program.py"
     program.write_text(f"{BLOCKED}from vitrina.cli import main\nmain()")
     ended = subprocess.run(
         [sys.executable, program, "generate"],
-        env={"VITRINA_HOME": str(tmp_path)},
+        env={"VITRINA_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

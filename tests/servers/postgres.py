@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from psycopg import pq
 
+from tests.homes import place_data, remove_data
 from tests.servers.processes import START_SECONDS, stop
 from tests.topology.compose import DEPLOY, declared
 from vitrina.stores.postgres import embedded
@@ -77,6 +78,7 @@ def postgres_server(
     port: int = 5432,
 ) -> Iterator[PostgresServer]:
     """A new server with its data below `folder`, removed when the block ends."""
+    place_data(folder)
     home = embedded._server(folder)  # noqa: SLF001
     home.make_home()
     programs = embedded._binaries(home)  # noqa: SLF001
@@ -120,7 +122,7 @@ def postgres_server(
         finally:
             stop(server, signal.SIGINT)
     finally:
-        shutil.rmtree(home.home)
+        remove_data(folder)
         shutil.rmtree(socket)
 
 
