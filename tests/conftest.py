@@ -50,6 +50,9 @@ _CLICKHOUSE_DSN = _taken("TEST_CLICKHOUSE_DSN")
 # The main module of a worker of `make test` has no file. PySpark takes that for a run of its own
 # doctests, and looks for a whole Spark.
 sys.modules["__main__"].__dict__.setdefault("__file__", pytest.__file__)
+# To free a gigabyte object by object takes a worker two seconds, after it has told everything.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    atexit.register(os._exit, 0)
 
 # Every worker loads every module, which leaves hardly any garbage to search for. Later it is
 # seldom searched for.

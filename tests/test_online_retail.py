@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from tests.online_retail import Figures, by_duckdb, by_vitrina, compare, store_of
@@ -19,9 +20,13 @@ EXAMPLE = Path(__file__).parents[1] / "examples/stores/online-retail/exports/nov
 AS_OF = datetime.date(2026, 12, 1)
 
 
-def test_every_fate_and_every_cell_of_the_marts_is_duckdbs(spark: SparkSession, home: Path) -> None:
+def test_every_fate_and_every_cell_of_the_marts_is_duckdbs(
+    spark: SparkSession, home: Path, database: str
+) -> None:
     # One row of so few is more than a run lets pass.
-    settings = Settings(home=home, max_rejected_share=Decimal("0.2"))
+    settings = Settings(
+        home=home, postgres_dsn=SecretStr(database), max_rejected_share=Decimal("0.2")
+    )
     found = by_vitrina(EXAMPLE, AS_OF, settings, Opened(spark=spark))
     expected = by_duckdb(EXAMPLE, AS_OF, store_of(EXAMPLE))
     assert found.fates.total() == 10

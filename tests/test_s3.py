@@ -23,6 +23,7 @@ from pyarrow import fs
 from pyspark.sql import SparkSession
 from spark_server import free_port
 
+from tests.postgres_data import PostgresData
 from tests.rows import AS_OF, feed
 from tests.servers.proxy import Proxy, proxy
 from tests.servers.s3 import BUCKET, KEYS, send
@@ -117,8 +118,10 @@ def cells(home: Path) -> dict[str, Counter[tuple[Any, ...]]]:
 
 
 def test_a_batch_over_s3_is_the_batch_on_disk_cell_by_cell(
-    sail: SparkSession, s3_variables: dict[str, str], home: Path
+    sail: SparkSession, s3_variables: dict[str, str], home: Path, postgres_data: PostgresData
 ) -> None:
+    for place in ("s3", "disk"):
+        postgres_data.copy_to(home / place / "postgres")
     at_url = {"VITRINA_LAKE": f"{LAKE}/whole/"} | s3_variables
     on_s3 = run(home / "s3", "run", "--rows", "3000", "--as-of", "2026-11-24", **at_url)
     assert on_s3.returncode == 0, on_s3.stderr
