@@ -1,8 +1,8 @@
 """Temporary files of the tests: in memory, where there is room.
 
-The tests make and remove some hundred thousand small files, most of them of databases. On a disk
-with ext4 that takes up to a third of their time: for each new file, it passes over every one that
-was removed in the last minutes.
+The tests make and remove some hundred thousand small files, most of them of databases. On ext4 that
+takes a fifth of their time, or more: for each new file, it passes over all that were removed in the
+last minutes.
 """
 
 import os
