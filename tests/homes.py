@@ -39,18 +39,12 @@ def clickhouse_with_tables(folder: Path) -> Iterator[ClickHouse]:
         yield store
 
 
-def place_data(postgres: Path) -> Path:
-    """Give the server of this folder a place among the temporary files, and return it.
-
-    Root's data would be in /var/lib, and so on a disk.
-    """
+def place_data(postgres: Path) -> None:
+    """Have root's data of the server of this folder among the temporary files, not in /var/lib."""
     home = data_home(postgres)
-    if home == postgres:
-        home.mkdir(parents=True, exist_ok=True)
-    else:
+    if home != postgres:
         home.parent.mkdir(parents=True, exist_ok=True)
         home.symlink_to(tempfile.mkdtemp())
-    return home
 
 
 def remove_data(postgres: Path) -> None:

@@ -25,10 +25,12 @@ class PostgresData:
     def copy_to(self, postgres: Path) -> None:
         """Put a copy where the embedded server of this folder looks for its data."""
         made = self._made()
-        home = place_data(postgres)
+        place_data(postgres)
+        home = data_home(postgres)
+        for folder in (postgres, home):
+            folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([*_COPY, made, home], check=True)
         if home != postgres:  # root's
-            postgres.mkdir(parents=True, exist_ok=True)
             (postgres / made.name).symlink_to(home / made.name)
 
     def _made(self) -> Path:
